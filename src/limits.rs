@@ -1,0 +1,82 @@
+//! Every number that bounds something, with its unit in the name and the reason beside it.
+//!
+//! Used by all rooms; uses none. A bound that a user can set has its default here, too.
+
+/// Most events that one drain hands to JavaScript, so that timers and other I/O of the process get
+/// their turn between two drains.
+pub const DRAIN_EVENTS: usize = 1_000;
+
+/// Most payload bytes that one drain copies into JavaScript's slab. Larger slabs fall out of the
+/// second-level cache between the copy and the handler.
+pub const DRAIN_PAYLOAD_BYTES: usize = 256 * 1024;
+
+/// A message longer than this crosses on its own, not inside a batch: one copy into its own
+/// `ArrayBuffer` is cheaper than a slab that it would fill alone.
+pub const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of events that may wait for a busy JavaScript thread, for each reactor. Above it the
+/// reactor leaves messages in the kernel, so that TCP pushes back on the peers.
+pub const INTAKE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes that parked connections may hold in all, for each reactor, while the intake is full: what
+/// was already read when the bound was reached. Above it nothing at all is read.
+pub const PARKED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of commands that may wait for a reactor. JavaScript waits inside `flush` above it: the
+/// reactor takes commands even when its own intake is full, so the wait always ends.
+pub const COMMAND_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
+
+/// The reactor's one shared read buffer.
+pub const READ_BUFFER_BYTES: usize = 512 * 1024;
+
+/// Reactor threads of one App: six bits of a connection's id.
+pub const REACTORS: usize = 64;
+
+/// Connections of one reactor: 24 bits of a connection's id.
+pub const CONNECTIONS_PER_REACTOR: usize = 1 << 24;
+
+/// Routes of one App: a slot keeps a route's id in 16 bits.
+pub const ROUTES: usize = 1 << 16;
+
+/// One step of the idle clock, as in uWebSockets.js.
+pub const TICK_SECONDS: u32 = 4;
+
+/// Smallest `idleTimeout`: two ticks, one for the ping and one for its answer.
+pub const IDLE_TIMEOUT_MIN_SECONDS: u32 = 8;
+
+/// Largest `idleTimeout`: 240 ticks, so that a deadline fits one byte.
+pub const IDLE_TIMEOUT_MAX_SECONDS: u32 = 960;
+
+/// Largest `maxLifetime`, as in uWebSockets.js.
+pub const LIFETIME_MAX_MINUTES: u32 = 239;
+
+/// How long a closing connection may take: for JavaScript to take its close event, and again for
+/// the peer's FIN after ours. Counted in ticks of the sweep, so up to one tick longer.
+pub const CLOSING_SECONDS: u32 = 4;
+
+/// Payload of a control frame (RFC 6455 §5.5).
+pub const CONTROL_PAYLOAD_BYTES: usize = 125;
+
+/// Longest reason of a close frame: a control frame's payload less the status code (RFC 6455 §5.5.1).
+pub const CLOSE_REASON_BYTES: usize = CONTROL_PAYLOAD_BYTES - 2;
+
+/// Fragments of one message unless `maxFragments` says otherwise; empty ones count. Autobahn's
+/// largest cases send 65,536.
+pub const FRAGMENTS: u32 = 131_072;
+
+/// Bytes of a request's head: request line and header fields.
+pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
+
+/// Header lines of a request.
+pub const REQUEST_HEADER_LINES: usize = 100;
+
+/// A whole request head must have come within this time, counted from the first byte awaited.
+pub const REQUEST_HEAD_SECONDS: u64 = 10;
+
+/// Connections that the kernel may hold ready for `accept`; the kernel cuts it to `somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 65_535;
+
+/// First and longest pause after `accept` failed for want of descriptors or memory.
+pub const ACCEPT_PAUSE_MIN_MILLISECONDS: u64 = 10;
+/// See [`ACCEPT_PAUSE_MIN_MILLISECONDS`].
+pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;

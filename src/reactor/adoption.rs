@@ -1,0 +1,27 @@
+//! The hand-over of a connection from the gate to a reactor.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use super::Route;
+use crate::bridge::Ticket;
+
+/// A connection whose opening handshake is done: the 101 response is written, what follows is frames.
+pub struct Adoption {
+    /// Non-blocking, with `TCP_NODELAY` set.
+    pub stream: TcpStream,
+    /// The route that its request matched.
+    pub route: Arc<Route>,
+    /// Bytes that came behind the request's head in the same read.
+    pub early: Vec<u8>,
+    /// The peer's address, where it has one.
+    pub peer: Option<SocketAddr>,
+    /// Counts the connection in.
+    pub ticket: Ticket,
+}
+
+/// Takes connections over. A reactor's handle is one; the gate sees no more of it.
+pub trait Adopter: Send + Sync {
+    /// Hands the connection over; never blocks. May be called on any thread.
+    fn adopt(&self, adoption: Adoption);
+}
