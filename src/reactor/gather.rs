@@ -7,6 +7,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use super::outbox::Outbox;
+use crate::protocol::{FrameHead, Opcode};
 
 /// From this length on a payload is not copied. Below it, a copy costs less than a slice does.
 const SLICE_BYTES: usize = 2 * 1024;
@@ -47,6 +48,14 @@ impl Gather {
             Some(Piece::Staged(range)) => range.end = end,
             _ => self.pieces.push(Piece::Staged(start..end)),
         }
+    }
+
+    /// Appends a control frame.
+    pub fn control(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.stage(|staged| {
+            staged.extend_from_slice(FrameHead::whole(opcode, payload.len()).encode().as_ref());
+            staged.extend_from_slice(payload);
+        });
     }
 
     /// Appends a range of `commands`, the buffer of this turn.

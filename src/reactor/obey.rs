@@ -3,9 +3,9 @@
 use super::network::Network;
 use super::slot::Phase;
 use super::turn::Reactor;
-use crate::bridge::command::{FLAG_FIN, OPCODE_MASK};
+use crate::bridge::command::FLAG_FIN;
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
-use crate::protocol::{self, MessageKind, Payload};
+use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
 /// Before so much is gathered for one connection, what is gathered is written, so that the
 /// backpressure limit is judged by what the kernel really took.
@@ -50,11 +50,11 @@ impl<N: Network> Reactor<N> {
             }
             (CommandKind::End, Phase::Open | Phase::Ending) => {
                 let payload = &orders.commands[range(command)];
-                let (code, reason) = payload.split_first_chunk().map_or((0, payload), |(code, reason)| {
-                    (u16::from_le_bytes(*code), reason)
-                });
+                let (code, reason) = payload
+                    .split_first_chunk()
+                    .map_or((0, payload), |(code, reason)| (u16::from_le_bytes(*code), reason));
                 // The reason is cut and encoded by `lib/`; were it no text, the code alone is said.
-                let farewell = protocol::close_frame(code, str::from_utf8(reason).unwrap_or(""));
+                let farewell = ClosePayload::new(code, str::from_utf8(reason).unwrap_or(""));
                 self.say_farewell(index, Some(farewell));
             }
             (CommandKind::Terminate, Phase::Open | Phase::Ending | Phase::Lingering) => {
@@ -91,8 +91,8 @@ impl<N: Network> Reactor<N> {
             _ => None,
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
-        let head = protocol::FrameHead { fin: command.flags & FLAG_FIN != 0, opcode: command.flags & OPCODE_MASK };
-        self.gather.stage(|out| head.encode(out, length));
+        let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
+        self.gather.stage(|out| out.extend_from_slice(head.encode().as_ref()));
         match owned {
             Some(payload) => self.gather.push_owned(payload),
             None => self.gather.push(&orders.commands, range(command)),
@@ -106,12 +106,11 @@ impl<N: Network> Reactor<N> {
         let route = &self.routes.of(slot.route).route;
         let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
         if route.wants_dropped && slot.phase == Phase::Open {
-            let kind =
-                if command.flags & OPCODE_MASK == protocol::TEXT { MessageKind::Text } else { MessageKind::Binary };
+            let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
             let payload = match command.kind {
-                CommandKind::SendLarge => {
-                    Payload::Owned(orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default())
-                }
+                CommandKind::SendLarge => Payload::Owned(
+                    orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default(),
+                ),
                 _ => Payload::Borrowed(&orders.commands[range(command)]),
             };
             self.intake.dropped(connection, kind, payload);
@@ -124,7 +123,7 @@ impl<N: Network> Reactor<N> {
 
     /// Gathers the close frame, and lets the connection linger behind it. `None`: the farewell that
     /// was kept for when JavaScript has taken the close event.
-    pub(super) fn say_farewell(&mut self, index: u32, farewell: Option<Vec<u8>>) {
+    pub(super) fn say_farewell(&mut self, index: u32, farewell: Option<ClosePayload>) {
         let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
         self.slab.set_idle(index, due);
         self.slab.set_lifetime(index, 0);
@@ -132,8 +131,8 @@ impl<N: Network> Reactor<N> {
         let kept = slot.rare_if_any().and_then(|rare| rare.farewell.take());
         slot.phase = Phase::Lingering;
         slot.assembly = None;
-        if let Some(frame) = farewell.or(kept) {
-            self.gather.stage(|out| out.extend_from_slice(&frame));
+        if let Some(payload) = farewell.or(kept) {
+            self.gather.control(Opcode::Close, payload.as_ref());
         }
     }
 
@@ -156,6 +155,11 @@ impl<N: Network> Reactor<N> {
             self.vacate(index);
         }
     }
+}
+
+/// The opcode that a send asks for; what is none is binary.
+fn opcode(command: &Command) -> Opcode {
+    Opcode::from_low_bits(command.flags).unwrap_or(Opcode::Binary)
 }
 
 /// Where a command's payload lies in the buffer of commands.

@@ -1,13 +1,13 @@
 //! From the wire to JavaScript: reading, decoding, and what ends a connection on that way.
 
+use super::gather::Gather;
+use super::intake::Intake;
 use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
-use super::intake::Intake;
-use super::gather::Gather;
 use crate::bridge::{CloseCause, ConnectionId, EventKind};
 use crate::limits;
-use crate::protocol::{self, Flow, MessageKind, Payload, Progress, Receiver};
+use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Progress, Receiver};
 
 /// Bytes read at a time while JavaScript's intake is full: pings are answered still, and what must
 /// be parked behind a message is little.
@@ -123,13 +123,13 @@ impl<N: Network> Reactor<N> {
             Progress::Drained => {}
             Progress::Paused { consumed } => self.park(connection, &bytes[consumed..]),
             Progress::Close { code, reason } => {
-                let farewell = protocol::close_frame(code.unwrap_or(0), "");
+                let farewell = ClosePayload::new(code.unwrap_or(0), "");
                 self.intake.close(connection, CloseCause::Peer, code.unwrap_or(1005), reason.as_bytes());
                 self.slab.slot(index).hang_up = true;
                 self.end(index, farewell);
             }
             Progress::Violation(violation) => {
-                let farewell = protocol::close_frame(violation.status_code(), violation.close_reason());
+                let farewell = ClosePayload::new(violation.status_code(), violation.close_reason());
                 self.intake.close(connection, CloseCause::Protocol, 1006, violation.handler_reason().as_bytes());
                 self.end(index, farewell);
             }
@@ -182,7 +182,7 @@ impl<N: Network> Reactor<N> {
     }
 
     /// JavaScript was told the end: keeps the close frame until JavaScript has taken the event.
-    pub(super) fn end(&mut self, index: u32, farewell: Vec<u8>) {
+    pub(super) fn end(&mut self, index: u32, farewell: ClosePayload) {
         let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
         self.slab.set_idle(index, due);
         let slot = self.slab.slot(index);
@@ -230,7 +230,7 @@ impl Receiver for Receiving<'_> {
             // RFC 6455 §5.5.3 allows to answer the latest ping alone; the memory is bounded by it.
             self.late_pong = Some(payload.to_vec());
         } else {
-            self.gather.stage(|out| protocol::encode_pong(out, payload));
+            self.gather.control(Opcode::Pong, payload);
         }
         self.control(self.wants_ping, EventKind::Ping, payload)
     }

@@ -5,7 +5,7 @@
 //! while something waits; both die as soon as they are empty.
 
 use crate::bridge::RouteId;
-use crate::protocol::Assembly;
+use crate::protocol::{Assembly, ClosePayload};
 
 use super::outbox::Outbox;
 
@@ -64,7 +64,7 @@ pub struct Rare {
     /// The answer to the latest ping, waiting behind the outbox.
     pub pong: Option<Vec<u8>>,
     /// What to say to the peer once JavaScript has taken the close event.
-    pub farewell: Option<Vec<u8>>,
+    pub farewell: Option<ClosePayload>,
     /// Bytes in the outbox as JavaScript was last told.
     pub told_bytes: usize,
 }

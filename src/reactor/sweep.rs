@@ -9,7 +9,7 @@ use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
 use crate::limits::{CLOSING_SECONDS, TICK_SECONDS};
-use crate::protocol;
+use crate::protocol::{ClosePayload, Opcode};
 
 /// How long a closing connection may take for its next step: at least [`CLOSING_SECONDS`].
 pub const CLOSING_TICKS: u32 = CLOSING_SECONDS.div_ceil(TICK_SECONDS) + 1;
@@ -101,7 +101,7 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(index).pinged = true;
         let due = self.clock.idle_due(ticks);
         self.slab.set_idle(index, due);
-        self.gather.stage(|out| protocol::encode_ping(out, b""));
+        self.gather.control(Opcode::Ping, b"");
         self.transmit(index, &[]);
     }
 
@@ -110,7 +110,7 @@ impl<N: Network> Reactor<N> {
         self.slab.set_lifetime(index, 0);
         if self.slab.slot(index).phase == Phase::Open {
             self.intake.close(connection, CloseCause::Local, OLD.0, OLD.1.as_bytes());
-            self.end(index, protocol::close_frame(OLD.0, OLD.1));
+            self.end(index, ClosePayload::new(OLD.0, OLD.1));
         }
     }
 }

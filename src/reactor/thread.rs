@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use super::network::Network;
 use super::poller::Poller;
 use super::shared::{Shared, Wake};
 use super::turn::Reactor;
-use super::network::Network;
 use super::{Adopter, Adoption};
 use crate::bridge::{Census, ReactorId};
 
@@ -37,12 +37,10 @@ impl ReactorThread {
         let wake = Box::new(move || drop(waker.wake()));
         let shared = Arc::new(Shared::new(census, wake, ring_javascript));
         let reactor = Reactor::new(poller, shared.clone(), Instant::now());
-        let thread = std::thread::Builder::new()
-            .name(format!("tidewire-{}", id.0))
-            .spawn({
-                let shared = shared.clone();
-                move || run(reactor, &shared)
-            })?;
+        let thread = std::thread::Builder::new().name(format!("tidewire-{}", id.0)).spawn({
+            let shared = shared.clone();
+            move || run(reactor, &shared)
+        })?;
         Ok(Self { shared, thread })
     }
 

@@ -68,7 +68,14 @@ impl<N: Network> Reactor<N> {
 
     /// Places an established connection; its census entry becomes the slab's. `early` are bytes that
     /// the gate has read beyond the opening handshake.
-    pub fn adopt(&mut self, socket: N::Socket, route: &Arc<Route>, peer: Option<SocketAddr>, mut early: Vec<u8>, now: Instant) {
+    pub fn adopt(
+        &mut self,
+        socket: N::Socket,
+        route: &Arc<Route>,
+        peer: Option<SocketAddr>,
+        mut early: Vec<u8>,
+        now: Instant,
+    ) {
         if self.slab.is_empty() {
             self.clock.restart(now);
         }
@@ -116,14 +123,10 @@ impl<N: Network> Reactor<N> {
 
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
-        if !self.intake.is_full() && !(self.unread.is_empty() && self.parked.is_empty()) {
+        let left_over = !self.unread.is_empty() || !self.parked.is_empty();
+        if left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         (!self.slab.is_empty()).then(|| self.clock.until_next(now))
-    }
-
-    /// Connections in the slab.
-    pub fn connections(&self) -> usize {
-        self.slab.len()
     }
 }

@@ -4,7 +4,7 @@ use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::EventKind;
-use crate::protocol;
+use crate::protocol::Opcode;
 
 impl<N: Network> Reactor<N> {
     /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
@@ -61,7 +61,7 @@ impl<N: Network> Reactor<N> {
             self.intake.tell_amount(connection, EventKind::Drain, waiting);
         }
         if let Some(pong) = pong {
-            self.gather.stage(|out| protocol::encode_pong(out, &pong));
+            self.gather.control(Opcode::Pong, &pong);
             self.transmit(index, &[]);
         }
         self.settle(index);
