@@ -32,7 +32,7 @@ pub struct Slot<S> {
     /// Present while a frame is cut by the end of a read, or a fragmented message is open.
     pub assembly: Option<Box<Assembly>>,
     /// Present while something waits; see [`Slot::rare`] and [`Slot::tidy`].
-    rare: Option<Box<Rare>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Occupied: one more than this turn's place among the connections that have commands, or 0.
     /// Vacant: the next vacant slot.
     pub link: u32,
