@@ -4,8 +4,8 @@
 //! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
 
 pub mod request;
-pub mod response;
+mod response;
 mod router;
 
-pub use response::Refusal;
+pub use response::{Refusal, Then};
 pub use router::{InvalidPattern, Match, Matches, Router};

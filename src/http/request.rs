@@ -4,7 +4,8 @@
 //! the syntax: bare CR, NUL, folded lines, white space before a colon, a bad `Content-Length`.
 
 use http::header::HOST;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use super::response::{Refusal, Then};
 
@@ -13,10 +14,10 @@ use super::response::{Refusal, Then};
 /// # Errors
 ///
 /// The refusal to answer with; the connection ends behind it.
-pub fn path<B>(request: &Request<B>) -> Result<&str, Refusal> {
-    check_version(request.version())?;
-    check_host(request.headers())?;
-    target_path(request.method(), request.uri())
+pub fn path(request: &Parts) -> Result<&str, Refusal> {
+    check_version(request.version)?;
+    check_host(&request.headers)?;
+    target_path(&request.method, &request.uri)
 }
 
 /// Only HTTP/1.1. hyper parses 1.0, too, and answers other versions with 400 itself.
@@ -26,7 +27,7 @@ fn check_version(version: Version) -> Result<(), Refusal> {
     }
     Err(Refusal {
         status: StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        says: "This server speaks HTTP/1.1.\n",
+        says: "this server speaks HTTP/1.1",
         then: Then::Close,
     })
 }
@@ -36,13 +37,13 @@ fn check_version(version: Version) -> Result<(), Refusal> {
 fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut lines = headers.get_all(HOST).iter();
     let Some(host) = lines.next() else {
-        return Err(Refusal::bad_request("The request has no Host header.\n"));
+        return Err(Refusal::bad_request("Host is missing"));
     };
     if lines.next().is_some() {
-        return Err(Refusal::bad_request("The request has more than one Host header.\n"));
+        return Err(Refusal::bad_request("Host stands more than once"));
     }
     if !is_host(host.as_bytes()) {
-        return Err(Refusal::bad_request("The Host header is not a host.\n"));
+        return Err(Refusal::bad_request("Host is not a host"));
     }
     Ok(())
 }
@@ -73,18 +74,14 @@ fn is_name_byte(byte: u8) -> bool {
 /// The path of the four forms of a target (RFC 9112 §3.2).
 fn target_path<'u>(method: &Method, uri: &'u Uri) -> Result<&'u str, Refusal> {
     if method == Method::CONNECT {
-        return Err(Refusal::bad_request("This server is not a proxy.\n"));
+        return Err(Refusal::bad_request("this server is not a proxy"));
     }
     match (uri.scheme(), uri.authority(), uri.path()) {
         (None, None, path) if path.starts_with('/') => Ok(path),
         // The absolute form must be accepted (RFC 9112 §3.2.2); its authority takes the place of
         // `Host`, and this server has one site. User information in it is an error (RFC 9110 §4.2.4).
-        (Some(_), Some(authority), path)
-            if path.starts_with('/') && !authority.as_str().contains('@') =>
-        {
-            Ok(path)
-        }
+        (Some(_), Some(authority), path) if path.starts_with('/') && !authority.as_str().contains('@') => Ok(path),
         (None, None, "*") if method == Method::OPTIONS => Ok("*"),
-        _ => Err(Refusal::bad_request("The request target is not a path.\n")),
+        _ => Err(Refusal::bad_request("the request target is not a path")),
     }
 }

@@ -60,9 +60,7 @@ impl<T> Router<T> {
 
     /// All patterns that match a path, the most specific one first. The path has no query.
     pub fn lookup<'r, 'p>(&'r self, path: &'p str) -> Matches<'r, 'p, T> {
-        let branches = path
-            .strip_prefix('/')
-            .map(|rest| Branch::Node { node: &self.root, rest: Some(rest), depth: 0 });
+        let branches = path.strip_prefix('/').map(|rest| Branch::Node { node: &self.root, rest: Some(rest), depth: 0 });
         Matches { branches: branches.into_iter().collect(), parameters: Vec::new() }
     }
 }
@@ -193,10 +191,9 @@ impl fmt::Display for InvalidPattern {
             Self::NoSlash(pattern) => {
                 write!(f, "The URL pattern {pattern:?} must begin with \"/\" or be \"*\".")
             }
-            Self::StrayWildcard(pattern) => write!(
-                f,
-                "In the URL pattern {pattern:?}, \"*\" must stand alone, as the last segment."
-            ),
+            Self::StrayWildcard(pattern) => {
+                write!(f, "In the URL pattern {pattern:?}, \"*\" must stand alone, as the last segment.")
+            }
             Self::UnnamedParameter(pattern) => {
                 write!(f, "In the URL pattern {pattern:?}, a \":\" is not followed by a name.")
             }
@@ -232,10 +229,7 @@ impl<T> Node<T> {
     }
 
     fn is_bare(&self) -> bool {
-        self.statics.is_empty()
-            && self.parameter.is_none()
-            && self.rest.is_none()
-            && self.end.is_none()
+        self.statics.is_empty() && self.parameter.is_none() && self.rest.is_none() && self.end.is_none()
     }
 
     /// Takes a leaf out, and the nodes that only led to it. As deep as the pattern is long, which
