@@ -83,17 +83,17 @@ function listenFailed(host, port, cause) {
 
 /**
  * No native addon for this platform, or one that does not load.
- * @param {string} triple the platform: 'linux-x64-gnu'
- * @param {string[]} tried what was looked for, each with what came of it
+ * @param {string} platform 'linux-x64'
+ * @param {string} specifier the file or package that was tried
  * @param {unknown} cause
  */
-function noBinary(triple, tried, cause) {
+function noBinary(platform, specifier, cause) {
+  const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : shown(cause);
   const message = [
-    `tidewire has no native addon that loads on ${triple}. Tried:`,
-    ...tried.map((line) => `  ${line}`),
-    'Reinstall with optional dependencies (npm install --include=optional), on the platform where it will run;',
-    'in a source checkout, run `npm run build` (needs Rust).',
-  ].join('\n');
+    `tidewire has no native addon that loads on ${platform}: ${specifier}: ${reason}.`,
+    'Install the package anew on the platform where it will run, with optional dependencies',
+    '(npm install --include=optional). In a source checkout, build it: npm run build (needs Rust).',
+  ].join(' ');
   return withCode(new Error(message, { cause }), 'TIDEWIRE_NO_BINARY');
 }
 
@@ -121,7 +121,7 @@ function shown(value) {
     const limits = { depth: 0, maxArrayLength: 3, maxStringLength: 40, breakLength: Number.POSITIVE_INFINITY };
     text = inspect(value, { ...limits, customInspect: false }).replace(/\s+/g, ' ');
   } catch {
-    text = `an ${typeof value} that cannot be shown`;
+    text = `a value of type ${typeof value}`;
   }
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text;
 }

@@ -18,6 +18,7 @@ const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
 const HANDLERS = ['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
 
 const ROUTE_OPTIONS = [
+  'compression',
   'maxPayloadLength',
   'maxFragments',
   'idleTimeout',
@@ -104,7 +105,7 @@ function routeOptions(pattern, behavior, appDefaults) {
   const given = new Given(`App.ws(${errors.shown(pattern)})`, behavior);
   given.refuse(UNSUPPORTED_ROUTE_OPTIONS);
   given.refuseCompression();
-  given.warnUnknown([...ROUTE_OPTIONS, ...UNSUPPORTED_ROUTE_OPTIONS, 'compression']);
+  given.warnUnknown(ROUTE_OPTIONS);
 
   const binaryType = given.choice('binaryType', appDefaults.binaryType, BINARY_TYPES);
   const textType = given.choice('textType', appDefaults.textType ?? binaryType, TEXT_TYPES);
@@ -288,7 +289,8 @@ class Given {
   /** @param {readonly string[]} known */
   warnUnknown(known) {
     for (const name of Object.keys(this.options)) {
-      if (!known.includes(name)) errors.warnUnknownOption(this.owner, name, known);
+      const ignored = !known.includes(name) && this.options[name] !== undefined;
+      if (ignored) errors.warnUnknownOption(this.owner, name, known);
     }
   }
 }
