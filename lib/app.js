@@ -55,7 +55,6 @@ class Application {
   /**
    * The token, or the error when it is the host that refused. Everything else is thrown.
    * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
-   * @returns {ListenSocket | Error}
    */
   #listen(place) {
     try {

@@ -15,7 +15,10 @@ const SHOWN_LENGTH = 80;
 
 /** What the common system errors of `listen` mean, and what to do about them. */
 const LISTEN_CAUSES = new Map([
-  ['EADDRINUSE', 'the port is in use: close what listens on it, or listen on another port (0 picks a free one)'],
+  [
+    'EADDRINUSE',
+    'the port is in use: close what listens on it, or listen on another port (0 picks a free one)',
+  ],
   ['EACCES', 'this user may not listen there: take a port from 1024 on, or grant the right to the process'],
   ['EADDRNOTAVAIL', 'no interface of this machine has the address'],
   ['ENOTFOUND', 'the host name has no address'],
@@ -32,7 +35,10 @@ const warned = new Set();
  * @param {unknown} value
  */
 function invalidType(subject, accepted, value) {
-  return withCode(new TypeError(`${subject} must be ${accepted}, not ${shown(value)}`), 'TIDEWIRE_INVALID_TYPE');
+  return withCode(
+    new TypeError(`${subject} must be ${accepted}, not ${shown(value)}`),
+    'TIDEWIRE_INVALID_TYPE',
+  );
 }
 
 /**
@@ -42,7 +48,10 @@ function invalidType(subject, accepted, value) {
  * @param {unknown} value
  */
 function outOfRange(subject, accepted, value) {
-  return withCode(new RangeError(`${subject} must be ${accepted}, not ${shown(value)}`), 'TIDEWIRE_OUT_OF_RANGE');
+  return withCode(
+    new RangeError(`${subject} must be ${accepted}, not ${shown(value)}`),
+    'TIDEWIRE_OUT_OF_RANGE',
+  );
 }
 
 /**
@@ -118,7 +127,12 @@ function warnUnknownOption(subject, name, known) {
 function shown(value) {
   let text;
   try {
-    const limits = { depth: 0, maxArrayLength: 3, maxStringLength: 40, breakLength: Number.POSITIVE_INFINITY };
+    const limits = {
+      depth: 0,
+      maxArrayLength: 3,
+      maxStringLength: 40,
+      breakLength: Number.POSITIVE_INFINITY,
+    };
     text = inspect(value, { ...limits, customInspect: false }).replace(/\s+/g, ' ');
   } catch {
     text = `a value of type ${typeof value}`;

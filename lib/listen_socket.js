@@ -53,7 +53,8 @@ class ListenSocket {
    */
   static #checked(token, caller) {
     const isToken = typeof token === 'object' && token !== null && #id in token;
-    if (!isToken) throw errors.invalidType(`The argument of ${caller}`, 'the token that App.listen() gave', token);
+    if (!isToken)
+      throw errors.invalidType(`The argument of ${caller}`, 'the token that App.listen() gave', token);
     return /** @type {ListenSocket} */ (token);
   }
 }

@@ -171,7 +171,8 @@ function listenOptions(values) {
   if (!isIntegerWithin(port, 0, 65_535)) {
     throw errors.outOfRange('`port` of App.listen()', 'an integer from 0 to 65535', port);
   }
-  if (host?.includes('\0')) throw errors.outOfRange('`host` of App.listen()', 'a host name or an address', host);
+  if (host?.includes('\0'))
+    throw errors.outOfRange('`host` of App.listen()', 'a host name or an address', host);
   if (typeof flags !== 'number') {
     throw errors.invalidType('`options` of App.listen()', 'a number, or left out', flags);
   }
@@ -187,7 +188,11 @@ function listenOptions(values) {
 function checkPattern(pattern) {
   if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
   if (!pattern.startsWith('/')) {
-    throw errors.outOfRange('`pattern` of App.ws()', "a path that begins with '/', such as '/chat' or '/*'", pattern);
+    throw errors.outOfRange(
+      '`pattern` of App.ws()',
+      "a path that begins with '/', such as '/chat' or '/*'",
+      pattern,
+    );
   }
 }
 
@@ -269,7 +274,8 @@ class Given {
   handler(name) {
     const value = this.options[name];
     if (value === undefined || value === null) return null;
-    if (typeof value !== 'function') throw errors.invalidType(this.subject(name), 'a function or null', value);
+    if (typeof value !== 'function')
+      throw errors.invalidType(this.subject(name), 'a function or null', value);
     return /** @type {Handler} */ (value);
   }
 

@@ -12,11 +12,10 @@ function isMusl() {
   const { report } = process;
   if (platform !== 'linux' || !report) return false;
   // A report looks up the names of the peers of open sockets unless it is told not to.
-  const network = /** @type {{ excludeNetwork?: boolean }} */ (report);
-  const { excludeNetwork } = network;
-  network.excludeNetwork = true;
+  const { excludeNetwork } = /** @type {any} */ (report);
+  Object.assign(report, { excludeNetwork: true });
   const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (report.getReport());
-  network.excludeNetwork = excludeNetwork;
+  Object.assign(report, { excludeNetwork });
   return header.glibcVersionRuntime === undefined;
 }
 
