@@ -99,3 +99,9 @@ pub const LISTEN_BACKLOG: i32 = 65_535;
 pub const ACCEPT_PAUSE_MIN_MILLISECONDS: u64 = 10;
 /// See [`ACCEPT_PAUSE_MIN_MILLISECONDS`].
 pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
+
+/// Bytes of large messages in one drain: more would hold them twice, in Rust and in JavaScript.
+pub const DRAIN_LARGE_BYTES: usize = 1024 * 1024;
+
+/// Capacity that a buffer keeps between two uses. One burst must not be paid for for ever.
+pub const RECYCLED_BYTES: usize = 256 * 1024;
