@@ -542,7 +542,8 @@ class Lane {
  * @param {Uint8Array} bytes
  */
 function ownCopy(kind, bytes) {
-  return wholeOf(kind, /** @type {ArrayBuffer} */ (bytes.slice().buffer));
+  // Not `bytes.slice()`: of a Buffer, that is a view of memory that it shares with others.
+  return wholeOf(kind, new Uint8Array(bytes).buffer);
 }
 
 module.exports = { Lane, LaneRoute };
