@@ -5,6 +5,7 @@
  * (`binaryType`, `textType`).
  */
 
+const { isAnyArrayBuffer } = require('node:util').types;
 const errors = require('./errors');
 
 const EMPTY = new Uint8Array(0);
@@ -86,7 +87,8 @@ function bytesOf(data) {
   if (data instanceof Uint8Array) return data;
   if (data === undefined) return EMPTY;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  // A buffer of another realm, such as a test runner's, is no instance of this one's classes.
+  if (isAnyArrayBuffer(data)) return new Uint8Array(/** @type {ArrayBuffer} */ (data));
   throw errors.textOrData();
 }
 
