@@ -6,6 +6,7 @@
  */
 
 const { isAnyArrayBuffer } = require('node:util').types;
+const { markAsUntransferable } = require('node:worker_threads');
 const errors = require('./errors');
 
 const EMPTY = new Uint8Array(0);
@@ -37,6 +38,21 @@ const utf8Slice =
   function utf8Slice(start, end) {
     return this.toString('utf8', start, end);
   };
+
+/**
+ * Memory of batches. Handlers get views of it: one that transfers its view's buffer to a worker would
+ * take away what others have, so it is marked as Node marks the pool of its own buffers.
+ * @param {number} bytes
+ */
+function allocateSlab(bytes) {
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  try {
+    markAsUntransferable(memory.buffer);
+  } catch {
+    // Bun has no such mark.
+  }
+  return memory;
+}
 
 /**
  * Part of a batch as a handler gets it.
@@ -101,4 +117,4 @@ function encoded(data) {
   return typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
 }
 
-module.exports = { KINDS, viewOf, wholeOf, bytesOf, encoded };
+module.exports = { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded };

@@ -14,7 +14,7 @@ const commands = require('./commands');
 const events = require('./events');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded } = require('./data');
 const { WebSocket, routeOf, retire } = require('./websocket');
 
 const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
@@ -65,7 +65,7 @@ class Lane {
   #commands = new CommandBuffer();
   #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
   /** Payloads of the batches. A byte that was written is never written again: handlers may keep it. */
-  #slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+  #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
   #slabBytes = 0;
   /** Events of the batch, and those of them that were begun. */
   #count = 0;
@@ -257,7 +257,7 @@ class Lane {
     if (pending > 0) this.#flushed();
     if (this.#count === 0 && this.more) {
       // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
-      this.#slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+      this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
       this.#slabBytes = 0;
       this.#count = this.#exchange(0);
     }
