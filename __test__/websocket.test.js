@@ -29,7 +29,7 @@ describe('send', () => {
   const forms = [
     ['a string', 'grüße 🌍', 'grüße 🌍'],
     ['a short string of ASCII', 'abc', 'abc'],
-    ['a string of 16 units', 'x'.repeat(15) + 'é', 'x'.repeat(15) + 'é'],
+    ['a string of 16 units', `${'x'.repeat(15)}é`, `${'x'.repeat(15)}é`],
     ['an empty string', '', ''],
     ['a short string with lone surrogates', 'a\ud800b\udc00', 'a\ufffdb\ufffd'],
     ['a long string with lone surrogates', `${'a'.repeat(100)}\udfff`, `${'a'.repeat(100)}\ufffd`],
