@@ -14,6 +14,9 @@ pub struct Ready {
     pub readable: bool,
     /// There may be room to write.
     pub writable: bool,
+    /// The peer's FIN or an error lies behind the bytes, and is not told again: only a read that finds
+    /// no bytes finds it.
+    pub ended: bool,
 }
 
 /// Waits for the readiness of many sockets.
@@ -43,7 +46,8 @@ pub trait Socket {
     /// Sends FIN behind all that was written.
     fn finish(&mut self) -> io::Result<()>;
 
-    /// Whether a read that did not fill the buffer has taken all there was, so that the next
-    /// readiness is told anew. Saves the read that would only say "would block".
+    /// Whether a read that did not fill the buffer has taken all bytes there were, so that the next
+    /// readiness is told anew. Saves the read that would only say "would block". It has not taken the
+    /// end of the stream, which may have been told together with the bytes ([`Ready::ended`]).
     const SHORT_READ_DRAINS: bool;
 }

@@ -49,17 +49,23 @@ impl<N: Network> Reactor<N> {
             Ok(0) => self.lose(index, CloseCause::Fin),
             Ok(count) => {
                 self.heard(index);
-                if count == limit || !N::Socket::SHORT_READ_DRAINS {
+                if count == limit || self.has_more_behind_short_read(index) {
                     self.leave_unread(index);
                 }
                 let mut buffer = std::mem::take(&mut self.buffer);
                 self.decode(index, &mut buffer[..count]);
                 self.buffer = buffer;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => slot.ended = false,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.leave_unread(index),
             Err(_) => self.lose_to_error(index),
         }
+    }
+
+    /// Whether a read that did not fill the buffer is not enough: a FIN that came with the bytes is
+    /// found by the next one.
+    fn has_more_behind_short_read(&mut self, index: u32) -> bool {
+        !N::Socket::SHORT_READ_DRAINS || self.slab.slot(index).ended
     }
 
     /// How much may be read from a connection now. `None`: nothing; it is remembered if it is only for now.
@@ -152,7 +158,7 @@ impl<N: Network> Reactor<N> {
             let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
                 Ok(0) => return self.close_socket(index),
-                Ok(count) if count < self.buffer.len() && N::Socket::SHORT_READ_DRAINS => return,
+                Ok(count) if count < self.buffer.len() && !self.has_more_behind_short_read(index) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(_) => return self.close_socket(index),

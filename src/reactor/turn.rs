@@ -107,6 +107,9 @@ impl<N: Network> Reactor<N> {
             if self.slab.connection(ready.index).is_none() {
                 continue;
             }
+            if ready.ended {
+                self.slab.slot(ready.index).ended = true;
+            }
             if ready.readable {
                 self.read(ready.index);
             }
