@@ -104,7 +104,7 @@ impl Swarm {
     pub fn connect(&mut self, id: ClientId) -> Result<(), Failure> {
         let address = self.target.address(self.connected);
         let client = Client::connect(address, self.poll.registry(), Token(id.0))
-            .map_err(|error| cannot_connect(self.connected, &error))?;
+            .map_err(|error| cannot_connect(self.living(), &error))?;
         self.connected += 1;
         if id.0 == self.clients.len() {
             self.clients.push(Some(client));
@@ -227,14 +227,14 @@ pub fn unexpected(id: ClientId, end: &End) -> Failure {
     Failure::new(format!("connection {} was {what}", id.0))
 }
 
-fn cannot_connect(connected: usize, error: &io::Error) -> Failure {
+fn cannot_connect(living: usize, error: &io::Error) -> Failure {
     let advice = match error.kind() {
         io::ErrorKind::AddrNotAvailable => " (no local port is left: raise --addresses)",
         _ if error.raw_os_error() == Some(24) => " (too many open files: raise `ulimit -n`)",
         _ => "",
     };
     Failure::io(
-        format_args!("connection {connected} cannot be opened{advice}"),
+        format_args!("no more than {living} connections can be opened{advice}"),
         error,
     )
 }
