@@ -1,0 +1,174 @@
+//! The server's side of the opening handshake (RFC 6455 §4.2), as a judgement of a parsed request.
+//!
+//! The gate asks, on its own thread, and writes the answer. What holds for every HTTP request (one
+//! Host, limits of the head) was checked before. Work and memory are linear in the request's head.
+
+use std::collections::HashSet;
+
+use http::header::{
+    ALLOW, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use tungstenite::handshake::derive_accept_key;
+
+/// A good opening handshake, not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    accept_key: HeaderValue,
+    /// The subprotocol to answer with: at first the one that the client offered first. Whoever sets
+    /// another answers for the client having offered it (RFC 6455 §4.2.2).
+    pub subprotocol: Option<HeaderValue>,
+}
+
+impl Opening {
+    /// Judges a request.
+    ///
+    /// # Errors
+    /// The first of RFC 6455 §4.2.1's conditions that the request does not meet.
+    pub fn judge(request: &Parts) -> Result<Self, Refusal> {
+        let headers = &request.headers;
+        if !lists(headers, UPGRADE, b"websocket") {
+            return Err(Refusal::NotAnUpgrade);
+        }
+        if request.version != Version::HTTP_11 {
+            return Err(Refusal::HttpVersion);
+        }
+        if request.method != Method::GET {
+            return Err(Refusal::Method);
+        }
+        if !lists(headers, CONNECTION, b"upgrade") {
+            return Err(Refusal::Connection);
+        }
+        if sole(headers, SEC_WEBSOCKET_VERSION) != Some(b"13") {
+            return Err(Refusal::WebSocketVersion);
+        }
+        let key = sole(headers, SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).ok_or(Refusal::Key)?;
+        Ok(Self {
+            accept_key: HeaderValue::try_from(derive_accept_key(key)).map_err(|_| Refusal::Key)?,
+            subprotocol: first_subprotocol(headers)?,
+        })
+    }
+
+    /// The header fields of the 101 response (RFC 6455 §4.2.2).
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept_key.clone());
+        if let Some(subprotocol) = &self.subprotocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
+        }
+        headers
+    }
+}
+
+/// Why a request does not open a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It does not ask for one: no `Upgrade` field lists `websocket`.
+    NotAnUpgrade,
+    /// Not HTTP/1.1.
+    HttpVersion,
+    /// Not GET.
+    Method,
+    /// No `Connection` field lists `upgrade`.
+    Connection,
+    /// Not exactly one `Sec-WebSocket-Version`, or not 13.
+    WebSocketVersion,
+    /// Not exactly one `Sec-WebSocket-Key`, or not the base64 of 16 bytes.
+    Key,
+    /// `Sec-WebSocket-Protocol` is not a list of distinct tokens.
+    Subprotocol,
+}
+
+impl Refusal {
+    /// The status of the answer. A request that is [not an upgrade](Self::NotAnUpgrade) may deserve
+    /// another one, where its URL serves more than WebSockets.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::NotAnUpgrade | Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Connection | Self::Key | Self::Subprotocol => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The header field that the status asks for: which version, method or protocol would do
+    /// (RFC 6455 §4.2.2, RFC 9110 §15.5.6 and §15.5.22).
+    pub const fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::NotAnUpgrade => Some((UPGRADE, HeaderValue::from_static("websocket"))),
+            Self::Method => Some((ALLOW, HeaderValue::from_static("GET"))),
+            Self::WebSocketVersion => Some((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))),
+            Self::HttpVersion | Self::Connection | Self::Key | Self::Subprotocol => None,
+        }
+    }
+
+    /// The body of the answer: what was wrong, in one line.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotAnUpgrade => "Upgrade: websocket is missing",
+            Self::HttpVersion => "a WebSocket opens over HTTP/1.1",
+            Self::Method => "a WebSocket opens with GET",
+            Self::Connection => "Connection: Upgrade is missing",
+            Self::WebSocketVersion => "Sec-WebSocket-Version must be 13",
+            Self::Key => "Sec-WebSocket-Key must be one base64 value of 16 bytes",
+            Self::Subprotocol => "Sec-WebSocket-Protocol must be a list of distinct tokens",
+        }
+    }
+}
+
+/// The elements of a list field over all of its lines; empty ones are skipped (RFC 9110 §5.6.1).
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether a list field has an element, in whatever case.
+fn lists(headers: &HeaderMap, name: HeaderName, element: &[u8]) -> bool {
+    elements(headers, name).any(|listed| listed.eq_ignore_ascii_case(element))
+}
+
+/// The value of a field that stands in exactly one line.
+fn sole(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
+    let mut lines = headers.get_all(name).into_iter();
+    let line = lines.next()?;
+    lines.next().is_none().then(|| line.as_bytes().trim_ascii())
+}
+
+/// Whether a key is the base64 of 16 bytes. Like other servers, it forgives pad bits that are not
+/// zero: the key is hashed as it stands, not decoded.
+fn is_key(key: &[u8]) -> bool {
+    key.len() == 24
+        && key.strip_suffix(b"==").is_some_and(|digits| {
+            digits.iter().all(|&digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
+        })
+}
+
+/// The first offered subprotocol, once the whole offer was found to be distinct tokens (RFC 6455
+/// §4.1, item 10 of the request).
+fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return Ok(None);
+    }
+    let mut offered = HashSet::new();
+    let mut first = None;
+    for token in elements(headers, SEC_WEBSOCKET_PROTOCOL) {
+        if !token.iter().all(|&byte| is_token_byte(byte)) || !offered.insert(token) {
+            return Err(Refusal::Subprotocol);
+        }
+        first = first.or(Some(token));
+    }
+    let first = first.ok_or(Refusal::Subprotocol)?;
+    HeaderValue::from_bytes(first).map(Some).map_err(|_| Refusal::Subprotocol)
+}
+
+/// Whether a byte may stand in a token (RFC 9110 §5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,110 @@
+//! The head of a frame that a client sends (RFC 6455 §5.2).
+//!
+//! [`receive`](super::receive) parses one in front of each frame. Every rule is checked at the
+//! earliest byte that shows it broken, in the order of the bytes, so that a stream fails in the same
+//! way however its reads are cut. Allocates nothing.
+
+use super::frame::Opcode;
+use crate::error::Violation;
+
+/// RSV1, RSV2 and RSV3: each needs an extension that gives it a meaning.
+const RESERVED_BITS: u8 = 0x70;
+
+/// The longest head from a client: two bytes, a 64-bit length, a masking key.
+pub(super) const HEAD_BYTES_MAX: usize = 14;
+
+/// What the frames before it leave a frame to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    /// Whether a fragmented message waits for its next fragment.
+    pub(super) message_open: bool,
+    /// Whether that message may have one more fragment.
+    pub(super) fragments_left: bool,
+    /// How much longer the message may become.
+    pub(super) room_bytes: usize,
+}
+
+/// A client's frame without its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) opcode: Opcode,
+    pub(super) fin: bool,
+    pub(super) masking_key: [u8; 4],
+    /// Within the room that the context left.
+    pub(super) payload_bytes: usize,
+    /// Length of the head itself.
+    pub(super) size: usize,
+}
+
+impl Head {
+    /// Parses the head at the front of `bytes`; `Ok(None)` if it goes on behind their end, and what
+    /// there is of it breaks no rule.
+    #[inline]
+    pub(super) fn parse(bytes: &[u8], context: Context) -> Result<Option<Self>, Violation> {
+        let Some((&first, rest)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        let (opcode, fin) = judge_first_byte(first, context)?;
+        let Some((&second, rest)) = rest.split_first() else {
+            return Ok(None);
+        };
+        if second & 0x80 == 0 {
+            return Err(Violation::UnmaskedFrame);
+        }
+        let short_length = second & 0x7F;
+        if opcode.is_control() && short_length > 125 {
+            return Err(Violation::OversizedControlFrame);
+        }
+        let (length, length_size) = match short_length {
+            0..=125 => (u64::from(short_length), 0),
+            126 => match rest.first_chunk() {
+                Some(length) => (u64::from(u16::from_be_bytes(*length)), 2),
+                None => return Ok(None),
+            },
+            _ => {
+                if rest.first().is_some_and(|byte| byte & 0x80 != 0) {
+                    return Err(Violation::LengthTopBit);
+                }
+                match rest.first_chunk() {
+                    Some(length) => (u64::from_be_bytes(*length), 8),
+                    None => return Ok(None),
+                }
+            }
+        };
+        if length_size == 2 && length <= 125 || length_size == 8 && length <= u64::from(u16::MAX) {
+            return Err(Violation::NonMinimalLength);
+        }
+        let payload_bytes = if opcode.is_control() {
+            usize::from(short_length)
+        } else {
+            match usize::try_from(length) {
+                Ok(length) if length <= context.room_bytes => length,
+                _ => return Err(Violation::MessageTooBig),
+            }
+        };
+        Ok(rest[length_size..].first_chunk().map(|&masking_key| Self {
+            opcode,
+            fin,
+            masking_key,
+            payload_bytes,
+            size: 2 + length_size + 4,
+        }))
+    }
+}
+
+/// The opcode and FIN, unless the first byte alone breaks a rule.
+#[inline]
+fn judge_first_byte(byte: u8, context: Context) -> Result<(Opcode, bool), Violation> {
+    if byte & RESERVED_BITS != 0 {
+        return Err(Violation::ReservedBits);
+    }
+    let fin = byte & 0x80 != 0;
+    let opcode = Opcode::from_low_bits(byte).ok_or(Violation::ReservedOpcode)?;
+    match opcode {
+        Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => Err(Violation::FragmentedControlFrame),
+        Opcode::Continuation if !context.message_open => Err(Violation::UnexpectedContinuation),
+        Opcode::Continuation if !context.fragments_left => Err(Violation::TooManyFragments),
+        Opcode::Text | Opcode::Binary if context.message_open => Err(Violation::ExpectedContinuation),
+        _ => Ok((opcode, fin)),
+    }
+}
