@@ -29,12 +29,11 @@ const alive = new Set();
  * How to start a server by its name: `raw`, or a file of `bench/servers/`.
  *
  * @param {string} name
+ * @param {string} raw the raw server's program
  * @returns {Recipe} throws an Error that says what is missing
  */
-function recipe(name) {
-  if (name === 'raw') {
-    return { command: [path.join(ROOT, 'target/release/raw-echo')], collects: false };
-  }
+function recipe(name, raw) {
+  if (name === 'raw') return { command: [raw], collects: false };
   const file = path.join(__dirname, 'servers', `${name}.js`);
   if (!fs.existsSync(file)) throw new Error(`there is no bench/servers/${name}.js`);
   const command = name === 'bun' ? [bunBinary(), file] : [process.execPath, '--expose-gc', file];
@@ -79,7 +78,7 @@ function version(program) {
  * Starts a server on a port of its own choice and waits for its line `listening PORT`.
  *
  * @param {Recipe} recipe
- * @param {{ core?: number, env?: Record<string, string> }} options the processor to stay on, if any,
+ * @param {{ core?: number | undefined, env?: Record<string, string> }} options the processor to stay on, if any,
  *   and environment variables to add
  * @returns {Promise<Server>}
  */
@@ -110,7 +109,8 @@ async function start({ command }, { core, env } = {}) {
 }
 
 /**
- * @param {import('node:child_process').ChildProcess} child
+ * @param {import('node:child_process').ChildProcessByStdio<null, import('node:stream').Readable,
+ *   import('node:stream').Readable>} child
  * @param {Promise<unknown>} ended
  * @param {() => string} complaint
  * @returns {Promise<number>}

@@ -39,9 +39,21 @@ function plan(words) {
     args: words,
     allowPositionals: true,
     options: {
-      size: text, connections: text, 'in-flight': text, seconds: text, rounds: text,
-      concurrency: text, 'message-bytes': text, 'settle-seconds': text, text: flag, echo: flag,
-      servers: text, 'binary-type': text, pin: flag, 'no-pin': flag, json: flag,
+      size: text,
+      connections: text,
+      'in-flight': text,
+      seconds: text,
+      rounds: text,
+      concurrency: text,
+      'message-bytes': text,
+      'settle-seconds': text,
+      text: flag,
+      echo: flag,
+      servers: text,
+      'binary-type': text,
+      pin: flag,
+      'no-pin': flag,
+      json: flag,
     },
   });
   const { servers = SERVERS, 'binary-type': binaryType, pin, 'no-pin': noPin, json, ...options } = values;
@@ -72,17 +84,18 @@ function canPin() {
  * The servers that can be started; a line for each that cannot.
  *
  * @param {Plan} plan
+ * @param {import('./client').Programs} programs
  * @returns {Promise<Map<string, import('./launch').Recipe>>}
  */
-async function available({ servers, binaryType }) {
+async function available({ servers, binaryType }, programs) {
   const found = new Map();
   for (const name of servers) {
     try {
-      const way = recipe(name);
+      const way = recipe(name, programs.raw);
       await (await start(way, { env: environment(binaryType) })).stop();
       found.set(name, way);
     } catch (error) {
-      console.log(`skipped: ${name} (${error.message})`);
+      console.log(`skipped: ${name} (${sentence(error)})`);
     }
   }
   return found;
@@ -101,10 +114,11 @@ function environment(binaryType) {
  *
  * @param {Plan['rows'][number]} row
  * @param {Map<string, import('./launch').Recipe>} recipes
+ * @param {import('./client').Programs} programs
  * @param {Plan} plan
  * @returns {Promise<{ reports: Map<string, import('./scenarios').Report[]>, failures: string[] }>}
  */
-async function measure({ scenario, options }, recipes, { pin, binaryType }) {
+async function measure({ scenario, options }, recipes, programs, { pin, binaryType }) {
   const { args, rounds } = SCENARIOS[scenario];
   /** @type {Map<string, import('./scenarios').Report[]>} */
   const reports = new Map();
@@ -114,10 +128,13 @@ async function measure({ scenario, options }, recipes, { pin, binaryType }) {
       const server = await start(way, { core: pin ? 0 : undefined, env: environment(binaryType) });
       try {
         const seconds = Number(options.seconds ?? 5);
-        const report = await load(args(options, way.collects), server, { core: pin ? 1 : undefined, seconds });
+        const report = await load(programs.load, args(options, way.collects), server, {
+          core: pin ? 1 : undefined,
+          seconds,
+        });
         reports.set(name, [...(reports.get(name) ?? []), report]);
       } catch (error) {
-        failures.push(`${name}, round ${round}: ${error.message}`);
+        failures.push(`${name}, round ${round}: ${sentence(error)}`);
       } finally {
         await server.stop();
       }
@@ -133,7 +150,9 @@ async function measure({ scenario, options }, recipes, { pin, binaryType }) {
 function heldBack(reports) {
   return [...reports]
     .filter(([, rounds]) =>
-      rounds.some(({ clientCpu, serverCpu }) => clientCpu?.busy > CLIENT_BUSY && serverCpu?.busy < clientCpu.busy),
+      rounds.some(
+        ({ clientCpu, serverCpu }) => clientCpu?.busy > CLIENT_BUSY && serverCpu?.busy < clientCpu.busy,
+      ),
     )
     .map(([name]) => name);
 }
@@ -173,19 +192,27 @@ function write(results) {
   return file;
 }
 
+/**
+ * @param {unknown} error
+ * @returns {string}
+ */
+function sentence(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function main() {
   const asked = plan(process.argv.slice(2));
-  build();
+  const programs = build();
   const host = machine();
   console.log(`${host.cpu}, ${host.processors} processors, Linux ${host.kernel}, Node ${host.node}`);
   console.log(asked.pin ? 'server on processor 0, client on processor 1' : 'processors not assigned');
-  const recipes = await available(asked);
+  const recipes = await available(asked, programs);
   const results = [];
   let hasFailed = recipes.size === 0;
   for (const row of asked.rows) {
     const { title, columns, rounds } = SCENARIOS[row.scenario];
     console.log(`\n${title(row.options)} (median of ${row.options.rounds ?? rounds})`);
-    const { reports, failures } = await measure(row, recipes, asked);
+    const { reports, failures } = await measure(row, recipes, programs, asked);
     if (reports.size > 0) console.log(table(columns, reports));
     for (const name of heldBack(reports)) console.log(`note: with ${name}, the client was as busy as can be`);
     for (const failure of failures) console.log(`failed: ${failure}`);
@@ -205,6 +232,6 @@ process.on('exit', stopAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 
 main().catch((error) => {
-  console.error(`bench: ${error.message}`);
+  console.error(`bench: ${sentence(error)}`);
   process.exit(1);
 });

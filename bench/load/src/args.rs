@@ -20,15 +20,10 @@ impl Args {
         let mut options = Vec::new();
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").filter(|name| !name.is_empty());
-            let name = name.ok_or_else(|| {
-                Failure::new(format!("`{word}` is not an option: options begin with --"))
-            })?;
+            let name = name.ok_or_else(|| Failure::new(format!("`{word}` is not an option: options begin with --")))?;
             options.push(match name.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (
-                    name.to_owned(),
-                    words.next_if(|next| !next.starts_with("--")),
-                ),
+                None => (name.to_owned(), words.next_if(|next| !next.starts_with("--"))),
             });
         }
         Ok((mode, Self { options }))
@@ -39,9 +34,7 @@ impl Args {
         match self.take(name)? {
             None => Ok(false),
             Some(None) => Ok(true),
-            Some(Some(value)) => Err(Failure::new(format!(
-                "--{name} takes no value, but `{value}` was given"
-            ))),
+            Some(Some(value)) => Err(Failure::new(format!("--{name} takes no value, but `{value}` was given"))),
         }
     }
 
@@ -55,9 +48,8 @@ impl Args {
             None => return Ok(None),
             Some(value) => value.ok_or_else(|| Failure::new(format!("--{name} needs a value")))?,
         };
-        let parsed = value.parse().map_err(|error| {
-            Failure::new(format!("--{name} does not understand `{value}`: {error}"))
-        })?;
+        let parsed =
+            value.parse().map_err(|error| Failure::new(format!("--{name} does not understand `{value}`: {error}")))?;
         Ok(Some(parsed))
     }
 
@@ -74,9 +66,7 @@ impl Args {
     pub fn count(&mut self, name: &str, default: usize, least: usize) -> Result<usize, Failure> {
         let value = self.value(name, default)?;
         if value < least {
-            return Err(Failure::new(format!(
-                "--{name} is {value}, but must be {least} or more"
-            )));
+            return Err(Failure::new(format!("--{name} is {value}, but must be {least} or more")));
         }
         Ok(value)
     }
@@ -85,9 +75,7 @@ impl Args {
     pub fn seconds(&mut self, name: &str, default: f64) -> Result<Duration, Failure> {
         let value = self.value(name, default)?;
         if !(0.0..=86_400.0).contains(&value) {
-            return Err(Failure::new(format!(
-                "--{name} is {value}, but must be from 0 to 86400"
-            )));
+            return Err(Failure::new(format!("--{name} is {value}, but must be from 0 to 86400")));
         }
         Ok(Duration::from_secs_f64(value))
     }
@@ -128,10 +116,7 @@ mod tests {
         assert!(args.switch("json").expect("a switch"));
         assert!(!args.switch("text").expect("an absent switch"));
         assert_eq!(args.count("size", 1, 0).expect("a size"), 20);
-        assert_eq!(
-            args.seconds("seconds", 1.5).expect("a default"),
-            Duration::from_millis(1_500)
-        );
+        assert_eq!(args.seconds("seconds", 1.5).expect("a default"), Duration::from_millis(1_500));
         args.finish().expect("nothing left");
     }
 
@@ -141,17 +126,11 @@ mod tests {
         let (_, args) = parse("echo --sise 3").expect("a line");
         assert_eq!(sentence(args.finish()), "this mode has no option --sise");
         let (_, mut args) = parse("echo --size x --size 2").expect("a line");
-        assert_eq!(
-            sentence(args.count("size", 1, 0).map(drop)),
-            "--size was given twice"
-        );
+        assert_eq!(sentence(args.count("size", 1, 0).map(drop)), "--size was given twice");
         let (_, mut args) = parse("echo --connections 0 --port").expect("a line");
         let least = "--connections is 0, but must be 1 or more";
         assert_eq!(sentence(args.count("connections", 1, 1).map(drop)), least);
-        assert_eq!(
-            sentence(args.optional::<u16>("port").map(drop)),
-            "--port needs a value"
-        );
+        assert_eq!(sentence(args.optional::<u16>("port").map(drop)), "--port needs a value");
         assert!(parse("echo 17").is_err());
     }
 }

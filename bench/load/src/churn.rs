@@ -25,9 +25,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let measured = args.seconds("seconds", 5.0)?;
     let warmup = args.seconds("warmup-seconds", 1.0)?;
     let size = args.count("size", 20, 0)?;
-    let payload = args
-        .switch("echo")?
-        .then(|| Payload::new(Kind::Binary, size));
+    let payload = args.switch("echo")?.then(|| Payload::new(Kind::Binary, size));
     let target = Target::from_args(&mut args, ADDRESSES)?;
     args.finish()?;
 
@@ -39,9 +37,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     rounds.run_for(&mut swarm, measured)?;
     let used = interval.end()?;
     if rounds.completed == 0 {
-        return Err(Failure::new(
-            "no connection was opened and closed in the measured interval",
-        ));
+        return Err(Failure::new("no connection was opened and closed in the measured interval"));
     }
 
     let seconds = used.elapsed.as_secs_f64();
@@ -61,9 +57,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
         .count("closedUncleanly", swarm.close()? as u64);
     let verdict = match rounds.corrupt {
         0 => Ok(()),
-        corrupt => Err(Failure::new(format!(
-            "the server's answers were wrong: {corrupt} corrupt"
-        ))),
+        corrupt => Err(Failure::new(format!("the server's answers were wrong: {corrupt} corrupt"))),
     };
     Ok(Outcome { report, verdict })
 }
@@ -87,9 +81,7 @@ impl Rounds {
         Self {
             payload,
             began: vec![Instant::now(); places],
-            incoming: std::iter::repeat_with(Incoming::default)
-                .take(places)
-                .collect(),
+            incoming: std::iter::repeat_with(Incoming::default).take(places).collect(),
             is_answered: vec![false; places],
             vacant: (0..places).map(ClientId).collect(),
             completed: 0,
@@ -122,8 +114,7 @@ impl Rounds {
 
 impl Conversation for Rounds {
     fn opened(&mut self, id: ClientId, client: &mut Client, now: Instant) -> Result<(), Failure> {
-        self.upgrade
-            .record(now.saturating_duration_since(self.began[id.0]));
+        self.upgrade.record(now.saturating_duration_since(self.began[id.0]));
         match &self.payload {
             None => client.close(),
             Some(payload) => {
@@ -137,10 +128,7 @@ impl Conversation for Rounds {
 
     fn heard(&mut self, id: ClientId, piece: &Piece<'_>, _: Instant) -> Result<(), Failure> {
         let Some(payload) = &self.payload else {
-            return Err(Failure::new(format!(
-                "connection {} got an unasked message",
-                id.0
-            )));
+            return Err(Failure::new(format!("connection {} got an unasked message", id.0)));
         };
         let Some(answer) = payload.check(&mut self.incoming[id.0], piece, 0, id.0 as u32) else {
             return Ok(());

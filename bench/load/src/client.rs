@@ -192,11 +192,7 @@ impl Client {
 
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.
     pub(crate) fn look_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.reregister(
-            &mut self.stream,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        )
+        registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     fn on_control(&mut self, piece: &Piece<'_>) -> Result<(), End> {
@@ -224,10 +220,7 @@ impl Client {
     }
 
     fn end_of(&self, error: io::Error) -> End {
-        let is_reset = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-        );
+        let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
         match self.phase {
             Phase::Closing if is_reset => End::CleanThenReset,
             _ => End::Io(error),

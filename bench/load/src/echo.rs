@@ -16,23 +16,13 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 100, 1)?;
     let in_flight = args.count("in-flight", 1, 1)?;
     let size = args.count("size", 20, 0)?;
-    let kind = if args.switch("text")? {
-        Kind::Text
-    } else {
-        Kind::Binary
-    };
+    let kind = if args.switch("text")? { Kind::Text } else { Kind::Binary };
     let span = Span::from_args(&mut args)?;
     let target = Target::from_args(&mut args, connections.div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
 
     let mut swarm = Swarm::new(target)?;
-    swarm.open(
-        connections,
-        Pace {
-            window: 64,
-            per_second: None,
-        },
-    )?;
+    swarm.open(connections, Pace { window: 64, per_second: None })?;
     let mut exchange = Exchange::new(Payload::new(kind, size), connections, in_flight);
     let passed = span.pass(&mut swarm, &mut exchange, connections)?;
 

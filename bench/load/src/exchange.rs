@@ -72,15 +72,13 @@ impl Order {
                 self.missing.extend(self.expected..number);
                 self.expected = number + 1;
             }
-            Answer::Number(number) => {
-                match self.missing.iter().position(|missing| *missing == number) {
-                    Some(index) => {
-                        self.missing.swap_remove(index);
-                        faults.disordered += 1;
-                    }
-                    None => faults.duplicated += 1,
+            Answer::Number(number) => match self.missing.iter().position(|missing| *missing == number) {
+                Some(index) => {
+                    self.missing.swap_remove(index);
+                    faults.disordered += 1;
                 }
-            }
+                None => faults.duplicated += 1,
+            },
             Answer::Corrupt => {
                 faults.corrupt += 1;
                 self.expected = self.sent.min(self.expected + 1);
@@ -177,11 +175,7 @@ impl Exchange {
         // A turn waits 100 ms at most: two seconds without an answer.
         while self.unanswered() > 0 && quiet_turns < 20 {
             swarm.turn_expecting(self)?;
-            quiet_turns = if self.answers == answers {
-                quiet_turns + 1
-            } else {
-                0
-            };
+            quiet_turns = if self.answers == answers { quiet_turns + 1 } else { 0 };
             answers = self.answers;
         }
         self.faults.lost = self.unanswered();
@@ -207,10 +201,7 @@ impl Exchange {
 
 impl Conversation for Exchange {
     fn opened(&mut self, id: ClientId, _: &mut Client, _: Instant) -> Result<(), Failure> {
-        Err(Failure::new(format!(
-            "connection {} opened in the middle of an exchange",
-            id.0
-        )))
+        Err(Failure::new(format!("connection {} opened in the middle of an exchange", id.0)))
     }
 
     fn heard(&mut self, id: ClientId, piece: &Piece<'_>, now: Instant) -> Result<(), Failure> {
@@ -246,10 +237,7 @@ mod tests {
 
     /// Faults and unanswered messages of ten messages answered with these numbers.
     fn judged(numbers: impl IntoIterator<Item = u64>) -> (Faults, u64) {
-        let mut order = Order {
-            sent: 10,
-            ..Order::default()
-        };
+        let mut order = Order { sent: 10, ..Order::default() };
         let mut faults = Faults::default();
         for number in numbers {
             order.judge(Answer::Number(number), &mut faults);
@@ -266,29 +254,17 @@ mod tests {
     #[test]
     fn loss_disorder_and_duplicates_are_told_apart() {
         assert_eq!(judged([0, 1, 3, 4, 5, 6, 7, 8, 9]), (Faults::default(), 1));
-        let disordered = Faults {
-            disordered: 1,
-            ..Faults::default()
-        };
+        let disordered = Faults { disordered: 1, ..Faults::default() };
         assert_eq!(judged([0, 1, 3, 2, 4, 5, 6, 7, 8, 9]), (disordered, 0));
-        let duplicated = Faults {
-            duplicated: 1,
-            ..Faults::default()
-        };
+        let duplicated = Faults { duplicated: 1, ..Faults::default() };
         assert_eq!(judged([0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]), (duplicated, 0));
     }
 
     #[test]
     fn an_answer_to_a_message_not_sent_is_corrupt() {
-        let corrupt = Faults {
-            corrupt: 1,
-            ..Faults::default()
-        };
+        let corrupt = Faults { corrupt: 1, ..Faults::default() };
         assert_eq!(judged((0..10).chain([10])), (corrupt, 0));
-        let mut order = Order {
-            sent: 10,
-            ..Order::default()
-        };
+        let mut order = Order { sent: 10, ..Order::default() };
         let mut faults = Faults::default();
         order.judge(Answer::Corrupt, &mut faults);
         assert_eq!((faults, order.expected), (corrupt, 1));

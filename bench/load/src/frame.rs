@@ -36,12 +36,7 @@ pub fn put_masked_header(out: &mut Vec<u8>, opcode: u8, payload_bytes: usize, ke
 /// Appends a whole masked frame: control frames and other rare ones.
 pub fn put_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
     put_masked_header(out, opcode, payload.len(), key);
-    out.extend(
-        payload
-            .iter()
-            .zip(key.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
+    out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
 /// What one read holds of one frame's payload: all of it, or a part.
@@ -91,12 +86,7 @@ impl FrameReader {
         let left = usize::try_from(self.payload_bytes - self.at).unwrap_or(usize::MAX);
         let (bytes, rest) = input.split_at(left.min(input.len()));
         *input = rest;
-        let piece = Piece {
-            opcode: self.opcode,
-            payload_bytes: self.payload_bytes,
-            at: self.at,
-            bytes,
-        };
+        let piece = Piece { opcode: self.opcode, payload_bytes: self.payload_bytes, at: self.at, bytes };
         self.at += bytes.len() as u64;
         self.in_payload = !piece.is_last();
         Ok(Some(piece))
@@ -143,9 +133,7 @@ fn extended_length_bytes(second: u8) -> usize {
 fn payload_bytes(head: &[u8; 10]) -> Result<u64, BadFrame> {
     let [first, second, ..] = *head;
     if first & 0x70 != 0 {
-        return Err(BadFrame(
-            "a reserved bit is set, but no extension was negotiated",
-        ));
+        return Err(BadFrame("a reserved bit is set, but no extension was negotiated"));
     }
     if second & 0x80 != 0 {
         return Err(BadFrame("a server's frame is masked"));
@@ -158,16 +146,11 @@ fn payload_bytes(head: &[u8; 10]) -> Result<u64, BadFrame> {
     }
     let (length, least) = match second {
         126 => (u64::from(u16::from_be_bytes([head[2], head[3]])), 126),
-        127 => (
-            u64::from_be_bytes([2, 3, 4, 5, 6, 7, 8, 9].map(|at| head[at])),
-            1 << 16,
-        ),
+        127 => (u64::from_be_bytes([2, 3, 4, 5, 6, 7, 8, 9].map(|at| head[at])), 1 << 16),
         short => (u64::from(short), 0),
     };
     if length < least || length >> 63 != 0 {
-        return Err(BadFrame(
-            "the length is not in its shortest form, or has its top bit set",
-        ));
+        return Err(BadFrame("the length is not in its shortest form, or has its top bit set"));
     }
     if is_control(first & 0x0f) && length > 125 {
         return Err(BadFrame("a control frame is longer than 125 bytes"));
@@ -181,15 +164,9 @@ mod tests {
 
     /// Frames as a server sends them, and what a reader must find in them.
     fn stream() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
-        let frames: Vec<(u8, Vec<u8>)> = [
-            (TEXT, 5),
-            (BINARY, 0),
-            (PING, 125),
-            (BINARY, 126),
-            (BINARY, 70_000),
-        ]
-        .map(|(opcode, length)| (opcode, (0..length).map(|at| (at % 251) as u8).collect()))
-        .into();
+        let frames: Vec<(u8, Vec<u8>)> = [(TEXT, 5), (BINARY, 0), (PING, 125), (BINARY, 126), (BINARY, 70_000)]
+            .map(|(opcode, length)| (opcode, (0..length).map(|at| (at % 251) as u8).collect()))
+            .into();
         let mut bytes = Vec::new();
         for (opcode, payload) in &frames {
             let mut masked = Vec::new();
@@ -235,9 +212,7 @@ mod tests {
             (&[0x82, 127, 128, 0, 0, 0, 0, 0, 0, 0], "top bit"),
             (&[0x89, 126, 0, 126], "125"),
         ] {
-            let found = FrameReader::default()
-                .next(&mut &bytes[..])
-                .expect_err(word);
+            let found = FrameReader::default().next(&mut &bytes[..]).expect_err(word);
             assert!(found.0.contains(word), "{bytes:02x?} gave {found:?}");
         }
     }
@@ -246,9 +221,7 @@ mod tests {
     fn a_masked_frame_is_the_one_of_rfc_6455_section_5_7() {
         let mut out = Vec::new();
         put_masked(&mut out, TEXT, b"Hello", [0x37, 0xfa, 0x21, 0x3d]);
-        let hex = [
-            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
-        ];
+        let hex = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         assert_eq!(out, hex);
     }
 }

@@ -35,16 +35,11 @@ pub fn head_bytes(bytes: &[u8]) -> Result<Option<usize>, Failure> {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 101") {
-        return Err(Failure::new(format!(
-            "the server answered the upgrade with `{status}`"
-        )));
+        return Err(Failure::new(format!("the server answered the upgrade with `{status}`")));
     }
     let accept = lines
         .filter_map(|line| line.split_once(':'))
-        .find_map(|(name, value)| {
-            name.eq_ignore_ascii_case("sec-websocket-accept")
-                .then_some(value.trim())
-        });
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("sec-websocket-accept").then_some(value.trim()));
     if accept != Some(ACCEPT) {
         return Err(Failure::new(format!(
             "the server's Sec-WebSocket-Accept is `{}` instead of `{ACCEPT}`",

@@ -25,12 +25,7 @@ impl Default for Histogram {
 impl Histogram {
     /// An empty histogram.
     pub fn new() -> Self {
-        Self {
-            counts: vec![0; BUCKETS].into_boxed_slice(),
-            total: 0,
-            sum_nanos: 0,
-            max_nanos: 0,
-        }
+        Self { counts: vec![0; BUCKETS].into_boxed_slice(), total: 0, sum_nanos: 0, max_nanos: 0 }
     }
 
     /// Counts one duration. More than 584 years counts as 584 years.
@@ -62,10 +57,7 @@ impl Histogram {
 
     /// The mean. Zero when empty.
     pub fn mean(&self) -> Duration {
-        let nanos = self
-            .sum_nanos
-            .checked_div(u128::from(self.total))
-            .unwrap_or(0);
+        let nanos = self.sum_nanos.checked_div(u128::from(self.total)).unwrap_or(0);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
@@ -135,10 +127,7 @@ mod tests {
         }
         let near = |share: f64, micros: f64| {
             let found = histogram.percentile(share).as_nanos() as f64 / 1e3;
-            assert!(
-                found >= micros && found <= micros * 1.01,
-                "{share} is {found}"
-            );
+            assert!(found >= micros && found <= micros * 1.01, "{share} is {found}");
         };
         near(0.5, 500.0);
         near(0.9, 900.0);

@@ -32,21 +32,14 @@ struct Scale {
 /// to send SIGUSR2 before each reading, upon which the bench's servers collect garbage.
 pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 18_000, 1)?;
-    let pace = Pace {
-        window: args.count("window", 64, 1)?,
-        per_second: args.optional("per-second")?,
-    };
+    let pace = Pace { window: args.count("window", 64, 1)?, per_second: args.optional("per-second")? };
     let settle = args.seconds("settle-seconds", 3.0)?;
     let collects = args.switch("collect")?;
     let message_bytes: Option<usize> = args.optional("message-bytes")?;
     let target = Target::from_args(&mut args, connections.div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
 
-    let scale = Scale {
-        process: target.required_process()?,
-        settle,
-        collects,
-    };
+    let scale = Scale { process: target.required_process()?, settle, collects };
     let mut swarm = Swarm::new(target)?;
     warm_up(&mut swarm, pace)?;
     let before = scale.resident_bytes(&mut swarm)?;
@@ -61,10 +54,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     report
         .text("mode", "idle")
         .count("connections", connections as u64)
-        .number(
-            "connectionsPerSecond",
-            connections as f64 / ramp.as_secs_f64(),
-        )
+        .number("connectionsPerSecond", connections as f64 / ramp.as_secs_f64())
         .count("residentBytesBefore", before)
         .count("residentBytesIdle", idle)
         .number("bytesPerConnection", each(idle));
@@ -108,11 +98,7 @@ fn warm_up(swarm: &mut Swarm, pace: Pace) -> Result<(), Failure> {
 }
 
 /// Every connection sends one message and gets it back, some of them at a time.
-fn one_message_each(
-    swarm: &mut Swarm,
-    exchange: &mut Exchange,
-    connections: usize,
-) -> Result<(), Failure> {
+fn one_message_each(swarm: &mut Swarm, exchange: &mut Exchange, connections: usize) -> Result<(), Failure> {
     exchange.stop();
     let began = Instant::now();
     for id in (0..connections).map(ClientId) {
@@ -124,9 +110,7 @@ fn one_message_each(
             None => return Err(Failure::new(format!("connection {} has gone", id.0))),
         }
         if began.elapsed() > Duration::from_secs(600) {
-            return Err(Failure::new(
-                "one message on each connection took more than ten minutes",
-            ));
+            return Err(Failure::new("one message on each connection took more than ten minutes"));
         }
     }
     exchange.finish(swarm)

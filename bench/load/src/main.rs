@@ -29,18 +29,10 @@ fn run() -> Result<(), Failure> {
         "rtt" => rtt::run(args)?,
         "churn" => churn::run(args)?,
         other => {
-            return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt and churn"
-            )));
+            return Err(Failure::new(format!("`{other}` is no mode; there are echo, idle, rtt and churn")));
         }
     };
-    let text = if is_json {
-        report.to_json() + "\n"
-    } else {
-        report.to_text()
-    };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::io("the report cannot be written", &error))?;
+    let text = if is_json { report.to_json() + "\n" } else { report.to_text() };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::io("the report cannot be written", &error))?;
     verdict
 }

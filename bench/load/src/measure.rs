@@ -46,11 +46,7 @@ impl Interval {
             (Some(process), Some(before)) => Some(process.time()?.since(before)),
             _ => None,
         };
-        Ok(Used {
-            elapsed,
-            server,
-            client: ProcessId::own().time()?.since(&self.client),
-        })
+        Ok(Used { elapsed, server, client: ProcessId::own().time()?.since(&self.client) })
     }
 }
 
@@ -75,8 +71,7 @@ impl Used {
             report.group("serverCpu", cpu);
         }
         let mut cpu = Report::new();
-        cpu.number("micros", each(self.client.all.total()))
-            .number("busy", busy(self.client.all.total()));
+        cpu.number("micros", each(self.client.all.total())).number("busy", busy(self.client.all.total()));
         report.group("clientCpu", cpu);
     }
 }
@@ -84,11 +79,7 @@ impl Used {
 /// Threads with the same name together, those that did nothing left out.
 fn by_name(server: &ProcessTime) -> Vec<(String, Duration)> {
     let mut sums: Vec<(String, Duration)> = Vec::new();
-    for thread in server
-        .others
-        .iter()
-        .filter(|thread| !thread.time.total().is_zero())
-    {
+    for thread in server.others.iter().filter(|thread| !thread.time.total().is_zero()) {
         match sums.iter_mut().find(|(name, _)| *name == thread.name) {
             Some((_, sum)) => *sum += thread.time.total(),
             None => sums.push((thread.name.clone(), thread.time.total())),

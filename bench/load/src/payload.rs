@@ -58,17 +58,8 @@ impl Payload {
         frame::put_masked_header(&mut header, opcode(kind), bytes, MASKING_KEY);
         let body_bytes = bytes.saturating_sub(HEAD_BYTES);
         let plain = pattern(kind, body_bytes + 4 * PHASES as usize);
-        let masked = plain
-            .iter()
-            .zip(MASKING_KEY.iter().cycle())
-            .map(|(byte, key)| byte ^ key);
-        Self {
-            kind,
-            bytes,
-            header,
-            masked: masked.collect(),
-            plain,
-        }
+        let masked = plain.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key);
+        Self { kind, bytes, header, masked: masked.collect(), plain }
     }
 
     /// Length of a payload.
@@ -89,13 +80,7 @@ impl Payload {
 
     /// Takes the next piece of an answer for which `expected` is next in order. With the last piece
     /// comes the verdict.
-    pub fn check(
-        &self,
-        incoming: &mut Incoming,
-        piece: &Piece<'_>,
-        expected: u64,
-        connection: u32,
-    ) -> Option<Answer> {
+    pub fn check(&self, incoming: &mut Incoming, piece: &Piece<'_>, expected: u64, connection: u32) -> Option<Answer> {
         if piece.opcode != opcode(self.kind) || piece.payload_bytes != self.bytes as u64 {
             incoming.is_spoilt = true;
         } else {
@@ -116,11 +101,7 @@ impl Payload {
         let number = self.number(&incoming.head, expected);
         let compared = self.bytes.min(HEAD_BYTES);
         let is_ours = self.head(number, connection)[..compared] == incoming.head[..compared];
-        Some(if is_ours && !incoming.is_spoilt {
-            Answer::Number(number)
-        } else {
-            Answer::Corrupt
-        })
+        Some(if is_ours && !incoming.is_spoilt { Answer::Number(number) } else { Answer::Corrupt })
     }
 
     fn head(&self, number: u64, connection: u32) -> [u8; HEAD_BYTES] {
@@ -153,16 +134,11 @@ impl Payload {
             Kind::Binary => 8,
             Kind::Text => 6,
         };
-        let low = head[..digits]
-            .iter()
-            .rev()
-            .fold(0, |number: u64, byte| match self.kind {
-                Kind::Binary => number << 8 | u64::from(*byte),
-                Kind::Text => number << 6 | u64::from(byte.wrapping_sub(b'0') & 63),
-            });
-        let mask = u64::MAX
-            .checked_shr(64 - digit_bits * digits as u32)
-            .unwrap_or(0);
+        let low = head[..digits].iter().rev().fold(0, |number: u64, byte| match self.kind {
+            Kind::Binary => number << 8 | u64::from(*byte),
+            Kind::Text => number << 6 | u64::from(byte.wrapping_sub(b'0') & 63),
+        });
+        let mask = u64::MAX.checked_shr(64 - digit_bits * digits as u32).unwrap_or(0);
         let ahead = low.wrapping_sub(expected) & mask;
         if ahead <= mask / 2 {
             expected.wrapping_add(ahead)
@@ -213,35 +189,20 @@ mod tests {
         payload.put(&mut frame, number, connection);
         let body = frame.split_off(payload.header.len());
         assert_eq!(body.len(), payload.bytes);
-        body.iter()
-            .zip(MASKING_KEY.iter().cycle())
-            .map(|(byte, key)| byte ^ key)
-            .collect()
+        body.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
     }
 
     /// The verdict on an answer that arrives in pieces of `step` bytes.
     fn verdict(payload: &Payload, answer: &[u8], step: usize, expected: u64) -> Answer {
         let mut incoming = Incoming::default();
-        let piece = |at, bytes| Piece {
-            opcode: opcode(payload.kind),
-            payload_bytes: answer.len() as u64,
-            at,
-            bytes,
-        };
+        let piece = |at, bytes| Piece { opcode: opcode(payload.kind), payload_bytes: answer.len() as u64, at, bytes };
         if answer.is_empty() {
-            return payload
-                .check(&mut incoming, &piece(0, &[]), expected, 7)
-                .expect("one piece");
+            return payload.check(&mut incoming, &piece(0, &[]), expected, 7).expect("one piece");
         }
         let mut found = None;
         for (index, bytes) in answer.chunks(step).enumerate() {
             assert_eq!(found, None, "a verdict before the end");
-            found = payload.check(
-                &mut incoming,
-                &piece((index * step) as u64, bytes),
-                expected,
-                7,
-            );
+            found = payload.check(&mut incoming, &piece((index * step) as u64, bytes), expected, 7);
         }
         found.expect("a verdict at the end")
     }
@@ -255,11 +216,7 @@ mod tests {
                     let answer = unmasked(&payload, number, 7);
                     for step in [1, 5, 12, 13, 20_000] {
                         let found = verdict(&payload, &answer, step, number);
-                        assert_eq!(
-                            found,
-                            Answer::Number(number),
-                            "{kind:?} {bytes} {number} {step}"
-                        );
+                        assert_eq!(found, Answer::Number(number), "{kind:?} {bytes} {number} {step}");
                     }
                 }
             }
@@ -268,19 +225,11 @@ mod tests {
 
     #[test]
     fn a_number_out_of_order_is_told_in_both_directions() {
-        for (kind, bytes) in [
-            (Kind::Binary, 1),
-            (Kind::Binary, 20),
-            (Kind::Text, 2),
-            (Kind::Text, 20),
-        ] {
+        for (kind, bytes) in [(Kind::Binary, 1), (Kind::Binary, 20), (Kind::Text, 2), (Kind::Text, 20)] {
             let payload = Payload::new(kind, bytes);
             for number in [990, 999, 1_001, 1_015] {
                 let answer = unmasked(&payload, number, 7);
-                assert_eq!(
-                    verdict(&payload, &answer, 64, 1_000),
-                    Answer::Number(number)
-                );
+                assert_eq!(verdict(&payload, &answer, 64, 1_000), Answer::Number(number));
             }
         }
     }
@@ -292,11 +241,7 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x10;
-            assert_ne!(
-                verdict(&payload, &bad, 64, 5),
-                Answer::Number(5),
-                "byte {at}"
-            );
+            assert_ne!(verdict(&payload, &bad, 64, 5), Answer::Number(5), "byte {at}");
         }
     }
 
@@ -305,19 +250,11 @@ mod tests {
         let payload = Payload::new(Kind::Binary, 40);
         let good = unmasked(&payload, 5, 7);
         assert_eq!(verdict(&payload, &good[..39], 64, 5), Answer::Corrupt);
-        assert_eq!(
-            verdict(&payload, &unmasked(&payload, 5, 8), 64, 5),
-            Answer::Corrupt
-        );
+        assert_eq!(verdict(&payload, &unmasked(&payload, 5, 8), 64, 5), Answer::Corrupt);
         let mut mixed = good.clone();
         mixed[HEAD_BYTES..].copy_from_slice(&unmasked(&payload, 6, 7)[HEAD_BYTES..]);
         assert_eq!(verdict(&payload, &mixed, 64, 5), Answer::Corrupt);
-        let text = Piece {
-            opcode: frame::TEXT,
-            payload_bytes: 40,
-            at: 0,
-            bytes: &good,
-        };
+        let text = Piece { opcode: frame::TEXT, payload_bytes: 40, at: 0, bytes: &good };
         let found = payload.check(&mut Incoming::default(), &text, 5, 7);
         assert_eq!(found, Some(Answer::Corrupt));
     }

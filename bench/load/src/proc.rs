@@ -27,10 +27,7 @@ impl CpuTime {
     }
 
     fn since(self, earlier: Self) -> Self {
-        Self {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-        }
+        Self { user: self.user.saturating_sub(earlier.user), system: self.system.saturating_sub(earlier.system) }
     }
 }
 
@@ -62,16 +59,9 @@ impl ProcessTime {
         let others = self.others.iter().map(|thread| {
             let before = earlier.others.iter().find(|other| other.id == thread.id);
             let before = before.map_or(CpuTime::default(), |other| other.time);
-            ThreadTime {
-                time: thread.time.since(before),
-                ..thread.clone()
-            }
+            ThreadTime { time: thread.time.since(before), ..thread.clone() }
         });
-        Self {
-            all: self.all.since(earlier.all),
-            main: self.main.since(earlier.main),
-            others: others.collect(),
-        }
+        Self { all: self.all.since(earlier.all), main: self.main.since(earlier.main), others: others.collect() }
     }
 }
 
@@ -84,12 +74,8 @@ impl ProcessId {
     /// CPU time until now, in steps of the kernel's clock tick (10 ms).
     pub fn time(self) -> Result<ProcessTime, Failure> {
         let ticks_per_second = rustix::param::clock_ticks_per_second();
-        let (_, all) = parse_stat(&self.read("stat")?, ticks_per_second)
-            .ok_or_else(|| self.unreadable("stat"))?;
-        let mut time = ProcessTime {
-            all,
-            ..ProcessTime::default()
-        };
+        let (_, all) = parse_stat(&self.read("stat")?, ticks_per_second).ok_or_else(|| self.unreadable("stat"))?;
+        let mut time = ProcessTime { all, ..ProcessTime::default() };
         let folder = format!("/proc/{}/task", self.0);
         let tasks = fs::read_dir(&folder).map_err(|error| self.gone(&error))?;
         for task in tasks.flatten() {
@@ -100,16 +86,11 @@ impl ProcessId {
             let Ok(text) = fs::read_to_string(task.path().join("stat")) else {
                 continue;
             };
-            let (name, used) = parse_stat(&text, ticks_per_second)
-                .ok_or_else(|| self.unreadable("task/*/stat"))?;
+            let (name, used) = parse_stat(&text, ticks_per_second).ok_or_else(|| self.unreadable("task/*/stat"))?;
             if id == self.0 {
                 time.main = used;
             } else {
-                time.others.push(ThreadTime {
-                    id,
-                    name,
-                    time: used,
-                });
+                time.others.push(ThreadTime { id, name, time: used });
             }
         }
         Ok(time)
@@ -118,11 +99,7 @@ impl ProcessId {
     /// Resident bytes. `smaps_rollup` walks the page tables and is exact; `statm`, where that
     /// is not allowed, may be some hundred KiB off (the kernel adds it up for each CPU).
     pub fn resident_bytes(self) -> Result<u64, Failure> {
-        if let Some(bytes) = self
-            .read("smaps_rollup")
-            .ok()
-            .and_then(|text| parse_rollup(&text))
-        {
+        if let Some(bytes) = self.read("smaps_rollup").ok().and_then(|text| parse_rollup(&text)) {
             return Ok(bytes);
         }
         let pages = parse_statm(&self.read("statm")?).ok_or_else(|| self.unreadable("statm"))?;
@@ -132,12 +109,9 @@ impl ProcessId {
     /// Sends SIGUSR2, upon which the bench's servers collect their garbage. It ends a process
     /// that does not listen for it.
     pub fn ask_to_collect(self) -> Result<(), Failure> {
-        let id = i32::try_from(self.0)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
+        let id = i32::try_from(self.0).ok().and_then(rustix::process::Pid::from_raw);
         let id = id.ok_or_else(|| Failure::new(format!("{} is not a process id", self.0)))?;
-        rustix::process::kill_process(id, rustix::process::Signal::USR2)
-            .map_err(|error| self.gone(&error.into()))
+        rustix::process::kill_process(id, rustix::process::Signal::USR2).map_err(|error| self.gone(&error.into()))
     }
 
     fn read(self, file: &str) -> Result<String, Failure> {
@@ -145,13 +119,7 @@ impl ProcessId {
     }
 
     fn gone(self, error: &io::Error) -> Failure {
-        Failure::io(
-            format_args!(
-                "the server's process {} cannot be read (did it end?)",
-                self.0
-            ),
-            error,
-        )
+        Failure::io(format_args!("the server's process {} cannot be read (did it end?)", self.0), error)
     }
 
     fn unreadable(self, file: &str) -> Failure {
@@ -167,17 +135,9 @@ fn parse_stat(text: &str, ticks_per_second: u64) -> Option<(String, CpuTime)> {
     let mut fields = text.get(close + 1..)?.split_ascii_whitespace().skip(11);
     let mut ticks = || {
         let ticks: u64 = fields.next()?.parse().ok()?;
-        Some(Duration::from_secs_f64(
-            ticks as f64 / ticks_per_second as f64,
-        ))
+        Some(Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64))
     };
-    Some((
-        name,
-        CpuTime {
-            user: ticks()?,
-            system: ticks()?,
-        },
-    ))
+    Some((name, CpuTime { user: ticks()?, system: ticks()? }))
 }
 
 /// Bytes of the `Rss:` line of `smaps_rollup`.
@@ -208,20 +168,14 @@ mod tests {
 
     #[test]
     fn cut_or_foreign_text_is_no_stat_line() {
-        for line in [
-            "",
-            "12 (node",
-            "12 (node) S 1 2",
-            "12 (n) S 1 2 3 4 5 6 7 8 9 10 x 50",
-        ] {
+        for line in ["", "12 (node", "12 (node) S 1 2", "12 (n) S 1 2 3 4 5 6 7 8 9 10 x 50"] {
             assert_eq!(parse_stat(line, 100), None, "{line:?}");
         }
     }
 
     #[test]
     fn resident_memory_in_both_forms() {
-        let rollup =
-            "5600-7ffd ---p 00000000 00:00 0 [rollup]\nRss:            1234 kB\nPss: 9 kB\n";
+        let rollup = "5600-7ffd ---p 00000000 00:00 0 [rollup]\nRss:            1234 kB\nPss: 9 kB\n";
         assert_eq!(parse_rollup(rollup), Some(1234 * 1024));
         assert_eq!(parse_rollup("Pss: 9 kB\n"), None);
         assert_eq!(parse_statm("2000 321 10 1 0 99 0\n"), Some(321));
@@ -230,25 +184,10 @@ mod tests {
 
     #[test]
     fn the_difference_counts_a_new_thread_in_full() {
-        let second = |seconds| CpuTime {
-            user: Duration::from_secs(seconds),
-            system: Duration::ZERO,
-        };
-        let thread = |id, seconds| ThreadTime {
-            id,
-            name: "reactor".to_owned(),
-            time: second(seconds),
-        };
-        let before = ProcessTime {
-            all: second(3),
-            main: second(1),
-            others: vec![thread(2, 2)],
-        };
-        let after = ProcessTime {
-            all: second(10),
-            main: second(2),
-            others: vec![thread(2, 5), thread(3, 1)],
-        };
+        let second = |seconds| CpuTime { user: Duration::from_secs(seconds), system: Duration::ZERO };
+        let thread = |id, seconds| ThreadTime { id, name: "reactor".to_owned(), time: second(seconds) };
+        let before = ProcessTime { all: second(3), main: second(1), others: vec![thread(2, 2)] };
+        let after = ProcessTime { all: second(10), main: second(2), others: vec![thread(2, 5), thread(3, 1)] };
         let used = after.since(&before);
         assert_eq!(used.all, second(7));
         assert_eq!(used.main, second(1));
@@ -260,9 +199,6 @@ mod tests {
         let own = ProcessId::own();
         assert!(own.resident_bytes().expect("own memory") > 100 * 1024);
         let time = own.time().expect("own time");
-        assert!(
-            !time.others.is_empty(),
-            "the test harness runs this on a thread of its own"
-        );
+        assert!(!time.others.is_empty(), "the test harness runs this on a thread of its own");
     }
 }

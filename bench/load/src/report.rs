@@ -149,10 +149,7 @@ mod tests {
         let mut inner = Report::new();
         inner.number("p50", 1.5);
         let mut report = Report::new();
-        report
-            .text("name", "a \"b\"\n")
-            .count("messages", 7)
-            .number("share", f64::NAN);
+        report.text("name", "a \"b\"\n").count("messages", 7).number("share", f64::NAN);
         report.group("latency", inner);
         report
     }

@@ -20,24 +20,12 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     args.finish()?;
 
     let mut swarm = Swarm::new(target)?;
-    swarm.open(
-        connections,
-        Pace {
-            window: 64,
-            per_second: None,
-        },
-    )?;
+    swarm.open(connections, Pace { window: 64, per_second: None })?;
     let mut exchange = Exchange::new(Payload::new(Kind::Binary, size), 1, 1);
     let passed = span.pass(&mut swarm, &mut exchange, 1)?;
 
     let mut report = Report::new();
-    report
-        .text("mode", "rtt")
-        .count("connections", connections as u64)
-        .count("size", size as u64);
+    report.text("mode", "rtt").count("connections", connections as u64).count("size", size as u64);
     passed.report(&mut report, &exchange);
-    Ok(Outcome {
-        report,
-        verdict: exchange.faults().verdict(),
-    })
+    Ok(Outcome { report, verdict: exchange.faults().verdict() })
 }

@@ -39,12 +39,7 @@ impl Span {
 
     /// Runs the exchange on the first `active` connections, and ends it with all answers there or
     /// counted as lost.
-    pub fn pass(
-        &self,
-        swarm: &mut Swarm,
-        exchange: &mut Exchange,
-        active: usize,
-    ) -> Result<Passed, Failure> {
+    pub fn pass(&self, swarm: &mut Swarm, exchange: &mut Exchange, active: usize) -> Result<Passed, Failure> {
         for id in (0..active).map(ClientId) {
             match swarm.client(id) {
                 Some(client) => exchange.begin(id, client),
@@ -65,9 +60,7 @@ impl Span {
         let used = interval.end()?;
         let messages = exchange.answers() - answers;
         if messages == 0 {
-            return Err(Failure::new(
-                "the server answered no message in the measured interval",
-            ));
+            return Err(Failure::new("the server answered no message in the measured interval"));
         }
         exchange.finish(swarm)?;
         Ok(Passed { messages, used })
@@ -82,14 +75,8 @@ impl Passed {
             .number("seconds", seconds)
             .count("messages", self.messages)
             .number("messagesPerSecond", self.messages as f64 / seconds)
-            .number(
-                "microsPerMessage",
-                micros(self.used.elapsed) / self.messages as f64,
-            )
-            .number(
-                "payloadBytesPerSecond",
-                self.messages as f64 * exchange.payload_bytes() as f64 / seconds,
-            )
+            .number("microsPerMessage", micros(self.used.elapsed) / self.messages as f64)
+            .number("payloadBytesPerSecond", self.messages as f64 * exchange.payload_bytes() as f64 / seconds)
             .latency("latencyMicros", &exchange.latency);
         self.used.report(report, self.messages);
         exchange.faults().report(report);

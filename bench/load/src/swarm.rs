@@ -233,10 +233,7 @@ fn cannot_connect(living: usize, error: &io::Error) -> Failure {
         _ if error.raw_os_error() == Some(24) => " (too many open files: raise `ulimit -n`)",
         _ => "",
     };
-    Failure::io(
-        format_args!("no more than {living} connections can be opened{advice}"),
-        error,
-    )
+    Failure::io(format_args!("no more than {living} connections can be opened{advice}"), error)
 }
 
 /// One ready socket and what is needed to serve it.
@@ -266,20 +263,16 @@ impl Service<'_> {
                 return Ok(());
             }
         }
-        Ok(self
-            .client
-            .look_again(self.registry, Token(self.id.0))
-            .map_err(End::Io)?)
+        Ok(self.client.look_again(self.registry, Token(self.id.0)).map_err(End::Io)?)
     }
 
     fn hand_over(&mut self, read: usize, talk: &mut impl Conversation) -> Result<(), Stop> {
         let now = Instant::now();
         let id = self.id;
-        self.client
-            .digest(&self.buffer[..read], |client, heard| match heard {
-                Heard::Opened => talk.opened(id, client, now),
-                Heard::Data(piece) => talk.heard(id, &piece, now),
-            })?;
+        self.client.digest(&self.buffer[..read], |client, heard| match heard {
+            Heard::Opened => talk.opened(id, client, now),
+            Heard::Data(piece) => talk.heard(id, &piece, now),
+        })?;
         talk.rest(id, self.client, now)?;
         Ok(self.client.take_failed_write()?)
     }
@@ -297,10 +290,7 @@ impl Conversation for Arrivals {
     }
 
     fn heard(&mut self, id: ClientId, _: &Piece<'_>, _: Instant) -> Result<(), Failure> {
-        Err(Failure::new(format!(
-            "connection {} got a message that nobody asked for",
-            id.0
-        )))
+        Err(Failure::new(format!("connection {} got a message that nobody asked for", id.0)))
     }
 
     fn rest(&mut self, _: ClientId, _: &mut Client, _: Instant) -> Result<(), Failure> {

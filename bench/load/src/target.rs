@@ -24,9 +24,8 @@ impl Target {
     /// Reads `--port`, `--host` (127.0.0.1), `--addresses`, `--path` (/), `--pid` and `--allow-remote`.
     /// The addresses are `host` and those that follow it: 127.0.0.1, 127.0.0.2 and so on.
     pub fn from_args(args: &mut Args, default_addresses: usize) -> Result<Self, Failure> {
-        let port: u16 = args
-            .optional("port")?
-            .ok_or_else(|| Failure::new("--port is missing: where does the server listen?"))?;
+        let port: u16 =
+            args.optional("port")?.ok_or_else(|| Failure::new("--port is missing: where does the server listen?"))?;
         let host = args.value("host", IpAddr::V4(Ipv4Addr::LOCALHOST))?;
         if !args.switch("allow-remote")? && !host.is_loopback() {
             return Err(Failure::new(format!(
@@ -44,9 +43,7 @@ impl Target {
 
     /// The server's process, for a mode that cannot do without.
     pub fn required_process(&self) -> Result<ProcessId, Failure> {
-        self.process.ok_or_else(|| {
-            Failure::new("--pid is missing: this mode reads the memory of the server's process")
-        })
+        self.process.ok_or_else(|| Failure::new("--pid is missing: this mode reads the memory of the server's process"))
     }
 
     /// The address for the connection with this running number: each in turn.
@@ -56,11 +53,7 @@ impl Target {
 }
 
 fn consecutive(host: IpAddr, port: u16, count: usize) -> Result<Vec<SocketAddr>, Failure> {
-    let too_many = || {
-        Failure::new(format!(
-            "--addresses is {count}, too many to count up from {host}"
-        ))
-    };
+    let too_many = || Failure::new(format!("--addresses is {count}, too many to count up from {host}"));
     let address = |offset: usize| match host {
         IpAddr::V4(first) => u32::try_from(offset)
             .ok()
@@ -95,10 +88,7 @@ mod tests {
     fn other_machines_need_a_word() {
         assert!(target("echo --port 80 --host 192.0.2.1").is_err());
         assert!(target("echo --port 80 --host 192.0.2.1 --allow-remote").is_ok());
-        assert!(
-            target("echo --port 80 --host ::1").is_err(),
-            "two addresses from ::1"
-        );
+        assert!(target("echo --port 80 --host ::1").is_err(), "two addresses from ::1");
         assert!(target("echo --port 80 --host ::1 --addresses 1").is_ok());
     }
 }

@@ -14,21 +14,12 @@ const BUFFER_BYTES: usize = 512 * 1024;
 const MAX_FRAME_BYTES: usize = 32 * 1024 * 1024;
 
 fn main() -> io::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(0);
+    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0);
     let mut listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?;
     let mut poll = Poll::new()?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     writeln!(io::stdout(), "listening {}", listener.local_addr()?.port())?;
-    let mut server = Server {
-        peers: Vec::new(),
-        vacant: Vec::new(),
-        buffer: vec![0; BUFFER_BYTES],
-        out: Vec::new(),
-    };
+    let mut server = Server { peers: Vec::new(), vacant: Vec::new(), buffer: vec![0; BUFFER_BYTES], out: Vec::new() };
     let mut events = Events::with_capacity(1024);
     loop {
         match poll.poll(&mut events, None) {
@@ -69,16 +60,8 @@ impl Server {
             });
             let both = Interest::READABLE | Interest::WRITABLE;
             let ready = stream.set_nodelay(true);
-            if ready
-                .and_then(|()| registry.register(&mut stream, Token(index), both))
-                .is_ok()
-            {
-                let peer = Peer {
-                    stream,
-                    is_open: false,
-                    cut: Vec::new(),
-                    unsent: Vec::new(),
-                };
+            if ready.and_then(|()| registry.register(&mut stream, Token(index), both)).is_ok() {
+                let peer = Peer { stream, is_open: false, cut: Vec::new(), unsent: Vec::new() };
                 self.peers[index] = Some(peer);
             } else {
                 self.vacant.push(index);
@@ -90,10 +73,7 @@ impl Server {
         let Some(Some(peer)) = self.peers.get_mut(token.0) else {
             return;
         };
-        if peer
-            .serve(&mut self.buffer, &mut self.out, is_read_closed)
-            .is_err()
-        {
+        if peer.serve(&mut self.buffer, &mut self.out, is_read_closed).is_err() {
             self.peers[token.0] = None;
             self.vacant.push(token.0);
         }
@@ -102,12 +82,7 @@ impl Server {
 
 impl Peer {
     /// An error, also that of a closing handshake that is done, ends the connection.
-    fn serve(
-        &mut self,
-        buffer: &mut [u8],
-        out: &mut Vec<u8>,
-        is_read_closed: bool,
-    ) -> io::Result<()> {
+    fn serve(&mut self, buffer: &mut [u8], out: &mut Vec<u8>, is_read_closed: bool) -> io::Result<()> {
         if !self.unsent.is_empty() {
             let unsent = std::mem::take(&mut self.unsent);
             self.send(&unsent)?;
@@ -148,10 +123,7 @@ impl Peer {
         let mut bytes = 0;
         if !self.is_open {
             let Some(end) = input.windows(4).position(|four| four == b"\r\n\r\n") else {
-                return Ok(Used {
-                    bytes,
-                    is_closing: false,
-                });
+                return Ok(Used { bytes, is_closing: false });
             };
             let key = handshake::KEY.as_bytes();
             if !input[..end].windows(key.len()).any(|window| window == key) {
@@ -176,16 +148,10 @@ impl Peer {
             bytes += whole.len();
             input = rest;
             if opcode == frame::CLOSE {
-                return Ok(Used {
-                    bytes,
-                    is_closing: true,
-                });
+                return Ok(Used { bytes, is_closing: true });
             }
         }
-        Ok(Used {
-            bytes,
-            is_closing: false,
-        })
+        Ok(Used { bytes, is_closing: false })
     }
 
     fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -210,9 +176,7 @@ struct Used {
 fn frame_bytes(input: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let (head, payload) = match *input {
         [_, second, ..] if second & 0x7f < 126 => (6, usize::from(second & 0x7f)),
-        [_, second, high, low, ..] if second & 0x7f == 126 => {
-            (8, usize::from(u16::from_be_bytes([high, low])))
-        }
+        [_, second, high, low, ..] if second & 0x7f == 126 => (8, usize::from(u16::from_be_bytes([high, low]))),
         [_, second, a, b, c, d, e, f, g, h, ..] if second & 0x7f == 127 => {
             let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
             (14, usize::try_from(length).unwrap_or(usize::MAX))
