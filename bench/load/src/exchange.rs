@@ -2,7 +2,7 @@
 //! answer verified for order and content. Used by `echo`, `rtt` and `idle`. Memory: a lane for each
 //! connection, and 16 bytes for each message in flight.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -14,6 +14,9 @@ use crate::swarm::{ClientId, Conversation, Swarm};
 
 /// A write holds at most as many bytes of new messages, unless one alone is longer.
 const WRITE_BYTES: usize = 256 * 1024;
+
+/// What has not come when nothing came for this long is lost.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Answers that were not the right ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,12 +174,13 @@ impl Exchange {
     pub fn finish(&mut self, swarm: &mut Swarm) -> Result<(), Failure> {
         self.stop();
         let mut answers = self.answers;
-        let mut quiet_turns = 0;
-        // A turn waits 100 ms at most: two seconds without an answer.
-        while self.unanswered() > 0 && quiet_turns < 20 {
+        let mut last = Instant::now();
+        while self.unanswered() > 0 && last.elapsed() < LAST_ANSWERS {
             swarm.turn_expecting(self)?;
-            quiet_turns = if self.answers == answers { quiet_turns + 1 } else { 0 };
-            answers = self.answers;
+            if self.answers > answers {
+                answers = self.answers;
+                last = Instant::now();
+            }
         }
         self.faults.lost = self.unanswered();
         Ok(())

@@ -69,6 +69,7 @@ pub struct Swarm {
     connected: usize,
     buffer: Box<[u8]>,
     last_event: Instant,
+    wait: Duration,
 }
 
 impl Swarm {
@@ -82,7 +83,14 @@ impl Swarm {
             connected: 0,
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
             last_event: Instant::now(),
+            wait: WAIT,
         })
+    }
+
+    /// From now on [`Swarm::turn_expecting`] does not sleep: it keeps a processor busy, and the time
+    /// to wake up from a sleep is no part of the answers' latency.
+    pub fn stay_awake(&mut self) {
+        self.wait = Duration::ZERO;
     }
 
     /// The server that the connections go to.
@@ -188,7 +196,7 @@ impl Swarm {
 
     /// A turn while the server owes something: its silence ends the run after ten seconds.
     pub fn turn_expecting(&mut self, talk: &mut impl Conversation) -> Result<(), Failure> {
-        self.turn(WAIT, talk)?;
+        self.turn(self.wait, talk)?;
         if self.last_event.elapsed() > STALL {
             return Err(Failure::new(format!(
                 "the server has answered nothing for {} s, with {} connections alive",
