@@ -1,6 +1,10 @@
 //! The error families. The name says whose fault it is: the peer's ([`Violation`]), the
 //! application's ([`Misuse`]), the host's ([`HostFault`]).
 
+mod host_fault;
+
+pub use host_fault::HostFault;
+
 use std::fmt;
 
 /// What a peer did against RFC 6455 or against its route's limits. The connection fails with it

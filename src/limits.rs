@@ -92,6 +92,13 @@ pub const REQUEST_HEADER_LINES: usize = 100;
 /// A whole request head must have come within this time, counted from the first byte awaited.
 pub const REQUEST_HEAD_SECONDS: u64 = 10;
 
+/// Segments of a URL pattern: its tree is taken apart by recursion, one call for each segment.
+pub const PATTERN_SEGMENTS: usize = 256;
+
+/// Bytes that are read and thrown away behind a refusal, so that what the peer still sends does not
+/// reset the connection before it has read the answer (RFC 9112 §9.6).
+pub const LINGER_BYTES: usize = 64 * 1024;
+
 /// Connections that the kernel may hold ready for `accept`; the kernel cuts it to `somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 65_535;
 

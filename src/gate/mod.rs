@@ -1,1 +1,19 @@
-//! (room)
+//! Connections before they are established: listen, read the request, answer or upgrade, hand over.
+//!
+//! Driven by the JavaScript thread through [`Gate`]; the work is done on a thread of its own by a
+//! tokio runtime, one task for each connection. A task lives for one request after the other, each
+//! within `limits::REQUEST_HEAD_SECONDS`, and ends when the connection does or a reactor has it.
+
+mod accept;
+mod hand_over;
+mod listener;
+mod routes;
+mod serve;
+mod thread;
+
+pub use listener::{Bind, bind};
+pub use routes::Routes;
+pub use thread::Gate;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,11 @@
-//! (room)
+//! HTTP/1.1 without a socket: which requests may pass, where their path leads, how a refusal reads.
+//!
+//! The gate calls it for each request that hyper has parsed. Pure functions and one tree; nothing
+//! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
+
+pub mod request;
+mod response;
+mod router;
+
+pub use response::{Refusal, Then};
+pub use router::{InvalidPattern, Match, Matches, Router};

@@ -1,0 +1,95 @@
+//! What the machine, its kernel or its network configuration refuses.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// The host did not let us listen. Shown with the address and what to do about it.
+#[derive(Debug)]
+pub enum HostFault {
+    /// Another socket has the port, and does not share it.
+    AddressInUse {
+        /// The address that was to be bound, as `host:port`.
+        address: String,
+    },
+    /// The process may not bind the port; most often it is one below 1024.
+    AccessDenied {
+        /// See [`HostFault::AddressInUse`].
+        address: String,
+    },
+    /// No network interface of this machine has the address.
+    AddressNotAvailable {
+        /// See [`HostFault::AddressInUse`].
+        address: String,
+    },
+    /// The name has no address.
+    UnknownHost {
+        /// The name as it was given.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// Anything else, as the system says it.
+    Other {
+        /// See [`HostFault::AddressInUse`].
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl HostFault {
+    /// The fault behind a failed system call on a socket for `address`.
+    pub fn from_io(source: io::Error, address: String) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::AddressInUse { address },
+            io::ErrorKind::PermissionDenied => Self::AccessDenied { address },
+            io::ErrorKind::AddrNotAvailable => Self::AddressNotAvailable { address },
+            _ => Self::Other { address, source },
+        }
+    }
+
+    /// The stable code of the JavaScript error, named as Node.js names it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AddressInUse { .. } => "EADDRINUSE",
+            Self::AccessDenied { .. } => "EACCES",
+            Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",
+            Self::UnknownHost { .. } => "ENOTFOUND",
+            Self::Other { .. } => "ERR_LISTEN_FAILED",
+        }
+    }
+}
+
+impl fmt::Display for HostFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressInUse { address } => write!(
+                f,
+                "Cannot listen on {address}: the address is in use by another socket. Stop what \
+                 listens there, or choose another port."
+            ),
+            Self::AccessDenied { address } => write!(
+                f,
+                "Cannot listen on {address}: permission denied. Choose a port above 1023, or give \
+                 the process the right to bind this one."
+            ),
+            Self::AddressNotAvailable { address } => {
+                write!(f, "Cannot listen on {address}: no network interface of this machine has this address.")
+            }
+            Self::UnknownHost { host, source } => {
+                write!(f, "Cannot listen on {host:?}: the name has no address ({source}).")
+            }
+            Self::Other { address, source } => write!(f, "Cannot listen on {address}: {source}."),
+        }
+    }
+}
+
+impl Error for HostFault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::UnknownHost { source, .. } | Self::Other { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

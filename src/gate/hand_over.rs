@@ -1,0 +1,44 @@
+//! The hand-over of established connections to the reactors, each its turn.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+
+use crate::bridge::Ticket;
+use crate::reactor::{Adopter, Adoption, Route};
+
+/// The reactors of one App, in turn.
+pub(super) struct Reactors {
+    adopters: Vec<Arc<dyn Adopter>>,
+    next: Cell<usize>,
+}
+
+impl Reactors {
+    pub(super) fn new(adopters: Vec<Arc<dyn Adopter>>) -> Self {
+        Self { adopters, next: Cell::new(0) }
+    }
+
+    /// Hands a connection over, once its 101 is written. `early` is what came behind the request.
+    pub(super) fn hand_over(
+        &self,
+        stream: TcpStream,
+        early: &Bytes,
+        route: Arc<Route>,
+        peer: SocketAddr,
+        ticket: Ticket,
+    ) {
+        let turn = self.next.get();
+        self.next.set(if turn + 1 < self.adopters.len() { turn + 1 } else { 0 });
+        // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
+        // hand over then, and the connection ends here.
+        if let (Some(adopter), Ok(stream)) = (self.adopters.get(turn), stream.into_std()) {
+            // hyper's buffer is 8 KiB or more and most often has nothing left in it: what is left is
+            // copied, so that the reactor keeps no more than it needs.
+            let early = early.to_vec();
+            adopter.adopt(Adoption { stream, route, early, peer: Some(peer), ticket });
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Binding a listening socket.
+//!
+//! Called on the JavaScript thread, so that `listen` knows at once whether it has the port. It may
+//! block for as long as the system's resolver does, where a name is given.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::HostFault;
+use crate::limits;
+
+/// Where to listen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bind {
+    /// A name or an address; `None` is every address of the machine, IPv6 and IPv4.
+    pub host: Option<String>,
+    /// 0 lets the system choose one.
+    pub port: u16,
+    /// Whether the port is refused to others that would share it. Only Linux shares ports
+    /// (`SO_REUSEPORT`), among sockets of one user that all agree.
+    pub exclusive: bool,
+}
+
+/// Binds and listens. The socket is non-blocking, and not inherited by child processes.
+///
+/// # Errors
+///
+/// When the host has no address, or the system does not give it to us.
+pub fn bind(address: &Bind) -> Result<TcpListener, HostFault> {
+    match &address.host {
+        None => bind_any(address),
+        Some(host) => bind_host(host, address),
+    }
+}
+
+/// Dual-stack, and plain IPv4 where the machine has no IPv6.
+fn bind_any(address: &Bind) -> Result<TcpListener, HostFault> {
+    let dual_stack = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
+    let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
+    open(dual_stack, address.exclusive, V6Only::Off)
+        .or_else(|error| match lacks_family(&error) {
+            true => open(ipv4, address.exclusive, V6Only::Off),
+            false => Err(error),
+        })
+        .map_err(|error| HostFault::from_io(error, dual_stack.to_string()))
+}
+
+/// The first of the host's addresses that this machine can have at all: a name like `localhost` may
+/// have an IPv6 address where there is no IPv6. A busy port is busy, whatever address is next.
+fn bind_host(host: &str, address: &Bind) -> Result<TcpListener, HostFault> {
+    // An IPv6 address may come in the brackets that it has in a URL.
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let unknown = |source| HostFault::UnknownHost { host: host.into(), source };
+    let mut fault = None;
+    for candidate in (bare, address.port).to_socket_addrs().map_err(unknown)? {
+        match open(candidate, address.exclusive, V6Only::On) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => {
+                let next_may_do = lacks_family(&error);
+                fault = Some(HostFault::from_io(error, format!("{host}:{}", address.port)));
+                if !next_may_do {
+                    break;
+                }
+            }
+        }
+    }
+    Err(fault.unwrap_or_else(|| unknown(io::Error::other("the resolver gave no address"))))
+}
+
+/// Whether the machine has no such address family, or no address of it.
+fn lacks_family(error: &io::Error) -> bool {
+    // Linux, macOS and Windows number EAFNOSUPPORT differently, and std has no kind for it; the
+    // error of a missing family is none of those that have one and concern a port.
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
+}
+
+enum V6Only {
+    On,
+    Off,
+}
+
+fn open(address: SocketAddr, exclusive: bool, v6_only: V6Only) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(matches!(v6_only, V6Only::On))?;
+    }
+    // On Windows the option would let anyone take the port over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_reuse_port(!exclusive)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = exclusive;
+    socket.bind(&address.into())?;
+    socket.listen(limits::LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

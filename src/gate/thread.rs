@@ -1,0 +1,185 @@
+//! The gate's thread, and the handle by which others drive it.
+//!
+//! The thread runs one tokio runtime with two kinds of work: this file's, which accepts and obeys
+//! commands, and a task for each connection. Nothing outside it waits for a peer.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc as answers;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc as commands;
+use tokio::task::JoinSet;
+
+use super::Routes;
+use super::accept::Acceptor;
+use super::hand_over::Reactors;
+use super::serve::{Entrance, serve};
+use crate::bridge::{Census, ListenerId};
+use crate::error::HostFault;
+use crate::reactor::Adopter;
+
+/// The gate of one App: a handle to its thread, to be used from any thread but that one.
+///
+/// A gate that is dropped without [`Gate::stop`] ends as well, but nobody waits for it.
+pub struct Gate {
+    commands: commands::UnboundedSender<Command>,
+    runtime: Handle,
+    thread: JoinHandle<()>,
+    census: Arc<Census>,
+    listeners: AtomicU32,
+}
+
+enum Command {
+    Listen(Acceptor),
+    CloseListener(ListenerId, answers::Sender<()>),
+    CloseConnections(answers::Sender<()>),
+}
+
+impl Gate {
+    /// Starts the thread. Established connections go to the adopters in turn; listeners and
+    /// connections count in the census. Neither an adopter nor the census' `on_vacant` may wait for
+    /// a thread that waits for the gate.
+    ///
+    /// # Errors
+    ///
+    /// When there are no adopters, or the system gives no thread or no poller.
+    pub fn start(routes: Routes, adopters: Vec<Arc<dyn Adopter>>, census: Arc<Census>) -> io::Result<Self> {
+        if adopters.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a gate needs a reactor"));
+        }
+        let (commands, orders) = commands::unbounded_channel();
+        let (started, start) = answers::channel();
+        let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
+            let census = census.clone();
+            move || {
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => {
+                        // If nobody takes the answer, the orders have ended, too.
+                        let _ = started.send(Ok(runtime.handle().clone()));
+                        let entrance = Entrance::new(routes, Reactors::new(adopters));
+                        keep(&runtime, Keeper::new(orders, entrance, census));
+                    }
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                    }
+                }
+            }
+        })?;
+        let runtime = start.recv().map_err(io::Error::other)??;
+        Ok(Self { commands, runtime, thread, census, listeners: AtomicU32::new(0) })
+    }
+
+    /// Accepts connections from a listening socket, until it is closed. It counts in the census
+    /// from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us wait for the socket; it is closed then.
+    pub fn listen(&self, listener: std::net::TcpListener) -> Result<ListenerId, HostFault> {
+        let address = listener.local_addr().map_or_else(|error| error.to_string(), |a| a.to_string());
+        let listener = {
+            let _runtime = self.runtime.enter();
+            TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?
+        };
+        // ORDERING: only a number that is taken once; nothing is published with it.
+        let id = ListenerId(self.listeners.fetch_add(1, Ordering::Relaxed));
+        self.tell(Command::Listen(Acceptor::new(id, listener, self.census.enter())));
+        Ok(id)
+    }
+
+    /// Closes a listening socket; it is closed when this returns. Connections that it has given go
+    /// on. A listener that is closed already is no error.
+    pub fn close_listener(&self, id: ListenerId) {
+        self.ask(|done| Command::CloseListener(id, done));
+    }
+
+    /// Drops the connections that are at the gate: none of them is handed over once this has
+    /// returned. Listeners go on.
+    pub fn close_connections(&self) {
+        self.ask(Command::CloseConnections);
+    }
+
+    /// Ends the thread and waits for it. What is at the gate is closed, listeners included.
+    pub fn stop(self) {
+        drop(self.commands);
+        // A panic there has been reported by the panic hook, and everything was dropped as well.
+        let _ = self.thread.join();
+    }
+
+    /// A thread that has ended obeys every command already: whatever it had is closed.
+    fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Waits until a command is obeyed. The thread never waits for anyone but its poller, so this
+    /// takes as long as one turn of it.
+    fn ask(&self, command: impl FnOnce(answers::Sender<()>) -> Command) {
+        let (done, wait) = answers::channel();
+        self.tell(command(done));
+        let _ = wait.recv();
+    }
+}
+
+/// Runs until the orders end; what is still at the gate is dropped with the runtime.
+fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
+    runtime.block_on(poll_fn(|cx| keeper.poll(cx)));
+}
+
+/// What the gate's thread does besides serving.
+struct Keeper {
+    orders: commands::UnboundedReceiver<Command>,
+    acceptors: Vec<Acceptor>,
+    connections: JoinSet<()>,
+    entrance: Rc<Entrance>,
+    census: Arc<Census>,
+}
+
+impl Keeper {
+    fn new(orders: commands::UnboundedReceiver<Command>, entrance: Entrance, census: Arc<Census>) -> Self {
+        Self { orders, acceptors: Vec::new(), connections: JoinSet::new(), entrance: Rc::new(entrance), census }
+    }
+
+    /// Ready when the orders have ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(command)) => self.obey(command),
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        for acceptor in &mut self.acceptors {
+            while let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx) {
+                let ticket = self.census.enter();
+                self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
+            }
+        }
+        // A task's memory is given back when it is joined. One that panicked took nothing with it.
+        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {}
+        Poll::Pending
+    }
+
+    fn obey(&mut self, command: Command) {
+        let done = match command {
+            Command::Listen(acceptor) => return self.acceptors.push(acceptor),
+            Command::CloseListener(id, done) => {
+                self.acceptors.retain(|acceptor| acceptor.id != id);
+                done
+            }
+            Command::CloseConnections(done) => {
+                // An aborted task is not polled again; it is dropped in its next turn.
+                self.connections.abort_all();
+                done
+            }
+        };
+        // The one who asked may be gone.
+        let _ = done.send(());
+    }
+}
