@@ -93,7 +93,7 @@ impl Assembly {
         part: &mut [u8],
         receiver: &mut impl Receiver,
     ) -> Result<Flow, Progress> {
-        frame.unmask(part);
+        let is_ascii = frame.unmask(part);
         let whole = frame.missing_bytes == 0;
         if frame.opcode.is_control() {
             self.control.extend_from_slice(part);
@@ -102,7 +102,7 @@ impl Assembly {
                 return deliver_control(frame.opcode, &payload, receiver);
             }
         } else if let Some(message) = &mut self.message {
-            message.append(part, &frame)?;
+            message.append(part, is_ascii, &frame)?;
             if whole && frame.fin {
                 return Ok(self.deliver_message(receiver)?);
             }
@@ -161,11 +161,12 @@ struct CutFrame {
 }
 
 impl CutFrame {
-    /// Unmasks the next part of the payload.
-    fn unmask(&mut self, part: &mut [u8]) {
-        mask::unmask(part, self.masking_key);
+    /// Unmasks the next part of the payload, and says whether it is all ASCII.
+    fn unmask(&mut self, part: &mut [u8]) -> bool {
+        let is_ascii = mask::unmask(part, self.masking_key);
         self.masking_key = mask::rotated(self.masking_key, part.len());
         self.missing_bytes -= part.len();
+        is_ascii
     }
 }
 
@@ -186,15 +187,18 @@ impl OpenMessage {
 
     /// Appends an unmasked part of `frame`'s payload. The capacity stays below twice the bytes that
     /// came, and behind a last fragment's declared end nothing is reserved.
-    fn append(&mut self, part: &[u8], frame: &CutFrame) -> Result<(), Violation> {
+    fn append(&mut self, part: &[u8], is_ascii: bool, frame: &CutFrame) -> Result<(), Violation> {
         let size = self.bytes.len() + part.len();
         if size > self.bytes.capacity() {
             let end = if frame.fin { size.saturating_add(frame.missing_bytes) } else { usize::MAX };
             let capacity = size.saturating_mul(2).min(end);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
+        let cuts_character = self.checked_bytes < self.bytes.len();
         self.bytes.extend_from_slice(part);
-        if self.kind == MessageKind::Text {
+        if is_ascii && !cuts_character {
+            self.checked_bytes = size;
+        } else if self.kind == MessageKind::Text {
             self.checked_bytes = utf8::check_further(&self.bytes, self.checked_bytes)?;
         }
         Ok(())

@@ -63,26 +63,61 @@ impl FrameHead {
     #[inline]
     pub fn encode(self) -> EncodedHead {
         let mut bytes = [0; EncodedHead::CAPACITY];
-        bytes[0] = self.opcode as u8 | if self.fin { 0x80 } else { 0 };
-        let size = if self.payload_bytes <= 125 {
-            bytes[1] = self.payload_bytes as u8;
-            2
-        } else if let Ok(length) = u16::try_from(self.payload_bytes) {
-            bytes[1] = 126;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            4
-        } else {
-            bytes[1] = 127;
-            bytes[2..].copy_from_slice(&(self.payload_bytes as u64).to_be_bytes());
-            10
+        bytes[0] = self.first_byte();
+        let size = match LengthForm::of(self.payload_bytes) {
+            LengthForm::Short(length) => {
+                bytes[1] = length;
+                2
+            }
+            LengthForm::Medium(length) => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&length);
+                4
+            }
+            LengthForm::Long(length) => {
+                bytes[1] = 127;
+                bytes[2..].copy_from_slice(&length);
+                10
+            }
         };
         EncodedHead { bytes, size }
     }
 
-    /// Appends the encoded head to `out`.
+    /// Appends the encoded head to `out`: quicker than to copy what [`encode`](Self::encode) gives,
+    /// since each form is copied with a length that the compiler knows.
     #[inline]
     pub fn append_to(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.encode().as_ref());
+        let first = self.first_byte();
+        match LengthForm::of(self.payload_bytes) {
+            LengthForm::Short(length) => out.extend_from_slice(&[first, length]),
+            LengthForm::Medium([a, b]) => out.extend_from_slice(&[first, 126, a, b]),
+            LengthForm::Long([a, b, c, d, e, f, g, h]) => {
+                out.extend_from_slice(&[first, 127, a, b, c, d, e, f, g, h]);
+            }
+        }
+    }
+
+    #[inline]
+    const fn first_byte(self) -> u8 {
+        self.opcode as u8 | if self.fin { 0x80 } else { 0 }
+    }
+}
+
+/// The three forms of a payload length (RFC 6455 §5.2); the shortest that fits must be used.
+enum LengthForm {
+    Short(u8),
+    Medium([u8; 2]),
+    Long([u8; 8]),
+}
+
+impl LengthForm {
+    #[inline]
+    fn of(payload_bytes: usize) -> Self {
+        match (u8::try_from(payload_bytes), u16::try_from(payload_bytes)) {
+            (Ok(length @ 0..=125), _) => Self::Short(length),
+            (_, Ok(length)) => Self::Medium(length.to_be_bytes()),
+            _ => Self::Long((payload_bytes as u64).to_be_bytes()),
+        }
     }
 }
 

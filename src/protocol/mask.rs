@@ -2,18 +2,30 @@
 //!
 //! Allocates nothing, and works eight bytes at a time so that the compiler can use wide registers.
 
-/// Unmasks `payload`, whose first byte meets the first byte of `key`.
+/// Unmasks `payload`, whose first byte meets the first byte of `key`. Says whether it is all ASCII,
+/// which costs next to nothing here and saves most texts a second look.
 #[inline]
-pub(super) fn unmask(payload: &mut [u8], key: [u8; 4]) {
-    let [a, b, c, d] = key;
-    let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+pub(super) fn unmask(payload: &mut [u8], key: [u8; 4]) -> bool {
+    let key_half = u32::from_ne_bytes(key);
+    let key_word = u64::from(key_half) << 32 | u64::from(key_half);
     let (words, tail) = payload.as_chunks_mut::<8>();
+    let mut seen = 0;
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+        let plain = u64::from_ne_bytes(*word) ^ key_word;
+        seen |= plain;
+        *word = plain.to_ne_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(key.to_ne_bytes()) {
+    let (halves, tail) = tail.as_chunks_mut::<4>();
+    if let [half] = halves {
+        let plain = u32::from_ne_bytes(*half) ^ key_half;
+        seen |= u64::from(plain);
+        *half = plain.to_ne_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(key) {
         *byte ^= key;
+        seen |= u64::from(*byte);
     }
+    seen & 0x8080_8080_8080_8080 == 0
 }
 
 /// The key as it meets the payload `count` bytes further on.
