@@ -14,7 +14,11 @@ mod frame;
 mod handshake;
 mod head;
 mod mask;
+#[cfg(test)]
+mod properties;
 mod receive;
+#[cfg(test)]
+mod script;
 mod utf8;
 
 pub use assembly::Assembly;
