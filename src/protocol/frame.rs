@@ -138,3 +138,45 @@ impl AsRef<[u8]> for EncodedHead {
         &self.bytes[..usize::from(self.size)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
+
+    use super::*;
+    use crate::protocol::script::hex;
+
+    #[test]
+    fn heads_in_hex() {
+        let cases = [
+            (FrameHead::whole(Opcode::Text, 5), "8105"),
+            (FrameHead { opcode: Opcode::Text, fin: false, payload_bytes: 3 }, "0103"),
+            (FrameHead::whole(Opcode::Continuation, 2), "8002"),
+            (FrameHead::whole(Opcode::Ping, 0), "8900"),
+            (FrameHead::whole(Opcode::Binary, 125), "827d"),
+            (FrameHead::whole(Opcode::Binary, 126), "827e007e"),
+            (FrameHead::whole(Opcode::Binary, 65_535), "827effff"),
+            (FrameHead::whole(Opcode::Binary, 65_536), "827f0000000000010000"),
+        ];
+        for (head, dump) in cases {
+            assert_eq!(head.encode().as_ref(), hex(dump), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn tungstenite_writes_the_same_heads() {
+        for first in 0..=0xFF_u8 {
+            let Some(opcode) = Opcode::from_low_bits(first) else { continue };
+            for payload_bytes in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 1 << 31] {
+                let head = FrameHead { opcode, fin: first & 0x80 != 0, payload_bytes };
+                let oracle =
+                    FrameHeader { is_final: head.fin, opcode: OpCode::from(first & 0xF), ..FrameHeader::default() };
+                let (mut expected, mut appended) = (Vec::new(), Vec::new());
+                oracle.format(payload_bytes as u64, &mut expected).expect("a Vec takes everything");
+                head.append_to(&mut appended);
+                assert_eq!(appended, expected, "{head:?}");
+                assert_eq!(head.encode().as_ref(), expected, "{head:?}");
+            }
+        }
+    }
+}
