@@ -204,3 +204,86 @@ impl OpenMessage {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::script::{Connection, GENEROUS, frame, hex};
+
+    fn capacity(connection: &Connection) -> usize {
+        let message = connection.assembly.as_ref().and_then(|assembly| assembly.message.as_ref());
+        message.map_or(0, |message| message.bytes.capacity())
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<Assembly>() <= 112, "{}", size_of::<Assembly>());
+        assert_eq!(size_of::<Option<Box<Assembly>>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn lives_only_while_something_is_unfinished() {
+        let mut connection = Connection::new(GENEROUS);
+        let bytes = [frame(0x81, b"whole"), frame(0x01, b"frag"), frame(0x89, b"x"), frame(0x80, b"ment")].concat();
+        let boundaries = [0, 11, bytes.len()];
+        for at in 0..bytes.len() {
+            assert_eq!(connection.assembly.is_none(), boundaries.contains(&at), "in front of byte {at}");
+            assert_eq!(connection.read(&bytes[at..=at]), Progress::Drained);
+        }
+        assert!(connection.assembly.is_none());
+    }
+
+    #[test]
+    fn a_declared_length_reserves_nothing() {
+        let mut connection = Connection::new(Rules { max_payload_bytes: usize::MAX, max_fragments: 2 });
+        assert_eq!(connection.read(&hex("82ff 4000000000000000 37fa213d")), Progress::Drained);
+        assert_eq!(capacity(&connection), 0);
+        assert_eq!(connection.read(&[0; 10]), Progress::Drained);
+        assert!(capacity(&connection) <= 20);
+        // As a fragment, and behind another one, where the sum of the lengths would overflow.
+        let mut connection = Connection::new(Rules { max_payload_bytes: usize::MAX, max_fragments: 9 });
+        assert_eq!(connection.read(&frame(0x02, b"first")), Progress::Drained);
+        assert_eq!(connection.read(&hex("80ff 7ffffffffffffffa 37fa213d 00")), Progress::Drained);
+        assert!(capacity(&connection) <= 12);
+    }
+
+    #[test]
+    fn the_buffer_follows_the_bytes_that_came() {
+        for first in [0x82, 0x02] {
+            let bytes = frame(first, &[7; 100_000]);
+            let head = 14;
+            let mut connection = Connection::new(GENEROUS);
+            let mut came = 0;
+            for piece in bytes[..bytes.len() - 1].chunks(777) {
+                assert_eq!(connection.read(piece), Progress::Drained);
+                came += piece.len();
+                assert!(capacity(&connection) <= 2 * (came - head), "{} for {came}", capacity(&connection));
+                assert!(first == 0x02 || capacity(&connection) <= 100_000);
+            }
+        }
+    }
+
+    #[test]
+    fn large_messages_are_handed_over_with_their_buffer() {
+        let cut = |size: usize| {
+            let mut connection = Connection::new(GENEROUS);
+            let bytes = frame(0x82, &vec![1; size]);
+            let (front, back) = bytes.split_at(bytes.len() / 2);
+            assert_eq!(connection.reads([front, back]), Progress::Drained);
+            assert_eq!(connection.recorder.events.len(), 1);
+            connection.recorder.owned
+        };
+        assert_eq!(cut(LARGE_MESSAGE_BYTES - 1), 0);
+        assert_eq!(cut(LARGE_MESSAGE_BYTES), 1);
+    }
+
+    #[test]
+    fn a_ping_cut_inside_a_message_keeps_both_apart() {
+        let mut connection = Connection::new(GENEROUS);
+        let bytes = [frame(0x01, "€".as_bytes()), frame(0x89, b"ping"), frame(0x80, b"!")].concat();
+        assert_eq!(connection.reads(bytes.chunks(3)), Progress::Drained);
+        let events = format!("{:?}", connection.recorder.events);
+        assert_eq!(events, "[Ping([112, 105, 110, 103]), Message(Text, [226, 130, 172, 33])]");
+        assert!(connection.assembly.is_none());
+    }
+}
