@@ -222,8 +222,8 @@ proptest! {
         size in prop_oneof![0..300_usize, 65_000..66_000_usize],
     ) {
         // Our heads are a server's: a client's differ by the mask bit and the key.
+        let size = if opcode.is_control() { size % 126 } else { size };
         let head = FrameHead { opcode, fin: fin || opcode.is_control(), payload_bytes: size };
-        prop_assume!(!opcode.is_control() || size <= 125);
         let mut bytes = head.encode().as_ref().to_vec();
         bytes[1] |= 0x80;
         bytes.extend(KEY);
@@ -289,7 +289,8 @@ proptest! {
         match progress {
             Progress::Violation(Violation::InvalidCloseCode) => {
                 prop_assert_eq!(ours, &events);
-                prop_assert!(matches!(oracle_ending, Ending::Closed(Some((1002, _)))));
+                // It answers with 1002, or fails with 1007 because the reason is bad as well.
+                prop_assert!(matches!(oracle_ending, Ending::Closed(Some((1002, _))) | Ending::Failed(1007)));
             }
             Progress::Violation(_) => prop_assert!(events.starts_with(ours)),
             Progress::Close { code: Some(1014), .. } => prop_assert_eq!(ours, &events),
