@@ -14,11 +14,11 @@ mod frame;
 mod handshake;
 mod head;
 mod mask;
-#[cfg(test)]
-mod properties;
 mod receive;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod tests;
 mod utf8;
 
 pub use assembly::Assembly;
