@@ -1,6 +1,6 @@
 //! What a connection owns while a read cuts a frame, or a fragmented message is open.
 //!
-//! Made and dropped by [`receive`](super::receive); a connection at a message boundary has none. Its
+//! Made and dropped by [`receive`](super::receive()); a connection at a message boundary has none. Its
 //! buffers follow the bytes that came, never a length that was only declared.
 
 use super::frame::Opcode;
@@ -10,7 +10,7 @@ use super::{mask, utf8};
 use crate::error::Violation;
 use crate::limits::LARGE_MESSAGE_BYTES;
 
-/// The unfinished part of a connection's input. Opaque; see [`receive`](super::receive).
+/// The unfinished part of a connection's input. Opaque; see [`receive`](super::receive()).
 #[derive(Debug, Default)]
 pub struct Assembly {
     head: CutHead,
@@ -185,7 +185,7 @@ impl OpenMessage {
         Self { bytes: Vec::new(), checked_bytes: 0, fragments: 1, kind }
     }
 
-    /// Appends an unmasked part of `frame`'s payload. The capacity stays below twice the bytes that
+    /// Appends an unmasked part of `frame`'s payload. The capacity is at most twice the bytes that
     /// came, and behind a last fragment's declared end nothing is reserved.
     fn append(&mut self, part: &[u8], is_ascii: bool, frame: &CutFrame) -> Result<(), Violation> {
         let size = self.bytes.len() + part.len();

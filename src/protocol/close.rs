@@ -1,6 +1,6 @@
 //! The payload of a close frame: status code and reason (RFC 6455 §5.5.1, §7.4).
 //!
-//! The reactor builds one to close a connection or to answer a peer's; [`receive`](super::receive)
+//! The reactor builds one to close a connection or to answer a peer's; [`receive`](super::receive())
 //! judges the peer's. Building allocates nothing.
 
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -18,7 +18,7 @@ pub fn is_sendable(code: u16) -> bool {
 }
 
 /// The payload of a close frame to send, read by `as_ref()`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ClosePayload {
     bytes: [u8; CONTROL_PAYLOAD_BYTES],
     size: u8,

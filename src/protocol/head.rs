@@ -1,6 +1,6 @@
 //! The head of a frame that a client sends (RFC 6455 §5.2).
 //!
-//! [`receive`](super::receive) parses one in front of each frame. Every rule is checked at the
+//! [`receive`](super::receive()) parses one in front of each frame. Every rule is checked at the
 //! earliest byte that shows it broken, in the order of the bytes, so that a stream fails in the same
 //! way however its reads are cut. Allocates nothing.
 

@@ -34,7 +34,7 @@ pub enum Payload<'a> {
     /// Valid for the call: a part of the read buffer, or of the assembly.
     Borrowed(&'a [u8]),
     /// A message of at least [`LARGE_MESSAGE_BYTES`](crate::limits::LARGE_MESSAGE_BYTES) that was
-    /// assembled: its buffer, so that it need not be copied once more. The capacity is less than
+    /// assembled: its buffer, so that it need not be copied once more. The capacity is at most
     /// twice the length.
     Owned(Vec<u8>),
 }
