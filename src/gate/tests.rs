@@ -159,3 +159,111 @@ fn an_upgrade_is_answered_and_handed_over_with_what_came_behind_it() {
     assert_eq!(&back, b"frames");
     site.gate.stop();
 }
+
+#[test]
+fn probe() {
+    let site = site();
+    let long = "x".repeat(16 * 1024);
+    let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let h = "Host: localhost\r\n";
+    let cases: Vec<(&str, String)> = vec![
+        ("ok 404", format!("GET / HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("leading crlf", format!("\r\nGET / HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("ws before colon", format!("GET / HTTP/1.1\r\n{h}X : a\r\n\r\n")),
+        ("obs fold", format!("GET / HTTP/1.1\r\n{h}X: a\r\n b\r\n\r\n")),
+        ("bare lf", "GET / HTTP/1.1\nHost: localhost\nConnection: close\n\n".into()),
+        ("bare cr in value", format!("GET / HTTP/1.1\r\n{h}X: a\rb\r\n\r\n")),
+        ("nul in value", format!("GET / HTTP/1.1\r\n{h}X: a\0b\r\n\r\n")),
+        ("nul in target", format!("GET /\0 HTTP/1.1\r\n{h}\r\n")),
+        ("del in value", format!("GET / HTTP/1.1\r\n{h}X: a\x7fb\r\nConnection: close\r\n\r\n")),
+        ("ctl in value", format!("GET / HTTP/1.1\r\n{h}X: a\x01b\r\n\r\n")),
+        ("cl+te", format!("POST / HTTP/1.1\r\n{h}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        ("two cl differ", format!("POST / HTTP/1.1\r\n{h}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")),
+        (
+            "two cl same",
+            format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
+        ),
+        ("cl list same", format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nContent-Length: 3, 3\r\n\r\nabc")),
+        ("cl plus", format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nContent-Length: +3\r\n\r\nabc")),
+        ("te identity", format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nTransfer-Encoding: identity\r\n\r\n")),
+        (
+            "te gzip, chunked",
+            format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ),
+        (
+            "te chunked, gzip",
+            format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+        ),
+        (
+            "te chunked twice",
+            format!(
+                "POST / HTTP/1.1\r\n{h}Connection: close\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            "te chunked, chunked",
+            format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+        ),
+        ("te 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into()),
+        ("bad chunk", format!("POST / HTTP/1.1\r\n{h}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n")),
+        ("two spaces", format!("GET  / HTTP/1.1\r\n{h}\r\n")),
+        ("tab", format!("GET\t/ HTTP/1.1\r\n{h}\r\n")),
+        ("fragment", format!("GET /chat#a HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("utf8 target", format!("GET /ü HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("no target", format!("GET HTTP/1.1\r\n{h}\r\n")),
+        ("authority get", format!("GET localhost:80 HTTP/1.1\r\n{h}\r\n")),
+        ("asterisk get", format!("GET * HTTP/1.1\r\n{h}\r\n")),
+        ("asterisk options", format!("OPTIONS * HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("connect", format!("CONNECT a:80 HTTP/1.1\r\n{h}\r\n")),
+        ("connect path", format!("CONNECT /chat HTTP/1.1\r\n{h}\r\n")),
+        ("absolute", format!("GET http://a/chat HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("absolute ws", format!("GET ws://a/chat HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("absolute userinfo", format!("GET http://u@a/chat HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("double slash", format!("GET //chat HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("query only", format!("GET ?a HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("1.0", format!("GET /chat HTTP/1.0\r\n{h}\r\n")),
+        ("1.0 keepalive", format!("GET /chat HTTP/1.0\r\n{h}Connection: keep-alive\r\n\r\n")),
+        ("0.9", "GET /chat\r\n\r\n".into()),
+        ("1.2", format!("GET /chat HTTP/1.2\r\n{h}\r\n")),
+        ("2.0", format!("GET /chat HTTP/2.0\r\n{h}\r\n")),
+        ("h2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()),
+        ("tls", "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03".into()),
+        ("lower http", format!("GET /chat http/1.1\r\n{h}\r\n")),
+        ("no host", "GET /chat HTTP/1.1\r\n\r\n".into()),
+        ("two hosts", format!("GET /chat HTTP/1.1\r\n{h}{h}\r\n")),
+        ("long target", format!("GET /{long} HTTP/1.1\r\n{h}\r\n")),
+        ("long head", format!("GET / HTTP/1.1\r\n{h}X: {long}\r\n\r\n")),
+        ("long head more", format!("GET / HTTP/1.1\r\n{h}X: {long}{long}{long}\r\n\r\n")),
+        ("many", format!("GET / HTTP/1.1\r\n{h}{many}\r\n")),
+        ("no colon", format!("GET / HTTP/1.1\r\n{h}abc\r\n\r\n")),
+        ("empty name", format!("GET / HTTP/1.1\r\n{h}: abc\r\n\r\n")),
+        ("leading ws header", format!("GET / HTTP/1.1\r\n X: a\r\n{h}\r\n")),
+        ("expect", format!("POST / HTTP/1.1\r\n{h}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")),
+        ("expect other", format!("POST / HTTP/1.1\r\n{h}Connection: close\r\nExpect: foo\r\n\r\n")),
+        ("post body partial", format!("POST / HTTP/1.1\r\n{h}Content-Length: 50000\r\n\r\nabc")),
+        ("head", format!("HEAD / HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("long method", format!("{}  / HTTP/1.1\r\n{h}\r\n", "A".repeat(300))),
+        ("custom method", format!("FOO / HTTP/1.1\r\n{h}Connection: close\r\n\r\n")),
+        ("eof mid head", "GET / HT".into()),
+    ];
+    for (name, request) in cases {
+        let mut stream = site.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut got = Vec::new();
+        let mut buf = [0; 4096];
+        let end = loop {
+            match stream.read(&mut buf) {
+                Ok(0) => break "EOF".to_string(),
+                Ok(n) => got.extend_from_slice(&buf[..n]),
+                Err(e) => break format!("{:?}", e.kind()),
+            }
+        };
+        eprintln!(
+            "{name:20} {:45} {end} {}",
+            String::from_utf8_lossy(&got).lines().next().unwrap_or("").to_string(),
+            String::from_utf8_lossy(&got).lines().last().unwrap_or("").to_string()
+        );
+    }
+    site.gate.stop();
+}
