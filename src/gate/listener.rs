@@ -71,8 +71,8 @@ fn bind_host(host: &str, address: &Bind) -> Result<TcpListener, HostFault> {
 
 /// Whether the machine has no such address family, or no address of it.
 fn lacks_family(error: &io::Error) -> bool {
-    // Linux, macOS and Windows number EAFNOSUPPORT differently, and std has no kind for it; the
-    // error of a missing family is none of those that have one and concern a port.
+    // std has no kind for EAFNOSUPPORT, and each system numbers it differently: so what is told
+    // apart are the errors that would be the same for another address.
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
 }
 
@@ -97,4 +97,81 @@ fn open(address: SocketAddr, exclusive: bool, v6_only: V6Only) -> io::Result<Tcp
     socket.listen(limits::LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn exclusive(host: Option<&str>, port: u16) -> Bind {
+        Bind { host: host.map(str::to_owned), port, exclusive: true }
+    }
+
+    #[test]
+    fn without_a_host_ipv4_reaches_it_and_ipv6_where_there_is_one() {
+        let listener = bind(&Bind::default()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+        }
+        // Non-blocking: the third accept finds nobody, and says so.
+        let waiting = std::iter::from_fn(|| listener.accept().ok()).take(3).count();
+        assert!((1..=2).contains(&waiting));
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_host_may_be_a_name_or_an_address() {
+        for host in ["127.0.0.1", "localhost"] {
+            let listener = bind(&exclusive(Some(host), 0)).unwrap();
+            assert!(listener.local_addr().unwrap().ip().is_loopback());
+        }
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            for host in ["::1", "[::1]"] {
+                assert!(bind(&exclusive(Some(host), 0)).unwrap().local_addr().unwrap().is_ipv6());
+            }
+        }
+    }
+
+    #[test]
+    fn a_busy_port_is_a_fault_that_names_the_address() {
+        let first = bind(&exclusive(Some("127.0.0.1"), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        for exclusive in [true, false] {
+            let fault = bind(&Bind { host: Some("127.0.0.1".into()), port, exclusive }).unwrap_err();
+            assert_eq!(fault.code(), "EADDRINUSE");
+            assert!(fault.to_string().contains(&format!("127.0.0.1:{port}")), "{fault}");
+        }
+        // Every address includes the busy one.
+        assert_eq!(bind(&exclusive(None, port)).unwrap_err().code(), "EADDRINUSE");
+        // A socket of another program, which has not asked to share its port.
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let shared = Bind { host: Some("127.0.0.1".into()), port, exclusive: false };
+        assert_eq!(bind(&shared).unwrap_err().code(), "EADDRINUSE");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn two_listeners_may_share_a_port_unless_one_is_exclusive() {
+        let shared = |port| Bind { host: Some("127.0.0.1".into()), port, exclusive: false };
+        let first = bind(&shared(0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = bind(&shared(port)).unwrap();
+        assert_eq!(second.local_addr().unwrap().port(), port);
+        assert_eq!(bind(&exclusive(Some("127.0.0.1"), port)).unwrap_err().code(), "EADDRINUSE");
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_and_a_name_without_one() {
+        // TEST-NET-1 (RFC 5737) is nobody's; `.invalid` (RFC 6761) never resolves.
+        let fault = bind(&exclusive(Some("192.0.2.1"), 0)).unwrap_err();
+        assert_eq!(fault.code(), "EADDRNOTAVAIL");
+        let fault = bind(&exclusive(Some("nowhere.invalid"), 0)).unwrap_err();
+        assert_eq!(fault.code(), "ENOTFOUND");
+        assert!(fault.to_string().contains("nowhere.invalid"), "{fault}");
+    }
 }
