@@ -41,6 +41,9 @@ pub const ROUTES: usize = 1 << 16;
 /// One step of the idle clock, as in uWebSockets.js.
 pub const TICK_SECONDS: u32 = 4;
 
+/// `idleTimeout` unless it is given, as in uWebSockets.js.
+pub const IDLE_TIMEOUT_SECONDS: u32 = 120;
+
 /// Smallest `idleTimeout`: two ticks, one for the ping and one for its answer.
 pub const IDLE_TIMEOUT_MIN_SECONDS: u32 = 8;
 
@@ -60,9 +63,25 @@ pub const CONTROL_PAYLOAD_BYTES: usize = 125;
 /// Longest reason of a close frame: a control frame's payload less the status code (RFC 6455 §5.5.1).
 pub const CLOSE_REASON_BYTES: usize = CONTROL_PAYLOAD_BYTES - 2;
 
+/// Longest message unless `maxPayloadLength` says otherwise, as in uWebSockets.js.
+pub const PAYLOAD_BYTES: usize = 16 * 1024;
+
+/// Largest `maxPayloadLength`: lengths cross to JavaScript as 32-bit integers, and stay positive as
+/// signed ones.
+pub const PAYLOAD_MAX_BYTES: usize = 2_147_483_647;
+
 /// Fragments of one message unless `maxFragments` says otherwise; empty ones count. Autobahn's
 /// largest cases send 65,536.
 pub const FRAGMENTS: u32 = 131_072;
+
+/// Largest `maxFragments`: the count is kept in 32 bits, and stays positive as a signed one.
+pub const FRAGMENTS_MAX: u32 = 2_147_483_647;
+
+/// Bytes that may wait for a slow peer unless `maxBackpressure` says otherwise, as in uWebSockets.js.
+pub const BACKPRESSURE_BYTES: usize = 64 * 1024;
+
+/// Largest `maxBackpressure`, as for the payload; beyond it, 0 says what is meant: unlimited.
+pub const BACKPRESSURE_MAX_BYTES: usize = 2_147_483_647;
 
 /// Bytes of a request's head: request line and header fields.
 pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
@@ -87,3 +106,9 @@ pub const LISTEN_BACKLOG: i32 = 65_535;
 pub const ACCEPT_PAUSE_MIN_MILLISECONDS: u64 = 10;
 /// See [`ACCEPT_PAUSE_MIN_MILLISECONDS`].
 pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
+
+/// Bytes of large messages in one drain: more would hold them twice, in Rust and in JavaScript.
+pub const DRAIN_LARGE_BYTES: usize = 1024 * 1024;
+
+/// Capacity that a buffer keeps between two uses. One burst must not be paid for for ever.
+pub const RECYCLED_BYTES: usize = 256 * 1024;

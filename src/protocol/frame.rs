@@ -28,8 +28,8 @@ impl Opcode {
         self as u8 & 0x8 != 0
     }
 
-    /// The opcode in the low four bits of a frame's first byte; `None` if it is reserved.
-    pub(super) const fn from_first_byte(byte: u8) -> Option<Self> {
+    /// The opcode in the low four bits, as in a frame's first byte; `None` if it is reserved.
+    pub const fn from_low_bits(byte: u8) -> Option<Self> {
         Some(match byte & 0x0F {
             0x0 => Self::Continuation,
             0x1 => Self::Text,

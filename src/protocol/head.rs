@@ -99,7 +99,7 @@ fn judge_first_byte(byte: u8, context: Context) -> Result<(Opcode, bool), Violat
         return Err(Violation::ReservedBits);
     }
     let fin = byte & 0x80 != 0;
-    let opcode = Opcode::from_first_byte(byte).ok_or(Violation::ReservedOpcode)?;
+    let opcode = Opcode::from_low_bits(byte).ok_or(Violation::ReservedOpcode)?;
     match opcode {
         Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => Err(Violation::FragmentedControlFrame),
         Opcode::Continuation if !context.message_open => Err(Violation::UnexpectedContinuation),

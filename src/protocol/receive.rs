@@ -50,6 +50,11 @@ impl AsRef<[u8]> for Payload<'_> {
 
 /// Takes what a client sent, in the order of the wire.
 pub trait Receiver {
+    /// Whether a message would be taken now. If not, [`receive`] pauses in front of the next frame
+    /// that is part of one; control frames go on being taken.
+    fn takes_messages(&self) -> bool {
+        true
+    }
     /// A whole message, unmasked. Text is valid UTF-8.
     fn message(&mut self, kind: MessageKind, payload: Payload<'_>) -> Flow;
     /// A ping, of at most 125 bytes; it wants a pong with the same payload (RFC 6455 §5.5.3).
@@ -127,6 +132,10 @@ fn run(
     let mut consumed = 0;
     while consumed < bytes.len() {
         let rest = &mut bytes[consumed..];
+        let at_boundary = assembly.as_ref().is_none_or(|open| open.is_between_frames());
+        if at_boundary && !is_control(rest[0]) && !receiver.takes_messages() {
+            return Ok(Progress::Paused { consumed });
+        }
         let whole = match assembly {
             None => take_whole_frame(boundary(rules), rest, receiver)?,
             Some(open) if open.is_between_frames() => take_whole_frame(open.context(rules), rest, receiver)?,
@@ -145,6 +154,11 @@ fn run(
         }
     }
     Ok(Progress::Drained)
+}
+
+/// Whether a frame with this first byte is a control frame (RFC 6455 §5.5).
+fn is_control(first_byte: u8) -> bool {
+    first_byte & 0x08 != 0
 }
 
 /// What was taken at once.

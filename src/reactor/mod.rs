@@ -1,7 +1,32 @@
-//! Established connections.
+//! Established connections: a slab of slots over the kernel's poller, one thread each.
+//!
+//! A reactor takes over sockets from the gate ([`Adopter`]), decodes frames, answers pings, keeps
+//! idle timeouts, and writes what JavaScript sends. It never waits for JavaScript: events go to a
+//! mailbox, commands come from an inbox. Memory: a slot for an idle connection; everything else is
+//! born when needed and freed when empty; bounds are in [`limits`](crate::limits).
 
+mod address;
 mod adoption;
+mod agenda;
+mod clock;
+mod gather;
+mod intake;
+mod network;
+mod obey;
+mod outbox;
+mod poller;
+mod read;
 mod route;
+mod served;
+mod shared;
+mod slab;
+mod slot;
+mod sweep;
+mod thread;
+mod turn;
+mod write;
 
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
+pub use shared::{Shared, Wake};
+pub use thread::{ReactorHandle, ReactorThread};

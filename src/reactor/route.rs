@@ -28,3 +28,25 @@ pub struct Route {
     /// Whether JavaScript has a `dropped` handler.
     pub wants_dropped: bool,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The options of a route that sets none.
+    pub(crate) fn route() -> Route {
+        Route {
+            id: RouteId(0),
+            max_payload_bytes: 16 * 1024,
+            max_fragments: 131_072,
+            idle_timeout_seconds: 120,
+            send_pings_automatically: true,
+            max_lifetime_minutes: 0,
+            max_backpressure_bytes: 64 * 1024,
+            close_on_backpressure_limit: false,
+            wants_ping: false,
+            wants_pong: false,
+            wants_dropped: false,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+/** The typings, compiled and never run: `tsc` fails where an expected error is missing, too. */
+
+import tidewire, {
+  App,
+  DISABLED,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
+  type TemplatedApp,
+  us_listen_socket_close,
+  us_socket_local_port,
+  type WebSocket,
+  type WebSocketBehavior,
+} from 'tidewire';
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function same<A, B>(same: Same<A, B>): void;
+
+interface User {
+  name: string;
+}
+
+// With and without `new`, by name and by default; everything chains.
+const app = App();
+same<typeof app, TemplatedApp>(true);
+const made: TemplatedApp = new App({ threads: 2 }).ws('/', {}).listen(0, () => {});
+const other: TemplatedApp = tidewire.App(undefined).close();
+made.close();
+other.close();
+
+// Data is an ArrayBuffer unless asked otherwise.
+app.ws('/plain', {
+  compression: DISABLED,
+  idleTimeout: undefined,
+  open: null,
+  message(ws, message, isBinary) {
+    same<typeof ws, WebSocket<unknown>>(true);
+    same<typeof message, ArrayBuffer>(true);
+    same<typeof isBinary, boolean>(true);
+    const status: 0 | 1 | 2 = ws.send(message, isBinary, false);
+    ws.cork(() => ws.ping(new Uint8Array(2))).end(1000 + status, 'bye');
+  },
+  ping: async (_ws, message) => same<typeof message, ArrayBuffer>(true),
+  close(ws, code, message) {
+    same<typeof message, ArrayBuffer>(true);
+    same<typeof code, number>(true);
+    same<typeof ws.readyState, 1 | 2 | 3>(true);
+  },
+});
+
+// The types follow the options.
+app.ws('/buffers', {
+  binaryType: 'nodebuffer',
+  message: (_ws, message) => same<typeof message, Buffer>(true),
+  dropped: (_ws, message) => same<typeof message, Buffer>(true),
+  pong: (_ws, message) => same<typeof message, Buffer>(true),
+});
+app.ws('/strings', {
+  textType: 'string',
+  message: (_ws, message) => same<typeof message, string | ArrayBuffer>(true),
+  close: (_ws, _code, message) => same<typeof message, ArrayBuffer>(true),
+});
+App({ binaryType: 'uint8array' })
+  .ws('/', { message: (_ws, message) => same<typeof message, Uint8Array>(true) })
+  .ws('/', { binaryType: 'nodebuffer', message: (_ws, message) => same<typeof message, Buffer>(true) });
+App({ textType: 'string' })
+  .ws('/', { message: (_ws, message) => same<typeof message, string | ArrayBuffer>(true) })
+  .ws('/', { textType: 'arraybuffer', message: (_ws, message) => same<typeof message, ArrayBuffer>(true) });
+
+// User data is what is set on the socket.
+app.ws<User>('/user', {
+  open(ws) {
+    ws.name = 'Ada';
+    same<ReturnType<typeof ws.getUserData>, User>(true);
+    // @ts-expect-error a property that User does not have
+    ws.age = 3;
+  },
+  message: (_ws, message) => same<typeof message, ArrayBuffer>(true),
+});
+app.ws<User, 'nodebuffer'>('/user', {
+  binaryType: 'nodebuffer',
+  message: (ws, message) => ws.send(Buffer.concat([Buffer.from(ws.name), message])),
+});
+const behavior: WebSocketBehavior<User> = { message: (ws, message) => void ws.send(message) };
+app.ws('/user', behavior);
+
+// The forms of listen.
+app
+  .listen(9001, (token) => {
+    // @ts-expect-error the token may be false
+    us_listen_socket_close(token);
+    if (token) us_listen_socket_close(token);
+  })
+  .listen('localhost', 9001, () => {})
+  .listen(9001, LIBUS_LISTEN_EXCLUSIVE_PORT, () => {})
+  .listen('::1', 9001, LIBUS_LISTEN_EXCLUSIVE_PORT, () => {});
+app
+  .listen('localhost', 0)
+  .then((token) => same<number, ReturnType<typeof us_socket_local_port>>(true) ?? token);
+
+// @ts-expect-error a port is a number
+app.listen('9001', () => {});
+// @ts-expect-error not an option
+app.ws('/', { idleTimeOut: 8 });
+// @ts-expect-error seconds are a number
+app.ws('/', { idleTimeout: '8' });
+// @ts-expect-error not a type of data
+app.ws('/', { binaryType: 'blob' });
+// @ts-expect-error only text comes as strings
+app.ws('/', { binaryType: 'string' });
+// @ts-expect-error not in this version
+app.ws('/', { compression: 1 });
+// @ts-expect-error not in this version
+app.ws('/', { upgrade() {} });
+// @ts-expect-error the default of User alone is ArrayBuffer
+app.ws<User>('/', { binaryType: 'nodebuffer' });
+// @ts-expect-error a pattern is needed
+app.ws({});
+// @ts-expect-error an object is no data
+app.ws('/', { open: (ws) => void ws.send({}) });
+app.ws('/', {
+  open(ws) {
+    // @ts-expect-error read-only
+    ws.readyState = 3;
+  },
+});
+// @ts-expect-error not a token
+us_socket_local_port({});
+// @ts-expect-error threads are counted
+App({ threads: 'many' });

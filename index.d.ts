@@ -1,0 +1,367 @@
+/**
+ * tidewire: a WebSocket server for Node.js whose engine is Rust. The interface is that of
+ * uWebSockets.js, where it has the same.
+ *
+ * Handlers run on the JavaScript thread that made the App, in batches. Whatever is misused throws an
+ * error with a stable `code` (`TIDEWIRE_INVALID_TYPE`, `TIDEWIRE_OUT_OF_RANGE`, ...) and never ends
+ * the process by itself.
+ */
+
+/// <reference types="node" />
+
+// Without this, a declaration file exports what it only declares, too.
+export {};
+
+/**
+ * Text or data that goes out: a string (sent as UTF-8) or bytes. Of a view, its own part of the
+ * buffer is taken. The bytes are copied before the call returns.
+ */
+export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView;
+
+/**
+ * How handlers get data. All of them stay valid for as long as they are kept.
+ *
+ * - `'arraybuffer'`: an `ArrayBuffer` of its own, as uWebSockets.js gives it.
+ * - `'nodebuffer'`: a `Buffer`, a view of the memory that a whole batch shares. The fast way. To keep
+ *   a small one for long, copy it: a view keeps all of the batch's memory.
+ * - `'uint8array'`: the same as a plain `Uint8Array`.
+ */
+export type BinaryType = 'arraybuffer' | 'nodebuffer' | 'uint8array';
+
+/** How handlers get text messages: as one of {@link BinaryType}, or as a string. */
+export type TextType = BinaryType | 'string';
+
+/** The type of the data that handlers get under each {@link BinaryType} or {@link TextType}. */
+export interface DataTypes {
+  arraybuffer: ArrayBuffer;
+  nodebuffer: Buffer;
+  uint8array: Uint8Array;
+  string: string;
+}
+
+/** Options of {@link App}. One given as `undefined` has its default. An unknown one warns once. */
+export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends TextType = TextType> {
+  /**
+   * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
+   * @default 1
+   */
+  threads?: number | undefined;
+
+  /**
+   * Default of the routes' `binaryType`.
+   * @default 'arraybuffer'
+   */
+  binaryType?: Binary | undefined;
+
+  /** Default of the routes' `textType`. Without it, a route's `textType` is as its `binaryType`. */
+  textType?: Text | undefined;
+}
+
+/**
+ * The options and handlers of a WebSocket route. An option given as `undefined` has its default; an
+ * unknown one warns once for its name (`TIDEWIRE_UNKNOWN_OPTION`); a value that is not accepted
+ * throws a `TypeError` (`TIDEWIRE_INVALID_TYPE`) or a `RangeError` (`TIDEWIRE_OUT_OF_RANGE`).
+ *
+ * A handler may be `null` or left out. What it throws goes to `uncaughtException`, and the connection
+ * stays open. What it returns is ignored; an `async` one that rejects is an `unhandledRejection`.
+ *
+ * @typeParam UserData the properties that the application sets on its sockets
+ * @typeParam Binary the `binaryType`; inferred by {@link TemplatedApp.ws} from the option
+ * @typeParam Text the `textType`; inferred likewise
+ */
+export interface WebSocketBehavior<
+  UserData = unknown,
+  Binary extends BinaryType = 'arraybuffer',
+  Text extends TextType = Binary,
+> {
+  /**
+   * Longest message in bytes, over all of its fragments: 1 to 2,147,483,647. With `textType: 'string'`
+   * at most what a string can hold (`buffer.constants.MAX_STRING_LENGTH`). A peer that exceeds it gets
+   * a close frame with 1009, and the close handler 1006 with `Received too big message`.
+   * @default 16 * 1024
+   */
+  maxPayloadLength?: number | undefined;
+
+  /**
+   * Most fragments of one message, empty ones counted: 1 to 2,147,483,647. A peer that exceeds it gets
+   * a close frame with 1008.
+   * @default 131072
+   */
+  maxFragments?: number | undefined;
+
+  /**
+   * Seconds without a byte from the peer after which the connection is closed: 0 (off), or 8 to 960.
+   * Kept in steps of 4 seconds. Sending does not reset the clock; a drain does. While JavaScript is
+   * too busy to take messages, the clock of a connection that is not read stands still.
+   * @default 120
+   */
+  idleTimeout?: number | undefined;
+
+  /**
+   * Whether an idle connection gets a ping before `idleTimeout` runs out: 16 seconds before it, less
+   * for timeouts below 32 seconds. Browsers answer pings by themselves.
+   * @default true
+   */
+  sendPingsAutomatically?: boolean | undefined;
+
+  /**
+   * Minutes, give or take 10 %, after which a connection is closed with 1000 `please reconnect`:
+   * 0 (off), or 1 to 239.
+   * @default 0
+   */
+  maxLifetime?: number | undefined;
+
+  /**
+   * Bytes that may wait for a slow peer: a message that is sent while more are waiting is dropped, so
+   * one message may go beyond it. 0 is unlimited; at most 2,147,483,647.
+   * @default 64 * 1024
+   */
+  maxBackpressure?: number | undefined;
+
+  /**
+   * Whether a message dropped for `maxBackpressure` closes the connection (1006).
+   * @default false
+   */
+  closeOnBackpressureLimit?: boolean | undefined;
+
+  /**
+   * Only {@link DISABLED}: this version does not compress. Anything else throws `TIDEWIRE_UNSUPPORTED`.
+   * @default DISABLED
+   */
+  compression?: 0 | undefined;
+
+  /**
+   * How handlers get data.
+   * @default the App's `binaryType`, which is 'arraybuffer' unless given
+   */
+  binaryType?: Binary | undefined;
+
+  /**
+   * How handlers get text messages.
+   * @default the App's `textType`; without one, as `binaryType`
+   */
+  textType?: Text | undefined;
+
+  /** A connection is established. Exactly one `close` follows each `open`. */
+  open?: ((ws: WebSocket<UserData>) => unknown) | null | undefined;
+
+  /**
+   * A whole message came.
+   * @param ws the same object in every handler of the connection
+   * @param message of type `binaryType`, or for text of type `textType`
+   * @param isBinary false for text, which is valid UTF-8
+   */
+  message?:
+    | ((ws: WebSocket<UserData>, message: DataTypes[Binary | Text], isBinary: boolean) => unknown)
+    | null
+    | undefined;
+
+  /**
+   * A message that was handed to `send` was dropped: too much was waiting.
+   * @param message as in the message handler
+   */
+  dropped?:
+    | ((ws: WebSocket<UserData>, message: DataTypes[Binary | Text], isBinary: boolean) => unknown)
+    | null
+    | undefined;
+
+  /** Some or all of what was waiting went out; {@link WebSocketMethods.getBufferedAmount} says what is left. */
+  drain?: ((ws: WebSocket<UserData>) => unknown) | null | undefined;
+
+  /**
+   * A ping came. It is answered already.
+   * @param message its payload, at most 125 bytes, of type `binaryType`
+   */
+  ping?: ((ws: WebSocket<UserData>, message: DataTypes[Binary]) => unknown) | null | undefined;
+
+  /**
+   * A pong came.
+   * @param message its payload, at most 125 bytes, of type `binaryType`
+   */
+  pong?: ((ws: WebSocket<UserData>, message: DataTypes[Binary]) => unknown) | null | undefined;
+
+  /**
+   * The connection ended, for whatever reason. In the handler and after it, the properties of `ws`,
+   * `getUserData` and `readyState` work; every other method throws `TIDEWIRE_CLOSED` after it.
+   * @param code the peer's status code (RFC 6455 §7.4); 1005: it gave none; 1006: it ended without a
+   *     closing handshake, or by `ws.close()`
+   * @param message the peer's reason, or the cause of a 1006; of type `binaryType`
+   */
+  close?: ((ws: WebSocket<UserData>, code: number, message: DataTypes[Binary]) => unknown) | null | undefined;
+}
+
+/**
+ * A connection: the methods, and the properties that the application set on it.
+ * @typeParam UserData those properties
+ */
+export type WebSocket<UserData = unknown> = WebSocketMethods<UserData> & UserData;
+
+/**
+ * What every {@link WebSocket} has. After the close handler, all methods but `getUserData` throw
+ * `Invalid access of closed uWS.WebSocket/SSLWebSocket.` (`TIDEWIRE_CLOSED`).
+ */
+export interface WebSocketMethods<UserData = unknown> {
+  /** The state of the connection, as in browsers: 1 open, 2 closing, 3 closed. Never throws. */
+  readonly readyState: 1 | 2 | 3;
+
+  /**
+   * Sends a message. All messages of one batch leave together.
+   * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
+   * @param compress has no effect on a connection without compression, as all are in this version
+   * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
+   *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call.
+   */
+  send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
+
+  /**
+   * Sends a ping.
+   * @param message its payload, at most 125 bytes
+   * @returns as `send`
+   */
+  ping(message?: RecognizedString): 0 | 1 | 2;
+
+  /** Bytes that wait for the peer to take them. */
+  getBufferedAmount(): number;
+
+  /**
+   * Closes with a closing handshake: what was sent before, a close frame, then FIN. The close handler
+   * is called before this returns.
+   * @param code the status code (RFC 6455 §7.4); 0, 1005 and 1006 are not written
+   * @param shortMessage the reason; what is beyond 123 bytes is cut, between characters
+   */
+  end(code?: number, shortMessage?: RecognizedString): void;
+
+  /**
+   * Closes at once, without a closing handshake: the peer sees 1006. The close handler is called, with
+   * 1006, before this returns.
+   */
+  close(): void;
+
+  /**
+   * Calls the callback, and returns the socket. Everything is corked in any case: this is there for
+   * programs that ask for it.
+   */
+  cork(callback: () => void): this;
+
+  /** The socket itself, whose properties are the user data. */
+  getUserData(): UserData;
+
+  /** The peer's address: 4 bytes, or 16; an IPv4 peer of a dual-stack listener is mapped to 16. */
+  getRemoteAddress(): ArrayBuffer;
+
+  /** The peer's address as text, in ASCII. */
+  getRemoteAddressAsText(): ArrayBuffer;
+
+  /** The peer's port. */
+  getRemotePort(): number;
+}
+
+declare const listenSocket: unique symbol;
+
+/** The token of a listening socket. Opaque. */
+export interface us_listen_socket {
+  readonly [listenSocket]: true;
+}
+
+/** Gets the token, or `false` if the host refuses the port: it is in use, or may not be listened on. */
+export type ListenCallback = (listenSocket: us_listen_socket | false) => void;
+
+/**
+ * An App: routes, listeners, and the connections that came by them. Its methods chain.
+ *
+ * @typeParam AppBinary the App's `binaryType`
+ * @typeParam AppText the App's `textType`; undefined: none was given
+ */
+export interface TemplatedApp<
+  AppBinary extends BinaryType = 'arraybuffer',
+  AppText extends TextType | undefined = undefined,
+> {
+  /**
+   * Serves WebSockets on a pattern. The same pattern again replaces the route; open connections keep
+   * the handlers they were opened with.
+   *
+   * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
+   * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
+   *
+   * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
+   *     for any rest. The most specific route is taken, whatever their order.
+   */
+  ws<
+    UserData = unknown,
+    Binary extends BinaryType = AppBinary,
+    Text extends TextType = AppText extends TextType ? AppText : Binary,
+  >(pattern: string, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+
+  /**
+   * Listens, and calls the callback before it returns.
+   * @param port 0 to 65535; 0 picks a free one, see {@link us_socket_local_port}
+   */
+  listen(port: number, callback: ListenCallback): this;
+
+  /** @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT} */
+  listen(port: number, options: number | undefined, callback: ListenCallback): this;
+
+  /** @param host an address or a host name; without one, all interfaces, IPv6 and IPv4 */
+  listen(host: string | undefined, port: number, callback: ListenCallback): this;
+
+  /**
+   * @param host an address or a host name
+   * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
+   */
+  listen(host: string | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
+
+  /**
+   * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
+   * `code` is the system's, such as `EADDRINUSE`; wrong arguments throw.
+   */
+  listen(port: number, options?: number): Promise<us_listen_socket>;
+
+  /** @param host an address or a host name */
+  listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
+
+  /** Closes all listeners and connections at once: peers and close handlers see 1006. */
+  close(): this;
+}
+
+/** The type of {@link App}: a constructor that works without `new`, too. */
+export interface AppConstructor {
+  /**
+   * Makes an App.
+   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted
+   */
+  <Binary extends BinaryType = 'arraybuffer', Text extends TextType | undefined = undefined>(
+    options?: AppOptions<Binary, NonNullable<Text>>,
+  ): TemplatedApp<Binary, Text>;
+
+  /**
+   * Makes an App.
+   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted
+   */
+  new <Binary extends BinaryType = 'arraybuffer', Text extends TextType | undefined = undefined>(
+    options?: AppOptions<Binary, NonNullable<Text>>,
+  ): TemplatedApp<Binary, Text>;
+}
+
+/** Makes an App that serves `ws://`. */
+export const App: AppConstructor;
+
+/**
+ * Closes a listening socket; open connections go on. The second time does nothing.
+ * @throws `TIDEWIRE_INVALID_TYPE` for anything but a token of `listen`
+ */
+export function us_listen_socket_close(listenSocket: us_listen_socket): void;
+
+/**
+ * The port of a listening socket: the one that was picked, if 0 was asked for.
+ * @throws `TIDEWIRE_INVALID_TYPE` for anything but a token of `listen`
+ */
+export function us_socket_local_port(listenSocket: us_listen_socket): number;
+
+/** Other sockets may listen on the same port, where the system can share it (SO_REUSEPORT on Linux). */
+export const LIBUS_LISTEN_DEFAULT: 0;
+
+/** No other socket may listen on the same port. */
+export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
+
+/** No compression. */
+export const DISABLED: 0;

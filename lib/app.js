@@ -1,0 +1,93 @@
+'use strict';
+
+/**
+ * The App: routes and listeners of one engine. Everything here runs when the application starts or
+ * ends; messages go between the engine and the handlers without it.
+ */
+
+const { Engine } = require('./engine');
+const errors = require('./errors');
+const { ListenSocket } = require('./listen_socket');
+const { appOptions, listenOptions, routeOptions } = require('./options');
+
+class Application {
+  #engine;
+  #settings;
+
+  /** @param {unknown} [options] */
+  constructor(options) {
+    this.#settings = appOptions(options);
+    this.#engine = new Engine({ threads: this.#settings.threads });
+  }
+
+  /**
+   * Adds a WebSocket route, or replaces the one with the same pattern.
+   * @param {string} pattern
+   * @param {import('../index').WebSocketBehavior<any>} behavior
+   */
+  ws(pattern, behavior) {
+    this.#engine.addRoute(pattern, routeOptions(pattern, behavior, this.#settings));
+    return this;
+  }
+
+  /**
+   * Listens. With a callback it returns the App, and the callback has run; without one it returns a
+   * Promise of the token.
+   * @param {unknown[]} values `[host,] port, [options,] [callback]`
+   * @returns {any}
+   */
+  listen(...values) {
+    const { host, port, exclusive, callback } = listenOptions(values);
+    const outcome = this.#listen({ host, port, exclusive });
+    if (callback === undefined) {
+      return outcome instanceof ListenSocket ? Promise.resolve(outcome) : Promise.reject(outcome);
+    }
+    callback(outcome instanceof ListenSocket ? outcome : false);
+    return this;
+  }
+
+  /** Closes the listeners and every connection at once: close handlers get 1006. */
+  close() {
+    this.#engine.close();
+    return this;
+  }
+
+  /**
+   * The token, or the error when it is the host that refused. Everything else is thrown.
+   * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
+   */
+  #listen(place) {
+    try {
+      const { id, port } = this.#engine.listen(place);
+      return new ListenSocket(this.#engine, id, port);
+    } catch (error) {
+      if (isSystemError(error)) return errors.listenFailed(place.host, place.port, error);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Whether the error has a code of the operating system's or the resolver's: `EADDRINUSE`, `ENOTFOUND`.
+ * @param {unknown} error
+ * @returns {error is Error & { code: string }}
+ */
+function isSystemError(error) {
+  return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
+}
+
+/**
+ * The constructor that is exported: a class cannot be called without `new`, a function can. A
+ * subclass gets its own prototype by `new.target`.
+ * @param {unknown} [options]
+ * @this {any}
+ */
+function App(options) {
+  return Reflect.construct(Application, [options], new.target ?? App);
+}
+
+Object.defineProperty(App, 'name', { value: 'uWS.App' });
+App.prototype = Application.prototype;
+Object.defineProperty(App.prototype, 'constructor', { value: App });
+
+module.exports = { App };

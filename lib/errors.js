@@ -1,0 +1,163 @@
+'use strict';
+
+/**
+ * The errors that tidewire throws at the application, and its warnings. Each has a stable `code`
+ * that begins with `TIDEWIRE_`; a failure of the host keeps the system's code (`EADDRINUSE`). The
+ * sentences may change between versions, except the two that uWebSockets.js has word for word.
+ *
+ * The functions make an error, the caller throws it.
+ */
+
+const { inspect } = require('node:util');
+
+/** Longest piece of a user's value that an error repeats, in UTF-16 units. */
+const SHOWN_LENGTH = 80;
+
+/** What the common system errors of `listen` mean, and what to do about them. */
+const LISTEN_CAUSES = new Map([
+  [
+    'EADDRINUSE',
+    'the port is in use: close what listens on it, or listen on another port (0 picks a free one)',
+  ],
+  ['EACCES', 'this user may not listen there: take a port from 1024 on, or grant the right to the process'],
+  ['EADDRNOTAVAIL', 'no interface of this machine has the address'],
+  ['ENOTFOUND', 'the host name has no address'],
+  ['EMFILE', 'the process is out of file descriptors: raise its limit (ulimit -n)'],
+]);
+
+/** @type {Set<string>} Options that were warned about already. */
+const warned = new Set();
+
+/**
+ * A value of the wrong type.
+ * @param {string} subject what was given: "`idleTimeout` of App.ws('/chat')"
+ * @param {string} accepted what it must be: 'a boolean'
+ * @param {unknown} value
+ */
+function invalidType(subject, accepted, value) {
+  return withCode(
+    new TypeError(`${subject} must be ${accepted}, not ${shown(value)}`),
+    'TIDEWIRE_INVALID_TYPE',
+  );
+}
+
+/**
+ * A value of the right type that is not one of those accepted.
+ * @param {string} subject
+ * @param {string} accepted
+ * @param {unknown} value
+ */
+function outOfRange(subject, accepted, value) {
+  return withCode(
+    new RangeError(`${subject} must be ${accepted}, not ${shown(value)}`),
+    'TIDEWIRE_OUT_OF_RANGE',
+  );
+}
+
+/**
+ * Something of the public interface that this version does not do. Thrown, not warned about, where
+ * going on without it would do harm: an ignored `upgrade` handler lets everybody in.
+ * @param {string} subject
+ * @param {unknown} value
+ */
+function unsupported(subject, value) {
+  const message = `${subject} is not supported by this version of tidewire: leave it out (given: ${shown(value)})`;
+  return withCode(new Error(message), 'TIDEWIRE_UNSUPPORTED');
+}
+
+/** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
+function closed() {
+  return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
+}
+
+/** Text or data that is neither a string nor bytes. The sentence is that of uWebSockets.js. */
+function textOrData() {
+  const message = 'Text and data can only be passed by String, ArrayBuffer or TypedArray.';
+  return withCode(new TypeError(message), 'TIDEWIRE_TEXT_OR_DATA');
+}
+
+/**
+ * A `listen` that the host refused. The error has the system's `code`, and the `address` and `port`
+ * asked for, as Node's own have.
+ * @param {string | undefined} host
+ * @param {number} port
+ * @param {Error & { code: string }} cause what the engine threw
+ */
+function listenFailed(host, port, cause) {
+  const place = host === undefined ? `port ${port}` : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const reason = LISTEN_CAUSES.get(cause.code) ?? cause.message;
+  const error = new Error(`Cannot listen on ${place}: ${reason} (${cause.code})`, { cause });
+  return Object.assign(error, { code: cause.code, syscall: 'listen', address: host, port });
+}
+
+/**
+ * No native addon for this platform, or one that does not load.
+ * @param {string} platform 'linux-x64'
+ * @param {string} specifier the file or package that was tried
+ * @param {unknown} cause
+ */
+function noBinary(platform, specifier, cause) {
+  const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : shown(cause);
+  const message = [
+    `tidewire has no native addon that loads on ${platform}: ${specifier}: ${reason}.`,
+    'Install the package anew on the platform where it will run, with optional dependencies',
+    '(npm install --include=optional). In a source checkout, build it: npm run build (needs Rust).',
+  ].join(' ');
+  return withCode(new Error(message, { cause }), 'TIDEWIRE_NO_BINARY');
+}
+
+/**
+ * Warns of an option that has no meaning, once for each name.
+ * @param {string} subject whose option it is: "App.ws('/chat')"
+ * @param {string} name
+ * @param {readonly string[]} known the names that do have one
+ */
+function warnUnknownOption(subject, name, known) {
+  if (warned.has(name)) return;
+  warned.add(name);
+  const message = `${subject} ignores the unknown option ${shown(name)}; known are ${known.join(', ')}`;
+  process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_UNKNOWN_OPTION' });
+}
+
+/**
+ * A value as an error shows it: short, on one line, and without running any of its code.
+ * @param {unknown} value
+ * @returns {string}
+ */
+function shown(value) {
+  let text;
+  try {
+    const limits = {
+      depth: 0,
+      maxArrayLength: 3,
+      maxStringLength: 40,
+      breakLength: Number.POSITIVE_INFINITY,
+    };
+    text = inspect(value, { ...limits, customInspect: false }).replace(/\s+/g, ' ');
+  } catch {
+    text = `a value of type ${typeof value}`;
+  }
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text;
+}
+
+/**
+ * @template {Error} E
+ * @param {E} error
+ * @param {string} code
+ * @returns {E & { code: string }}
+ */
+function withCode(error, code) {
+  return Object.assign(error, { code });
+}
+
+module.exports = {
+  invalidType,
+  outOfRange,
+  unsupported,
+  closed,
+  textOrData,
+  listenFailed,
+  noBinary,
+  warnUnknownOption,
+  shown,
+};

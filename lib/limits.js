@@ -1,0 +1,42 @@
+'use strict';
+
+/**
+ * The numbers that options are checked against, before anything crosses to the engine. Names, values
+ * and reasons are those of `src/limits.rs`; `__test__/limits.test.js` holds the two files against
+ * each other.
+ */
+
+module.exports = {
+  /** Default of `maxPayloadLength`, as in uWebSockets.js. */
+  PAYLOAD_BYTES: 16 * 1024,
+
+  /** Largest `maxPayloadLength`: lengths cross as 32-bit integers, and stay positive as signed ones. */
+  PAYLOAD_MAX_BYTES: 2 ** 31 - 1,
+
+  /** Default of `maxFragments`. Autobahn's largest cases send 65,536. */
+  FRAGMENTS: 131_072,
+
+  /** Largest `maxFragments`: the count is kept in 32 bits, and stays positive as a signed one. */
+  FRAGMENTS_MAX: 2 ** 31 - 1,
+
+  /** Default of `idleTimeout`, as in uWebSockets.js. */
+  IDLE_TIMEOUT_SECONDS: 120,
+
+  /** Smallest `idleTimeout`: two ticks, one for the ping and one for its answer. */
+  IDLE_TIMEOUT_MIN_SECONDS: 8,
+
+  /** Largest `idleTimeout`: 240 ticks, so that a deadline fits one byte. */
+  IDLE_TIMEOUT_MAX_SECONDS: 960,
+
+  /** Largest `maxLifetime`, as in uWebSockets.js. */
+  LIFETIME_MAX_MINUTES: 239,
+
+  /** Default of `maxBackpressure`, as in uWebSockets.js. */
+  BACKPRESSURE_BYTES: 64 * 1024,
+
+  /** Largest `maxBackpressure`, as for the payload; beyond it, 0 says what is meant: unlimited. */
+  BACKPRESSURE_MAX_BYTES: 2 ** 31 - 1,
+
+  /** Reactor threads of one App: six bits of a connection's id. */
+  REACTORS: 64,
+};

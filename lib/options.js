@@ -1,0 +1,304 @@
+'use strict';
+
+/**
+ * Turns what the application passes to `App()`, `App.ws()` and `App.listen()` into plain objects in
+ * which every field is present and valid, or throws. Runs once for each call, never for a message;
+ * the engine trusts what comes out of here.
+ */
+
+const { constants } = require('node:buffer');
+const errors = require('./errors');
+const limits = require('./limits');
+
+const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
+const TEXT_TYPES = [...BINARY_TYPES, 'string'];
+
+const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
+
+const HANDLERS = ['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
+
+const ROUTE_OPTIONS = [
+  'compression',
+  'maxPayloadLength',
+  'maxFragments',
+  'idleTimeout',
+  'sendPingsAutomatically',
+  'maxLifetime',
+  'maxBackpressure',
+  'closeOnBackpressureLimit',
+  'binaryType',
+  'textType',
+  ...HANDLERS,
+];
+
+/** Of uWebSockets.js or of a later version. Ignored, each would change what the application means. */
+const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription', 'origins'];
+
+/**
+ * @typedef {'arraybuffer' | 'nodebuffer' | 'uint8array'} BinaryType
+ * @typedef {BinaryType | 'string'} TextType
+ * @typedef {((...values: any[]) => void) | null} Handler
+ */
+
+/**
+ * What `App()` was asked for.
+ * @typedef {object} AppSettings
+ * @property {number} threads reactor threads, 1 to 64
+ * @property {BinaryType} binaryType default of the routes
+ * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
+ */
+
+/**
+ * What `App.ws()` was asked for. The names are those of the public options.
+ * @typedef {object} RouteSettings
+ * @property {number} maxPayloadLength bytes
+ * @property {number} maxFragments
+ * @property {number} idleTimeout seconds; 0: off
+ * @property {boolean} sendPingsAutomatically
+ * @property {number} maxLifetime minutes; 0: off
+ * @property {number} maxBackpressure bytes; 0: unlimited
+ * @property {boolean} closeOnBackpressureLimit
+ * @property {BinaryType} binaryType
+ * @property {TextType} textType
+ * @property {Handler} open
+ * @property {Handler} message
+ * @property {Handler} dropped
+ * @property {Handler} drain
+ * @property {Handler} ping
+ * @property {Handler} pong
+ * @property {Handler} close
+ */
+
+/**
+ * What `App.listen()` was asked for.
+ * @typedef {object} ListenSettings
+ * @property {string | undefined} host undefined: every interface
+ * @property {number} port 0: the system picks one
+ * @property {boolean} exclusive whether no other socket may listen on the same port
+ * @property {((token: any) => void) | undefined} callback
+ */
+
+/**
+ * Validates the options of `App()`.
+ * @param {unknown} options
+ * @returns {AppSettings}
+ */
+function appOptions(options) {
+  const given = new Given('App()', options === undefined ? {} : options);
+  given.warnUnknown(APP_OPTIONS);
+  return {
+    threads: given.integer('threads', 1, { min: 1, max: limits.REACTORS, unit: 'threads' }),
+    binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
+    textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
+  };
+}
+
+/**
+ * Validates a pattern and its behavior, the arguments of `App.ws()`.
+ * @param {unknown} pattern
+ * @param {unknown} behavior
+ * @param {AppSettings} appDefaults
+ * @returns {RouteSettings}
+ */
+function routeOptions(pattern, behavior, appDefaults) {
+  checkPattern(pattern);
+  const given = new Given(`App.ws(${errors.shown(pattern)})`, behavior);
+  given.refuse(UNSUPPORTED_ROUTE_OPTIONS);
+  given.refuseCompression();
+  given.warnUnknown(ROUTE_OPTIONS);
+
+  const binaryType = given.choice('binaryType', appDefaults.binaryType, BINARY_TYPES);
+  const textType = given.choice('textType', appDefaults.textType ?? binaryType, TEXT_TYPES);
+  return {
+    maxPayloadLength: given.integer('maxPayloadLength', limits.PAYLOAD_BYTES, {
+      min: 1,
+      max: textType === 'string' ? constants.MAX_STRING_LENGTH : limits.PAYLOAD_MAX_BYTES,
+      unit: textType === 'string' ? "bytes with textType 'string'" : 'bytes',
+    }),
+    maxFragments: given.integer('maxFragments', limits.FRAGMENTS, {
+      min: 1,
+      max: limits.FRAGMENTS_MAX,
+      unit: 'fragments',
+    }),
+    idleTimeout: given.integer('idleTimeout', limits.IDLE_TIMEOUT_SECONDS, {
+      min: limits.IDLE_TIMEOUT_MIN_SECONDS,
+      max: limits.IDLE_TIMEOUT_MAX_SECONDS,
+      unit: 'seconds',
+      zero: 'off',
+    }),
+    sendPingsAutomatically: given.boolean('sendPingsAutomatically', true),
+    maxLifetime: given.integer('maxLifetime', 0, {
+      min: 1,
+      max: limits.LIFETIME_MAX_MINUTES,
+      unit: 'minutes',
+      zero: 'off',
+    }),
+    maxBackpressure: given.integer('maxBackpressure', limits.BACKPRESSURE_BYTES, {
+      min: 1,
+      max: limits.BACKPRESSURE_MAX_BYTES,
+      unit: 'bytes',
+      zero: 'unlimited',
+    }),
+    closeOnBackpressureLimit: given.boolean('closeOnBackpressureLimit', false),
+    binaryType,
+    textType,
+    open: given.handler('open'),
+    message: given.handler('message'),
+    dropped: given.handler('dropped'),
+    drain: given.handler('drain'),
+    ping: given.handler('ping'),
+    pong: given.handler('pong'),
+    close: given.handler('close'),
+  };
+}
+
+/**
+ * Validates the arguments of `App.listen([host,] port, [options,] [callback])`.
+ * @param {readonly unknown[]} values the arguments as they came
+ * @returns {ListenSettings}
+ */
+function listenOptions(values) {
+  const rest = [...values];
+  const callback = typeof rest.at(-1) === 'function' ? /** @type {any} */ (rest.pop()) : undefined;
+  const hostGiven = typeof rest[0] === 'string' || (rest.length > 1 && rest[0] === undefined);
+  const host = hostGiven ? /** @type {string | undefined} */ (rest.shift()) : undefined;
+  const [port, flags = 0, surplus] = rest;
+
+  if (typeof port !== 'number') {
+    const forms = 'a number, after at most a host: listen([host,] port, [options,] callback)';
+    throw errors.invalidType('`port` of App.listen()', forms, port);
+  }
+  if (!isIntegerWithin(port, 0, 65_535)) {
+    throw errors.outOfRange('`port` of App.listen()', 'an integer from 0 to 65535', port);
+  }
+  if (host?.includes('\0'))
+    throw errors.outOfRange('`host` of App.listen()', 'a host name or an address', host);
+  if (typeof flags !== 'number') {
+    throw errors.invalidType('`options` of App.listen()', 'a number, or left out', flags);
+  }
+  if (flags !== 0 && flags !== 1) {
+    const accepted = 'LIBUS_LISTEN_DEFAULT (0) or LIBUS_LISTEN_EXCLUSIVE_PORT (1)';
+    throw errors.outOfRange('`options` of App.listen()', accepted, flags);
+  }
+  if (surplus !== undefined) throw errors.invalidType('`callback` of App.listen()', 'a function', surplus);
+  return { host: host || undefined, port, exclusive: flags === 1, callback };
+}
+
+/** @param {unknown} pattern */
+function checkPattern(pattern) {
+  if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
+  if (!pattern.startsWith('/')) {
+    throw errors.outOfRange(
+      '`pattern` of App.ws()',
+      "a path that begins with '/', such as '/chat' or '/*'",
+      pattern,
+    );
+  }
+}
+
+/**
+ * @param {number} value
+ * @param {number} min
+ * @param {number} max
+ */
+function isIntegerWithin(value, min, max) {
+  return Number.isInteger(value) && value >= min && value <= max;
+}
+
+/** An object of options as the application gave it, read field by field. `undefined` is not given. */
+class Given {
+  /**
+   * @param {string} owner whose options they are, for the sentences
+   * @param {unknown} options
+   */
+  constructor(owner, options) {
+    if (typeof options !== 'object' || options === null) {
+      throw errors.invalidType(`The options of ${owner}`, 'an object', options);
+    }
+    this.owner = owner;
+    this.options = /** @type {Record<string, unknown>} */ (options);
+  }
+
+  /** @param {string} name */
+  subject(name) {
+    return `\`${name}\` of ${this.owner}`;
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} fallback
+   * @param {{ min: number, max: number, unit: string, zero?: string }} range `zero`: what 0 means,
+   *     where it is accepted beside the range
+   */
+  integer(name, fallback, { min, max, unit, zero }) {
+    const value = this.options[name];
+    if (value === undefined) return fallback;
+    const accepted = `${zero ? `0 (${zero}) or ` : ''}an integer from ${min} to ${max} (${unit})`;
+    if (typeof value !== 'number') throw errors.invalidType(this.subject(name), accepted, value);
+    const valid = (zero !== undefined && value === 0) || isIntegerWithin(value, min, max);
+    if (!valid) throw errors.outOfRange(this.subject(name), accepted, value);
+    // -0 is an integer, too; the engine gets 0.
+    return value + 0;
+  }
+
+  /**
+   * @param {string} name
+   * @param {boolean} fallback
+   */
+  boolean(name, fallback) {
+    const value = this.options[name];
+    if (value === undefined) return fallback;
+    if (typeof value !== 'boolean') throw errors.invalidType(this.subject(name), 'true or false', value);
+    return value;
+  }
+
+  /**
+   * @template {string | null} T
+   * @param {string} name
+   * @param {T} fallback
+   * @param {readonly string[]} choices
+   */
+  choice(name, fallback, choices) {
+    const value = this.options[name];
+    if (value === undefined) return fallback;
+    const accepted = `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`;
+    if (typeof value !== 'string') throw errors.invalidType(this.subject(name), accepted, value);
+    if (!choices.includes(value)) throw errors.outOfRange(this.subject(name), accepted, value);
+    return /** @type {T} */ (value);
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Handler}
+   */
+  handler(name) {
+    const value = this.options[name];
+    if (value === undefined || value === null) return null;
+    if (typeof value !== 'function')
+      throw errors.invalidType(this.subject(name), 'a function or null', value);
+    return /** @type {Handler} */ (value);
+  }
+
+  /** @param {readonly string[]} names */
+  refuse(names) {
+    for (const name of names) {
+      const value = this.options[name];
+      if (value !== undefined) throw errors.unsupported(this.subject(name), value);
+    }
+  }
+
+  refuseCompression() {
+    const value = this.options.compression;
+    if (value !== undefined && value !== 0) throw errors.unsupported(this.subject('compression'), value);
+  }
+
+  /** @param {readonly string[]} known */
+  warnUnknown(known) {
+    for (const name of Object.keys(this.options)) {
+      const ignored = !known.includes(name) && this.options[name] !== undefined;
+      if (ignored) errors.warnUnknownOption(this.owner, name, known);
+    }
+  }
+}
+
+module.exports = { appOptions, routeOptions, listenOptions };

@@ -1,0 +1,178 @@
+//! The byte layout of commands: what JavaScript tells a reactor.
+//!
+//! A command is a head of three little-endian 32-bit words and a payload padded to four bytes:
+//!
+//! | word | contents |
+//! |---|---|
+//! | 0 | generation << 16, flags << 8, [`CommandKind`] |
+//! | 1 | place of the connection's slot |
+//! | 2 | length of the payload |
+//!
+//! `lib/commands.js` writes the same layout; a test holds the two files against each other. The
+//! bytes come from JavaScript memory, so every record is checked here ([`Commands`]).
+
+use super::ConnectionId;
+
+/// Bytes of a command's head.
+pub const COMMAND_HEAD_BYTES: usize = 12;
+
+/// What to do. The numbers are part of the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CommandKind {
+    /// Send the payload as a frame. Flags: the opcode, [`FLAG_FIN`].
+    Send = 1,
+    /// The same, with the payload outside of the record: the next of the flush's large ones.
+    SendLarge = 2,
+    /// Send a close frame, then FIN. Payload: nothing, or status code (two bytes, little-endian) and reason.
+    End = 3,
+    /// Close the socket at once.
+    Terminate = 4,
+    /// JavaScript is done with the connection: its close handler has run, no command follows.
+    Release = 5,
+    /// Tell by an event when nothing waits to be written any more.
+    WatchDrain = 6,
+}
+
+/// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
+pub const OPCODE_MASK: u8 = 0x0f;
+/// [`CommandKind::Send`]: the frame is the last of its message.
+pub const FLAG_FIN: u8 = 0x10;
+
+/// One checked command. The payload lies in the buffer that was decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What to do.
+    pub kind: CommandKind,
+    /// See [`CommandKind`].
+    pub flags: u8,
+    /// With which connection.
+    pub connection: ConnectionId,
+    /// Where the payload begins in the buffer.
+    pub offset: u32,
+    /// Its length; of a [`CommandKind::SendLarge`] 0.
+    pub length: u32,
+}
+
+/// A record that is none, at this place of the buffer: the bytes were not written by `lib/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where in the buffer.
+    pub offset: usize,
+}
+
+/// Decodes a buffer of commands; ends behind the first malformed record.
+pub struct Commands<'a> {
+    buffer: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Commands<'a> {
+    /// Over a whole buffer.
+    pub fn new(buffer: &'a [u8]) -> Self {
+        Self { buffer, offset: 0 }
+    }
+
+    fn decode(&mut self) -> Option<Command> {
+        let (head, rest) = self.buffer.get(self.offset..)?.split_first_chunk::<COMMAND_HEAD_BYTES>()?;
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let kind = match head[0] {
+            1 => CommandKind::Send,
+            2 => CommandKind::SendLarge,
+            3 => CommandKind::End,
+            4 => CommandKind::Terminate,
+            5 => CommandKind::Release,
+            6 => CommandKind::WatchDrain,
+            _ => return None,
+        };
+        let length = word(8);
+        let padded = (length as usize).checked_next_multiple_of(4)?;
+        if padded > rest.len() {
+            return None;
+        }
+        let command = Command {
+            kind,
+            flags: head[1],
+            connection: ConnectionId { index: word(4), generation: u16::from_le_bytes([head[2], head[3]]) },
+            offset: u32::try_from(self.offset + COMMAND_HEAD_BYTES).ok()?,
+            length,
+        };
+        self.offset += COMMAND_HEAD_BYTES + padded;
+        Some(command)
+    }
+}
+
+impl Iterator for Commands<'_> {
+    type Item = Result<Command, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.offset == self.buffer.len() {
+            return None;
+        }
+        let decoded = self.decode().ok_or(Malformed { offset: self.offset });
+        if decoded.is_err() {
+            self.offset = self.buffer.len();
+        }
+        Some(decoded)
+    }
+}
+
+/// Appends one command, as `lib/commands.js` does: for tests.
+#[cfg(test)]
+pub(crate) fn encode(out: &mut Vec<u8>, kind: CommandKind, flags: u8, connection: ConnectionId, payload: &[u8]) {
+    out.extend_from_slice(&[kind as u8, flags]);
+    out.extend_from_slice(&connection.generation.to_le_bytes());
+    out.extend_from_slice(&connection.index.to_le_bytes());
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(payload);
+    out.resize(out.len().next_multiple_of(4), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CONNECTION: ConnectionId = ConnectionId { index: 70_000, generation: 513 };
+
+    proptest! {
+        #[test]
+        fn encode_then_decode_is_identity(payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+            let mut buffer = Vec::new();
+            for payload in &payloads {
+                encode(&mut buffer, CommandKind::Send, FLAG_FIN | 2, CONNECTION, payload);
+            }
+            let decoded: Vec<Vec<u8>> = Commands::new(&buffer)
+                .map(|command| {
+                    let command = command.unwrap();
+                    assert_eq!((command.kind, command.flags, command.connection), (CommandKind::Send, FLAG_FIN | 2, CONNECTION));
+                    buffer[command.offset as usize..][..command.length as usize].to_vec()
+                })
+                .collect();
+            prop_assert_eq!(decoded, payloads);
+        }
+
+        #[test]
+        fn any_bytes_decode_in_bounds_and_end(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let mut records = 0;
+            for command in Commands::new(&bytes) {
+                records += 1;
+                if let Ok(command) = command {
+                    prop_assert!(command.offset as usize + command.length as usize <= bytes.len());
+                }
+            }
+            prop_assert!(records <= bytes.len() / COMMAND_HEAD_BYTES + 1);
+        }
+    }
+
+    #[test]
+    fn a_malformed_record_ends_the_buffer() {
+        let mut buffer = Vec::new();
+        encode(&mut buffer, CommandKind::Release, 0, CONNECTION, b"");
+        let good = buffer.len();
+        buffer.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 200, 0, 0, 0]);
+        let decoded: Vec<_> = Commands::new(&buffer).collect();
+        assert!(decoded[0].is_ok());
+        assert_eq!(decoded[1..], [Err(Malformed { offset: good })]);
+    }
+}

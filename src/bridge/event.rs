@@ -1,0 +1,150 @@
+//! The byte layout of events: what a reactor tells JavaScript.
+//!
+//! An event is a descriptor of four 32-bit words and, mostly, some bytes of payload:
+//!
+//! | word | contents |
+//! |---|---|
+//! | 0 | place of the connection's slot |
+//! | 1 | generation << 16, flags << 8, [`EventKind`] |
+//! | 2 | where the payload begins in the batch; for [`EventKind::Backlog`] and [`EventKind::Drain`] the bytes that wait |
+//! | 3 | length of the payload |
+//!
+//! `lib/events.js` decodes the same layout; a test holds the two files against each other.
+
+use std::collections::VecDeque;
+
+use super::ConnectionId;
+use crate::limits;
+
+/// Words of one descriptor.
+pub const DESCRIPTOR_WORDS: usize = 4;
+
+/// What happened. The numbers are part of the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A connection was established. Payload: route, port (two bytes each, little-endian), address
+    /// (0, 4 or 16 bytes). Flags: the address's [`family`].
+    Open = 1,
+    /// A whole message. Flags: [`FLAG_BINARY`], [`FLAG_LARGE`].
+    Message = 2,
+    /// A ping, if a handler asked for them. Payload: its application data.
+    Ping = 3,
+    /// A pong, likewise.
+    Pong = 4,
+    /// A message of JavaScript's was dropped by the backpressure limit. Flags and payload: the message's.
+    Dropped = 5,
+    /// More bytes wait to be written than JavaScript knows.
+    Backlog = 6,
+    /// Bytes that waited were written: all, or half of those last told.
+    Drain = 7,
+    /// The connection is over; nothing follows for it. Payload: status code (two bytes,
+    /// little-endian), reason. Flags: [`CloseCause`].
+    Close = 8,
+}
+
+/// [`EventKind::Message`], [`EventKind::Dropped`]: the message is binary, not text.
+pub const FLAG_BINARY: u8 = 1;
+/// The payload is not in the batch; JavaScript takes it by a call of its own, in order.
+pub const FLAG_LARGE: u8 = 2;
+
+/// How the address of [`EventKind::Open`] is to be read.
+pub mod family {
+    /// The peer has no address.
+    pub const NONE: u8 = 0;
+    /// Four bytes, on an IPv4 listener.
+    pub const V4: u8 = 1;
+    /// Four bytes of an IPv4 peer on a dual-stack listener, which uWebSockets.js shows as 16.
+    pub const V4_MAPPED: u8 = 2;
+    /// Sixteen bytes.
+    pub const V6: u8 = 3;
+}
+
+/// What ended a connection. The numbers are part of the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CloseCause {
+    /// The peer's close frame.
+    Peer = 1,
+    /// This side: the application, or `maxLifetime`.
+    Local = 2,
+    /// The peer's FIN without a close frame.
+    Fin = 3,
+    /// A reset, or another error of the socket.
+    Reset = 4,
+    /// `idleTimeout`.
+    Timeout = 5,
+    /// A violation of RFC 6455 or of a limit.
+    Protocol = 6,
+    /// `closeOnBackpressureLimit`.
+    Backpressure = 7,
+}
+
+/// Events in the order in which they happened, at most a drain's worth of them.
+#[derive(Default)]
+pub struct Batch {
+    pub(super) descriptors: Vec<u32>,
+    pub(super) payload: Vec<u8>,
+    pub(super) large: VecDeque<Vec<u8>>,
+    pub(super) large_bytes: usize,
+}
+
+impl Batch {
+    /// Whether another event with so much payload still fits into one drain.
+    pub fn has_room(&self, payload_bytes: usize) -> bool {
+        self.descriptors.len() < limits::DRAIN_EVENTS * DESCRIPTOR_WORDS
+            && self.payload.len() + payload_bytes <= limits::DRAIN_PAYLOAD_BYTES
+            && self.large_bytes <= limits::DRAIN_LARGE_BYTES
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.descriptors.is_empty()
+    }
+
+    /// Number of events.
+    pub fn events(&self) -> usize {
+        self.descriptors.len() / DESCRIPTOR_WORDS
+    }
+
+    /// Memory that the events take.
+    pub fn bytes(&self) -> usize {
+        self.descriptors.len() * size_of::<u32>() + self.payload.len() + self.large_bytes
+    }
+
+    /// Appends an event whose payload is the concatenation of `parts`.
+    pub fn push(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, parts: [&[u8]; 2]) {
+        let offset = self.payload.len();
+        self.payload.extend_from_slice(parts[0]);
+        self.payload.extend_from_slice(parts[1]);
+        self.describe(connection, kind, flags, offset, self.payload.len() - offset);
+    }
+
+    /// Appends an event that carries a number instead of a payload; beyond 32 bits it saturates.
+    pub fn push_amount(&mut self, connection: ConnectionId, kind: EventKind, amount: usize) {
+        self.describe(connection, kind, 0, amount, 0);
+    }
+
+    /// Appends an event whose payload crosses on its own.
+    pub fn push_large(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, payload: Vec<u8>) {
+        self.large_bytes += payload.len();
+        self.describe(connection, kind, flags | FLAG_LARGE, 0, payload.len());
+        self.large.push_back(payload);
+    }
+
+    fn describe(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, offset: usize, length: usize) {
+        let tag = u32::from(connection.generation) << 16 | u32::from(flags) << 8 | kind as u32;
+        let word = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        self.descriptors.extend_from_slice(&[connection.index, tag, word(offset), word(length)]);
+    }
+
+    /// Empties the batch for another use. What one burst made large is given back.
+    pub(super) fn recycle(&mut self) {
+        self.descriptors.clear();
+        self.payload.clear();
+        self.payload.shrink_to(limits::RECYCLED_BYTES);
+        self.descriptors.shrink_to(limits::RECYCLED_BYTES / size_of::<u32>());
+        self.large = VecDeque::new();
+        self.large_bytes = 0;
+    }
+}

@@ -1,0 +1,209 @@
+//! The way in: batches of events from one reactor to its JavaScript thread.
+//!
+//! The reactor posts, JavaScript drains; a mutex is held for the swap of a few pointers. Memory:
+//! what waits is counted, and the reactor stops reading at [`limits::INTAKE_BYTES`]; a drained batch
+//! is kept for reuse, a few at most.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::event::{Batch, DESCRIPTOR_WORDS};
+use crate::limits;
+
+/// Batches kept for reuse.
+const SPARES: usize = 2;
+
+/// Batches of one reactor that wait for JavaScript.
+#[derive(Default)]
+pub struct Mailbox {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Batch>,
+    bytes: usize,
+    applied: u32,
+    starved: bool,
+    spares: Vec<Batch>,
+}
+
+/// What one drain took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Events written into the descriptors.
+    pub events: usize,
+    /// Bytes written into the slab.
+    pub payload_bytes: usize,
+    /// The newest flush of commands whose outcome these and earlier events tell.
+    pub applied: u32,
+    /// The reactor waits for room and there is some again: ring its bell.
+    pub made_room: bool,
+}
+
+impl Mailbox {
+    /// Leaves `batch` and takes an empty one in its place; tells how many bytes wait now. `applied`
+    /// is the number of the newest flush that the reactor has carried out.
+    pub fn post(&self, batch: &mut Batch, applied: u32) -> usize {
+        let mut state = self.lock();
+        state.applied = applied;
+        if !batch.is_empty() {
+            let spare = state.spares.pop().unwrap_or_default();
+            state.bytes += batch.bytes();
+            state.batches.push_back(std::mem::replace(batch, spare));
+        }
+        state.bytes
+    }
+
+    /// The reactor stops reading: the drain that makes room again says so.
+    /// Returns the bytes that wait, for the case that room was made in between.
+    pub fn starve(&self) -> usize {
+        let mut state = self.lock();
+        state.starved = true;
+        state.bytes
+    }
+
+    /// Moves as many whole batches as fit into JavaScript's memory: descriptors (with offsets moved
+    /// to where the payload now lies), payloads, and large payloads in order.
+    pub fn drain(
+        &self,
+        descriptors: &mut [u32],
+        slab: &mut [u8],
+        slab_offset: usize,
+        large: &mut VecDeque<Vec<u8>>,
+    ) -> Drained {
+        let mut drained = Drained::default();
+        let mut taken = self.take(descriptors.len(), slab.len().saturating_sub(slab_offset), &mut drained);
+        let mut word = 0;
+        let mut offset = slab_offset;
+        for batch in &mut taken {
+            let target = &mut descriptors[word..word + batch.descriptors.len()];
+            target.copy_from_slice(&batch.descriptors);
+            for descriptor in target.chunks_exact_mut(DESCRIPTOR_WORDS) {
+                if descriptor[3] != 0 {
+                    descriptor[2] += offset as u32;
+                }
+            }
+            slab[offset..offset + batch.payload.len()].copy_from_slice(&batch.payload);
+            word += batch.descriptors.len();
+            offset += batch.payload.len();
+            large.append(&mut batch.large);
+            batch.recycle();
+        }
+        drained.events = word / DESCRIPTOR_WORDS;
+        drained.payload_bytes = offset - slab_offset;
+        if !taken.is_empty() {
+            let mut state = self.lock();
+            let wanted = SPARES.saturating_sub(state.spares.len());
+            state.spares.extend(taken.into_iter().take(wanted));
+        }
+        drained
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lock().batches.is_empty()
+    }
+
+    fn take(&self, mut words: usize, mut payload_bytes: usize, drained: &mut Drained) -> Vec<Batch> {
+        let mut state = self.lock();
+        let mut taken = Vec::new();
+        let mut large_bytes = 0;
+        while let Some(batch) = state.batches.front() {
+            let fits = batch.descriptors.len() <= words && batch.payload.len() <= payload_bytes;
+            if !fits || (large_bytes > 0 && large_bytes + batch.large_bytes > limits::DRAIN_LARGE_BYTES) {
+                break;
+            }
+            words -= batch.descriptors.len();
+            payload_bytes -= batch.payload.len();
+            large_bytes += batch.large_bytes;
+            state.bytes -= batch.bytes();
+            taken.extend(state.batches.pop_front());
+        }
+        drained.applied = state.applied;
+        if state.starved && state.bytes < limits::INTAKE_BYTES / 2 {
+            state.starved = false;
+            drained.made_room = true;
+        }
+        if state.batches.is_empty() {
+            state.batches.shrink_to(SPARES);
+        }
+        taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::{ConnectionId, EventKind};
+
+    const FIRST: ConnectionId = ConnectionId { index: 3, generation: 1 };
+
+    fn batch(payloads: &[&[u8]]) -> Batch {
+        let mut batch = Batch::default();
+        for payload in payloads {
+            batch.push(FIRST, EventKind::Message, 0, [payload, b""]);
+        }
+        batch
+    }
+
+    #[test]
+    fn drains_whole_batches_with_offsets_moved() {
+        let mailbox = Mailbox::default();
+        mailbox.post(&mut batch(&[b"one", b"two"]), 1);
+        mailbox.post(&mut batch(&[b"three", b""]), 2);
+        let mut descriptors = [0; 4 * DESCRIPTOR_WORDS];
+        let mut slab = [0; 32];
+        let drained = mailbox.drain(&mut descriptors, &mut slab, 10, &mut VecDeque::new());
+        assert_eq!(drained, Drained { events: 4, payload_bytes: 11, applied: 2, made_room: false });
+        let tag = 1 << 16 | EventKind::Message as u32;
+        assert_eq!(descriptors[..8], [3, tag, 10, 3, 3, tag, 13, 3]);
+        assert_eq!(descriptors[8..12], [3, tag, 16, 5]);
+        assert_eq!(&slab[10..21], b"onetwothree");
+        assert!(mailbox.is_empty());
+    }
+
+    #[test]
+    fn takes_no_batch_that_does_not_fit() {
+        let mailbox = Mailbox::default();
+        mailbox.post(&mut batch(&[b"12345"]), 1);
+        mailbox.post(&mut batch(&[b"678"]), 1);
+        let mut descriptors = [0; 2 * DESCRIPTOR_WORDS];
+        let mut slab = [0; 7];
+        assert_eq!(mailbox.drain(&mut descriptors, &mut slab, 0, &mut VecDeque::new()).events, 1);
+        assert_eq!(mailbox.drain(&mut descriptors, &mut slab, 0, &mut VecDeque::new()).events, 1);
+        assert_eq!(&slab[..3], b"678");
+    }
+
+    #[test]
+    fn a_starved_reactor_is_told_of_room_once() {
+        let mailbox = Mailbox::default();
+        let mut large = Batch::default();
+        large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::INTAKE_BYTES]);
+        assert!(mailbox.post(&mut large, 1) > limits::INTAKE_BYTES);
+        mailbox.starve();
+        let mut payloads = VecDeque::new();
+        let mut descriptors = [0; DESCRIPTOR_WORDS];
+        assert!(mailbox.drain(&mut descriptors, &mut [], 0, &mut payloads).made_room);
+        assert_eq!(payloads.len(), 1);
+        assert!(!mailbox.drain(&mut descriptors, &mut [], 0, &mut payloads).made_room);
+    }
+
+    #[test]
+    fn large_payloads_are_bounded_for_each_drain() {
+        let mailbox = Mailbox::default();
+        for _ in 0..3 {
+            let mut large = Batch::default();
+            large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::DRAIN_LARGE_BYTES]);
+            mailbox.post(&mut large, 1);
+        }
+        let mut descriptors = [0; 8 * DESCRIPTOR_WORDS];
+        for _ in 0..3 {
+            assert_eq!(mailbox.drain(&mut descriptors, &mut [], 0, &mut VecDeque::new()).events, 1);
+        }
+    }
+}

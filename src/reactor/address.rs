@@ -1,0 +1,45 @@
+//! A peer's address as the `Open` event carries it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::bridge::event::family;
+
+/// Family, port, and the address's bytes with their number.
+pub fn encode(peer: Option<SocketAddr>) -> (u8, u16, [u8; 16], usize) {
+    let mut bytes = [0; 16];
+    let Some(peer) = peer else { return (family::NONE, 0, bytes, 0) };
+    let (family, length) = match peer.ip() {
+        IpAddr::V4(address) => {
+            bytes[..4].copy_from_slice(&address.octets());
+            (family::V4, 4)
+        }
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => {
+                bytes[..4].copy_from_slice(&mapped.octets());
+                (family::V4_MAPPED, 4)
+            }
+            None => {
+                bytes = address.octets();
+                (family::V6, 16)
+            }
+        },
+    };
+    (family, peer.port(), bytes, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_families_apart() {
+        let encoded = |text: &str| {
+            let (family, port, bytes, length) = encode(Some(text.parse().unwrap()));
+            (family, port, bytes[..length].to_vec())
+        };
+        assert_eq!(encoded("127.0.0.1:80"), (family::V4, 80, vec![127, 0, 0, 1]));
+        assert_eq!(encoded("[::ffff:10.1.2.3]:443"), (family::V4_MAPPED, 443, vec![10, 1, 2, 3]));
+        assert_eq!(encoded("[::1]:9001"), (family::V6, 9001, [vec![0; 15], vec![1]].concat()));
+        assert_eq!(encode(None).0, family::NONE);
+    }
+}

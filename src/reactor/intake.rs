@@ -1,0 +1,104 @@
+//! The events of one reactor on their way to JavaScript, and the bound on how many may wait there.
+//!
+//! Events gather in an open batch; it is posted at the end of a turn, or in the middle of one when a
+//! drain's worth is there. JavaScript is rung once for each post at most.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, event};
+use crate::limits;
+use crate::protocol::{MessageKind, Payload};
+
+/// The open batch of one reactor.
+pub struct Intake {
+    shared: Arc<Shared>,
+    open: Batch,
+    waiting_bytes: usize,
+    applied: u32,
+}
+
+impl Intake {
+    /// With nothing in it.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, open: Batch::default(), waiting_bytes: 0, applied: 0 }
+    }
+
+    /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
+    pub fn is_full(&self) -> bool {
+        self.waiting_bytes + self.open.bytes() >= limits::INTAKE_BYTES
+    }
+
+    /// Looks again how much waits; asks, if it is still too much, to be woken when there is room.
+    pub fn look_again(&mut self) {
+        if self.is_full() {
+            self.waiting_bytes = self.shared.mailbox.starve();
+        }
+    }
+
+    /// The commands of flush `number` are carried out.
+    pub fn set_applied(&mut self, number: u32) {
+        self.applied = number;
+    }
+
+    /// A whole message.
+    pub fn message(&mut self, connection: ConnectionId, kind: MessageKind, payload: Payload<'_>) {
+        self.data(connection, EventKind::Message, kind, payload);
+    }
+
+    /// A message of JavaScript's was dropped.
+    pub fn dropped(&mut self, connection: ConnectionId, kind: MessageKind, payload: Payload<'_>) {
+        self.data(connection, EventKind::Dropped, kind, payload);
+    }
+
+    /// An event with a small payload.
+    pub fn tell(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, parts: [&[u8]; 2]) {
+        self.make_room(parts[0].len() + parts[1].len());
+        self.open.push(connection, kind, flags, parts);
+    }
+
+    /// An event with an amount.
+    pub fn tell_amount(&mut self, connection: ConnectionId, kind: EventKind, amount: usize) {
+        self.make_room(0);
+        self.open.push_amount(connection, kind, amount);
+    }
+
+    /// The last event of a connection.
+    pub fn close(&mut self, connection: ConnectionId, cause: CloseCause, code: u16, reason: &[u8]) {
+        self.tell(connection, EventKind::Close, cause as u8, [&code.to_le_bytes(), reason]);
+    }
+
+    /// Hands over what is there, and rings for it.
+    pub fn post(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        self.waiting_bytes = self.shared.mailbox.post(&mut self.open, self.applied);
+        self.shared.ring_javascript();
+    }
+
+    fn data(&mut self, connection: ConnectionId, event: EventKind, kind: MessageKind, payload: Payload<'_>) {
+        let flags = match kind {
+            MessageKind::Text => 0,
+            MessageKind::Binary => event::FLAG_BINARY,
+        };
+        match payload {
+            Payload::Owned(payload) if payload.len() > limits::LARGE_MESSAGE_BYTES => {
+                self.make_room(0);
+                self.open.push_large(connection, event, flags, payload);
+            }
+            Payload::Borrowed(payload) if payload.len() > limits::LARGE_MESSAGE_BYTES => {
+                self.make_room(0);
+                self.open.push_large(connection, event, flags, payload.to_vec());
+            }
+            Payload::Owned(payload) => self.tell(connection, event, flags, [&payload, b""]),
+            Payload::Borrowed(payload) => self.tell(connection, event, flags, [payload, b""]),
+        }
+    }
+
+    fn make_room(&mut self, payload_bytes: usize) {
+        if !self.open.has_room(payload_bytes) {
+            self.post();
+        }
+    }
+}

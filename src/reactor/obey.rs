@@ -1,0 +1,168 @@
+//! Carries out JavaScript's commands.
+
+use super::network::Network;
+use super::slot::Phase;
+use super::turn::Reactor;
+use crate::bridge::command::FLAG_FIN;
+use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
+use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
+
+/// Before so much is gathered for one connection, what is gathered is written, so that the
+/// backpressure limit is judged by what the kernel really took.
+const GATHER_BYTES: usize = 64 * 1024;
+
+impl<N: Network> Reactor<N> {
+    /// Takes the commands that wait and carries them out, connection by connection.
+    pub(super) fn obey(&mut self) {
+        let mut orders = std::mem::take(&mut self.orders);
+        if self.shared.inbox.take(&mut orders) {
+            let mut agenda = std::mem::take(&mut self.agenda);
+            let mut large = 0;
+            // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
+            for mut command in Commands::new(&orders.commands).map_while(Result::ok) {
+                if command.kind == CommandKind::SendLarge {
+                    command.offset = large;
+                    large += 1;
+                }
+                agenda.add(&mut self.slab, command);
+            }
+            for chain in 0..agenda.len() {
+                let index = agenda.index(chain);
+                self.slab.slot(index).link = 0;
+                for command in agenda.commands(chain) {
+                    self.carry_out(index, command, &mut orders);
+                }
+                self.conclude(index, &orders);
+            }
+            agenda.clear();
+            self.agenda = agenda;
+            self.intake.set_applied(orders.flush);
+            orders.recycle();
+        }
+        self.orders = orders;
+    }
+
+    fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
+        let phase = self.slab.slot(index).phase;
+        match (command.kind, phase) {
+            (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Ending) => {
+                self.send(index, command, orders);
+            }
+            (CommandKind::End, Phase::Open | Phase::Ending) => {
+                let payload = &orders.commands[range(command)];
+                let (code, reason) = payload
+                    .split_first_chunk()
+                    .map_or((0, payload), |(code, reason)| (u16::from_le_bytes(*code), reason));
+                // The reason is cut and encoded by `lib/`; were it no text, the code alone is said.
+                let farewell = ClosePayload::new(code, str::from_utf8(reason).unwrap_or(""));
+                self.say_farewell(index, Some(farewell));
+            }
+            (CommandKind::Terminate, Phase::Open | Phase::Ending | Phase::Lingering) => {
+                self.gather.clear();
+                self.close_socket(index);
+            }
+            (CommandKind::Release, _) => {
+                self.slab.slot(index).released = true;
+                if phase == Phase::Ending {
+                    self.say_farewell(index, None);
+                }
+            }
+            (CommandKind::WatchDrain, Phase::Open) if self.slab.slot(index).waiting_bytes() == 0 => {
+                if let Some(connection) = self.slab.connection(index) {
+                    self.intake.tell_amount(connection, EventKind::Drain, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
+        let slot = self.slab.slot(index);
+        let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
+        if self.gather.bytes() + slot.waiting_bytes() > limit.min(GATHER_BYTES) {
+            self.transmit(index, &orders.commands);
+        }
+        let waiting = self.slab.slot(index).waiting_bytes();
+        if limit != 0 && waiting > limit {
+            return self.drop_message(index, command, orders);
+        }
+        let owned = match command.kind {
+            CommandKind::SendLarge => orders.large.get_mut(command.offset as usize).map(std::mem::take),
+            _ => None,
+        };
+        let length = owned.as_ref().map_or(command.length as usize, Vec::len);
+        let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
+        self.gather.stage(|out| out.extend_from_slice(head.encode().as_ref()));
+        match owned {
+            Some(payload) => self.gather.push_owned(payload),
+            None => self.gather.push(&orders.commands, range(command)),
+        }
+    }
+
+    /// The message finds more waiting than `maxBackpressure` allows.
+    fn drop_message(&mut self, index: u32, command: &Command, orders: &mut Orders) {
+        let Some(connection) = self.slab.connection(index) else { return };
+        let slot = self.slab.slot(index);
+        let route = &self.routes.of(slot.route).route;
+        let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
+        if route.wants_dropped && slot.phase == Phase::Open {
+            let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
+            let payload = match command.kind {
+                CommandKind::SendLarge => Payload::Owned(
+                    orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default(),
+                ),
+                _ => Payload::Borrowed(&orders.commands[range(command)]),
+            };
+            self.intake.dropped(connection, kind, payload);
+        }
+        if closes {
+            self.gather.clear();
+            self.lose(index, CloseCause::Backpressure);
+        }
+    }
+
+    /// Gathers the close frame, and lets the connection linger behind it. `None`: the farewell that
+    /// was kept for when JavaScript has taken the close event.
+    pub(super) fn say_farewell(&mut self, index: u32, farewell: Option<ClosePayload>) {
+        let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
+        self.slab.set_idle(index, due);
+        self.slab.set_lifetime(index, 0);
+        let slot = self.slab.slot(index);
+        let kept = slot.rare_if_any().and_then(|rare| rare.farewell.take());
+        slot.phase = Phase::Lingering;
+        slot.assembly = None;
+        if let Some(payload) = farewell.or(kept) {
+            self.gather.control(Opcode::Close, payload.as_ref());
+        }
+    }
+
+    /// Behind the last command of a connection in this turn: writes what is gathered, and tells
+    /// JavaScript if some of it waits.
+    fn conclude(&mut self, index: u32, orders: &Orders) {
+        if self.gather.bytes() > 0 {
+            self.transmit(index, &orders.commands);
+        }
+        if self.slab.slot(index).phase == Phase::Lingering {
+            self.settle(index);
+        }
+        if let Some(connection) = self.slab.connection(index) {
+            let slot = self.slab.slot(index);
+            let waiting = slot.waiting_bytes();
+            if waiting > 0 && slot.phase == Phase::Open {
+                slot.rare().told_bytes = waiting;
+                self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+            }
+            self.vacate(index);
+        }
+    }
+}
+
+/// The opcode that a send asks for; what is none is binary.
+fn opcode(command: &Command) -> Opcode {
+    Opcode::from_low_bits(command.flags).unwrap_or(Opcode::Binary)
+}
+
+/// Where a command's payload lies in the buffer of commands.
+fn range(command: &Command) -> std::ops::Range<usize> {
+    command.offset as usize..command.offset as usize + command.length as usize
+}

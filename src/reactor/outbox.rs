@@ -1,0 +1,149 @@
+//! Bytes of one connection that the kernel did not take yet, in order.
+//!
+//! Born by a short write and freed when the last byte is written. Small frames are joined into
+//! chunks; a large payload is kept as it came, without a copy.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use super::network::Socket;
+
+/// Chunks are filled up to this size before another is begun.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Chunks handed to the kernel by one call.
+const SLICES: usize = 16;
+
+/// Waiting bytes.
+#[derive(Default)]
+pub struct Outbox {
+    chunks: VecDeque<Vec<u8>>,
+    /// Bytes of the first chunk that are written already.
+    written: usize,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Appends a copy of `bytes`.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        match self.chunks.back_mut() {
+            Some(last) if last.len() + bytes.len() <= CHUNK_BYTES => last.extend_from_slice(bytes),
+            _ if bytes.is_empty() => {}
+            _ => self.chunks.push_back(bytes.to_vec()),
+        }
+    }
+
+    /// Appends `payload` from `start` on, without a copy.
+    pub fn append_owned(&mut self, payload: Vec<u8>, start: usize) {
+        if payload.len() - start < CHUNK_BYTES || start > 0 && !self.chunks.is_empty() {
+            return self.append(&payload[start..]);
+        }
+        self.bytes += payload.len() - start;
+        if self.chunks.is_empty() {
+            self.written = start;
+        }
+        self.chunks.push_back(payload);
+    }
+
+    /// Writes until all is written or the socket would block. Returns the bytes written.
+    pub fn write_to(&mut self, socket: &mut impl Socket) -> io::Result<usize> {
+        let before = self.bytes;
+        while self.bytes > 0 {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+                *slice = IoSlice::new(if count == 0 { &chunk[self.written..] } else { chunk });
+                count += 1;
+            }
+            match socket.send(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => self.advance(sent),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(before - self.bytes)
+    }
+
+    fn advance(&mut self, mut sent: usize) {
+        self.bytes -= sent;
+        while sent > 0 {
+            let rest = self.chunks[0].len() - self.written;
+            if sent < rest {
+                self.written += sent;
+                return;
+            }
+            sent -= rest;
+            self.written = 0;
+            self.chunks.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Takes at most `grants` bytes a call, then would block.
+    struct Throttled {
+        grants: Vec<usize>,
+        taken: Vec<u8>,
+    }
+
+    impl Socket for Throttled {
+        const SHORT_READ_DRAINS: bool = true;
+
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let grant = self.grants.pop().ok_or(io::ErrorKind::WouldBlock)?;
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            let sent = grant.min(all.len());
+            self.taken.extend_from_slice(&all[..sent]);
+            Ok(sent)
+        }
+
+        fn finish(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn writes_all_bytes_in_order(
+            payloads in prop::collection::vec((any::<bool>(), 0..3usize, 1..CHUNK_BYTES), 1..12),
+            grants in prop::collection::vec(1..CHUNK_BYTES * 2, 0..8),
+        ) {
+            let mut outbox = Outbox::default();
+            let mut socket = Throttled { grants, taken: Vec::new() };
+            let mut expected = Vec::new();
+            for (number, (owned, scale, length)) in payloads.into_iter().enumerate() {
+                let payload: Vec<u8> = (0..length * scale).map(|at| (at * 7 + number) as u8).collect();
+                let start = if number % 3 == 0 { payload.len() / 2 } else { 0 };
+                expected.extend_from_slice(&payload[start..]);
+                if owned { outbox.append_owned(payload, start) } else { outbox.append(&payload[start..]) }
+                outbox.write_to(&mut socket).unwrap();
+                prop_assert_eq!(outbox.bytes(), expected.len() - socket.taken.len());
+            }
+            socket.grants = vec![usize::MAX; 64];
+            outbox.write_to(&mut socket).unwrap();
+            prop_assert!(outbox.is_empty() && outbox.chunks.is_empty());
+            prop_assert!(socket.taken == expected);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a reactor thread shares with the JavaScript thread and the gate: letter boxes and bells.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Adoption;
+use crate::bridge::{Census, Doorbell, Inbox, Mailbox};
+
+/// Wakes a thread; called on any other.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// The shared side of one reactor.
+pub struct Shared {
+    /// Events, toward JavaScript.
+    pub mailbox: Mailbox,
+    /// Commands, from JavaScript.
+    pub inbox: Inbox,
+    /// Counts the App's connections.
+    pub census: Arc<Census>,
+    adoptions: Mutex<Vec<Adoption>>,
+    stopping: AtomicBool,
+    doorbell: Doorbell,
+    wake_reactor: Wake,
+    ring_javascript: Wake,
+}
+
+impl Shared {
+    /// `wake_reactor` ends the wait of the reactor's poller; `ring_javascript` tells the JavaScript
+    /// thread that something was posted.
+    pub fn new(census: Arc<Census>, wake_reactor: Wake, ring_javascript: Wake) -> Self {
+        Self {
+            mailbox: Mailbox::default(),
+            inbox: Inbox::default(),
+            census,
+            adoptions: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            doorbell: Doorbell::awake(),
+            wake_reactor,
+            ring_javascript,
+        }
+    }
+
+    /// Tells the reactor that something was left for it. Any thread.
+    pub fn ring(&self) {
+        self.doorbell.ring(|| (self.wake_reactor)());
+    }
+
+    /// Leaves a connection for the reactor. Any thread.
+    pub fn adopt(&self, adoption: Adoption) {
+        self.adoptions.lock().unwrap_or_else(PoisonError::into_inner).push(adoption);
+        self.ring();
+    }
+
+    /// Asks the reactor to end. Any thread.
+    pub fn stop(&self) {
+        // ORDERING: release, so that what was left before is seen by the reactor's last round.
+        self.stopping.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Whether the reactor is to end. The reactor's thread.
+    pub fn is_stopping(&self) -> bool {
+        // ORDERING: acquire, as in `stop`.
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// The reactor begins a round. Its own thread, as the two below.
+    pub(super) fn answer(&self) {
+        self.doorbell.answer();
+    }
+
+    /// The reactor asks to sleep; see [`Doorbell::sleep`].
+    pub(super) fn sleep(&self) -> bool {
+        self.doorbell.sleep()
+    }
+
+    /// The connections left since the last call.
+    pub(super) fn adoptions(&self) -> Vec<Adoption> {
+        std::mem::take(&mut self.adoptions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells JavaScript that something was posted.
+    pub(super) fn ring_javascript(&self) {
+        (self.ring_javascript)();
+    }
+}

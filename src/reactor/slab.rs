@@ -1,0 +1,166 @@
+//! The place of all connections of one reactor: slots in pages, each with its columns of deadlines.
+//!
+//! Pages never move, so growing costs one page at a time and never a copy. A freed slot is the first
+//! to be used again, which keeps the pages in use dense. A page that was needed once stays.
+
+use super::slot::{Phase, Slot};
+use crate::bridge::{ConnectionId, RouteId};
+use crate::limits;
+
+/// Slots of one page: about 50 KiB.
+pub const PAGE_SLOTS: usize = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = 10;
+
+/// The end of the list of vacant slots.
+const NONE: u32 = u32::MAX;
+
+/// A run of slots, with the columns that the sweep reads.
+pub struct Page<S> {
+    slots: Box<[Slot<S>]>,
+    /// When something is due for the slot: see [`super::sweep`].
+    pub idle: [u8; PAGE_SLOTS],
+    /// When the connection is old enough, in ticks; 0 is never.
+    pub lifetime: [u16; PAGE_SLOTS],
+}
+
+/// All connections of one reactor.
+pub struct Slab<S> {
+    // Boxed, so that a growing list does not move the columns.
+    #[expect(clippy::vec_box)]
+    pages: Vec<Box<Page<S>>>,
+    vacant: u32,
+    occupied: usize,
+}
+
+impl<S> Slab<S> {
+    /// Without a page.
+    pub fn new() -> Self {
+        Self { pages: Vec::new(), vacant: NONE, occupied: 0 }
+    }
+
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.occupied == 0
+    }
+
+    /// Places a connection. `None` above [`limits::CONNECTIONS_PER_REACTOR`].
+    pub fn insert(&mut self, socket: S, route: RouteId) -> Option<ConnectionId> {
+        if self.vacant == NONE {
+            self.grow()?;
+        }
+        let index = self.vacant;
+        let slot = self.slot(index);
+        let next = slot.link;
+        let generation = slot.generation.wrapping_add(1);
+        *slot = Slot { socket: Some(socket), generation, route, phase: Phase::Open, ..Slot::vacant(0) };
+        self.vacant = next;
+        self.occupied += 1;
+        Some(ConnectionId { index, generation })
+    }
+
+    /// Frees the slot of a connection whose socket is closed.
+    pub fn remove(&mut self, index: u32) {
+        let vacant = self.vacant;
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        let place = index as usize % PAGE_SLOTS;
+        page.idle[place] = 0;
+        page.lifetime[place] = 0;
+        let slot = &mut page.slots[place];
+        *slot = Slot { generation: slot.generation, ..Slot::vacant(vacant) };
+        self.vacant = index;
+        self.occupied -= 1;
+    }
+
+    /// The slot at a place that is known to exist.
+    pub fn slot(&mut self, index: u32) -> &mut Slot<S> {
+        &mut self.pages[index as usize >> PAGE_BITS].slots[index as usize % PAGE_SLOTS]
+    }
+
+    /// The slot of a connection; `None` if it has been given to another since.
+    pub fn find(&mut self, connection: ConnectionId) -> Option<&mut Slot<S>> {
+        let page = self.pages.get_mut(connection.index as usize >> PAGE_BITS)?;
+        let slot = &mut page.slots[connection.index as usize % PAGE_SLOTS];
+        (slot.phase != Phase::Vacant && slot.generation == connection.generation).then_some(slot)
+    }
+
+    /// The connection that has this slot now.
+    pub fn connection(&mut self, index: u32) -> Option<ConnectionId> {
+        let slot = self.pages.get_mut(index as usize >> PAGE_BITS)?.slots.get(index as usize % PAGE_SLOTS)?;
+        (slot.phase != Phase::Vacant).then_some(ConnectionId { index, generation: slot.generation })
+    }
+
+    /// Sets when something is due for the slot.
+    pub fn set_idle(&mut self, index: u32, due: u8) {
+        self.pages[index as usize >> PAGE_BITS].idle[index as usize % PAGE_SLOTS] = due;
+    }
+
+    /// Sets when the connection is old enough.
+    pub fn set_lifetime(&mut self, index: u32, due: u16) {
+        self.pages[index as usize >> PAGE_BITS].lifetime[index as usize % PAGE_SLOTS] = due;
+    }
+
+    /// The pages, in order.
+    pub fn pages(&self) -> impl Iterator<Item = &Page<S>> {
+        self.pages.iter().map(|page| &**page)
+    }
+
+    fn grow(&mut self) -> Option<()> {
+        let first = self.pages.len() * PAGE_SLOTS;
+        if first >= limits::CONNECTIONS_PER_REACTOR {
+            return None;
+        }
+        let last = first + PAGE_SLOTS - 1;
+        let slots =
+            (first..=last).map(|index| Slot::vacant(if index == last { NONE } else { index as u32 + 1 })).collect();
+        self.pages.push(Box::new(Page { slots, idle: [0; PAGE_SLOTS], lifetime: [0; PAGE_SLOTS] }));
+        self.vacant = first as u32;
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the simplest model: a map from ids to what was put in.
+        #[test]
+        fn behaves_like_a_map(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..400)) {
+            let mut slab = Slab::new();
+            let mut model: Vec<(ConnectionId, u32)> = Vec::new();
+            let mut dead: Vec<ConnectionId> = Vec::new();
+            for (number, (insert, which)) in steps.into_iter().enumerate() {
+                if insert || model.is_empty() {
+                    let id = slab.insert(number as u32, RouteId(0)).unwrap();
+                    model.push((id, number as u32));
+                } else {
+                    let (id, _) = model.swap_remove(which.index(model.len()));
+                    slab.slot(id.index).empty();
+                    slab.remove(id.index);
+                    dead.push(id);
+                }
+                prop_assert_eq!(slab.occupied, model.len());
+                for (id, value) in &model {
+                    prop_assert_eq!(slab.find(*id).unwrap().socket, Some(*value));
+                }
+                for id in &dead {
+                    prop_assert!(slab.find(*id).is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reuses_slots_before_it_grows() {
+        let mut slab = Slab::new();
+        let first: Vec<_> = (0..PAGE_SLOTS).map(|_| slab.insert((), RouteId(0)).unwrap()).collect();
+        slab.remove(first[7].index);
+        let again = slab.insert((), RouteId(0)).unwrap();
+        assert_eq!(again.index, first[7].index);
+        assert_ne!(again.generation, first[7].generation);
+        assert_eq!(slab.pages().count(), 1);
+        slab.insert((), RouteId(0)).unwrap();
+        assert_eq!(slab.pages().count(), 2);
+    }
+}

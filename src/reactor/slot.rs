@@ -1,0 +1,142 @@
+//! One established connection, at most 64 bytes of it.
+//!
+//! An idle connection is a slot and nothing else. What only some connections need at some times
+//! hangs off it: the protocol's [`Assembly`] while a frame or a message is incomplete, and [`Rare`]
+//! while something waits; both die as soon as they are empty.
+
+use crate::bridge::RouteId;
+use crate::protocol::{Assembly, ClosePayload};
+
+use super::outbox::Outbox;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No connection.
+    Vacant,
+    /// Messages pass both ways.
+    Open,
+    /// JavaScript was sent the close event; what it sends before it takes that event is still
+    /// written, and then the farewell. Nothing is read.
+    Ending,
+    /// Our close frame is written or waits behind other bytes. What comes in is thrown away.
+    Lingering,
+    /// The socket is closed. JavaScript has not released the connection yet.
+    Gone,
+}
+
+/// The engine's state of one connection.
+pub struct Slot<S> {
+    /// Present from adoption to [`Phase::Gone`].
+    pub socket: Option<S>,
+    /// Present while a frame is cut by the end of a read, or a fragmented message is open.
+    pub assembly: Option<Box<Assembly>>,
+    /// Present while something waits; see [`Slot::rare`] and [`Slot::tidy`].
+    pub(super) rare: Option<Box<Rare>>,
+    /// Occupied: one more than this turn's place among the connections that have commands, or 0.
+    /// Vacant: the next vacant slot.
+    pub link: u32,
+    /// Counts the connections of this slot.
+    pub generation: u16,
+    /// Whose settings and handlers apply.
+    pub route: RouteId,
+    /// Where the connection is in its life.
+    pub phase: Phase,
+    /// A ping was sent for want of traffic, and nothing came since.
+    pub pinged: bool,
+    /// The socket may have bytes that were not read, and is on the reactor's list of such.
+    pub unread: bool,
+    /// JavaScript has written its last command for this connection.
+    pub released: bool,
+    /// The socket is closed as soon as all is written: the peer has said its close frame already.
+    pub hang_up: bool,
+    /// Our FIN is sent.
+    pub finished: bool,
+}
+
+/// What only some connections have, at some times.
+#[derive(Default)]
+pub struct Rare {
+    /// Bytes that the kernel did not take. Born by a short write, freed when written.
+    pub outbox: Outbox,
+    /// Bytes that were read but not decoded, because JavaScript's intake is full.
+    pub leftover: Vec<u8>,
+    /// The answer to the latest ping, waiting behind the outbox.
+    pub pong: Option<Vec<u8>>,
+    /// What to say to the peer once JavaScript has taken the close event.
+    pub farewell: Option<ClosePayload>,
+    /// Bytes in the outbox as JavaScript was last told.
+    pub told_bytes: usize,
+}
+
+impl<S> Slot<S> {
+    /// A slot that was never used; `link` is the next vacant one.
+    pub fn vacant(link: u32) -> Self {
+        Self {
+            socket: None,
+            assembly: None,
+            rare: None,
+            link,
+            generation: 0,
+            route: RouteId(0),
+            phase: Phase::Vacant,
+            pinged: false,
+            unread: false,
+            released: false,
+            hang_up: false,
+            finished: false,
+        }
+    }
+
+    /// The rare parts, born now if they are not there.
+    pub fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The rare parts, if there are any.
+    pub fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// Takes the rare parts out, to use them beside the socket; [`Slot::put_rare`] gives them back.
+    pub fn take_rare(&mut self) -> Option<Box<Rare>> {
+        self.rare.take()
+    }
+
+    /// See [`Slot::take_rare`].
+    pub fn put_rare(&mut self, rare: Box<Rare>) {
+        self.rare = Some(rare);
+    }
+
+    /// Bytes that wait to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.outbox.bytes())
+    }
+
+    /// Frees the rare parts if none is in use.
+    pub fn tidy(&mut self) {
+        let unused = |rare: &Rare| {
+            rare.outbox.is_empty() && rare.leftover.is_empty() && rare.pong.is_none() && rare.farewell.is_none()
+        };
+        if self.rare.as_deref().is_some_and(unused) {
+            self.rare = None;
+        }
+    }
+
+    /// Closes the socket and frees all that hung off the slot. Returns the bytes of leftover.
+    pub fn empty(&mut self) -> usize {
+        self.socket = None;
+        self.assembly = None;
+        self.rare.take().map_or(0, |rare| rare.leftover.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_has_at_most_64_bytes() {
+        assert!(size_of::<Slot<mio::net::TcpStream>>() <= 64, "{}", size_of::<Slot<mio::net::TcpStream>>());
+    }
+}

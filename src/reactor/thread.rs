@@ -1,0 +1,95 @@
+//! A reactor's thread, and the handle that the gate and the JavaScript thread have of it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use super::network::Network;
+use super::poller::Poller;
+use super::shared::{Shared, Wake};
+use super::turn::Reactor;
+use super::{Adopter, Adoption};
+use crate::bridge::{Census, ReactorId};
+
+/// Pause after a poller that failed, so that a lasting fault is no busy loop.
+const FAULT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A running reactor. Dropping it without [`ReactorThread::join`] leaves the thread running.
+pub struct ReactorThread {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+/// The gate's side of a reactor.
+pub struct ReactorHandle(Arc<Shared>);
+
+impl ReactorThread {
+    /// Starts a reactor. `ring_javascript` is called on its thread when events were posted.
+    ///
+    /// # Errors
+    /// If the host has no descriptor for the poller or no room for a thread.
+    pub fn start(id: ReactorId, census: Arc<Census>, ring_javascript: Wake) -> io::Result<Self> {
+        let (poller, waker) = Poller::new()?;
+        // A failed wake-up means that the eventfd is gone, and with it the reactor.
+        let wake = Box::new(move || drop(waker.wake()));
+        let shared = Arc::new(Shared::new(census, wake, ring_javascript));
+        let reactor = Reactor::new(poller, shared.clone(), Instant::now());
+        let thread = std::thread::Builder::new().name(format!("tidewire-{}", id.0)).spawn({
+            let shared = shared.clone();
+            move || run(reactor, &shared)
+        })?;
+        Ok(Self { shared, thread })
+    }
+
+    /// The letter boxes.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The gate's side.
+    pub fn handle(&self) -> ReactorHandle {
+        ReactorHandle(self.shared.clone())
+    }
+
+    /// Ends the reactor: its sockets are closed, and its thread has ended when this returns.
+    pub fn join(self) {
+        self.shared.stop();
+        // A reactor that panicked has closed its sockets by unwinding.
+        drop(self.thread.join());
+        self.shared.inbox.close();
+    }
+}
+
+impl Adopter for ReactorHandle {
+    fn adopt(&self, adoption: Adoption) {
+        self.0.adopt(adoption);
+    }
+}
+
+fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
+    let mut ready = Vec::new();
+    loop {
+        let timeout = match reactor.rest(Instant::now()) {
+            Some(Duration::ZERO) => Some(Duration::ZERO),
+            _ if !shared.sleep() => Some(Duration::ZERO),
+            timeout => timeout,
+        };
+        ready.clear();
+        if reactor.network.poll(&mut ready, timeout).is_err() {
+            std::thread::sleep(FAULT_PAUSE);
+        }
+        shared.answer();
+        if shared.is_stopping() {
+            return;
+        }
+        let now = Instant::now();
+        for Adoption { stream, route, early, peer, ticket } in shared.adoptions() {
+            ticket.forget();
+            reactor.adopt(TcpStream::from_std(stream), &route, peer, early, now);
+        }
+        reactor.turn(&ready, now);
+    }
+}

@@ -1,0 +1,132 @@
+//! One reactor: its connections, and one turn of its loop.
+//!
+//! A turn carries out JavaScript's commands, reads what became readable, writes what became
+//! writable, sweeps if a tick is due, and posts what happened as one batch. It never waits: waiting,
+//! and the clock, are the caller's ([`thread`](super::thread), or a test with a scripted network).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::agenda::Agenda;
+use super::clock::Clock;
+use super::gather::Gather;
+use super::intake::Intake;
+use super::network::{Network, Ready};
+use super::served::ServedRoutes;
+use super::shared::Shared;
+use super::slab::Slab;
+use super::{Route, address};
+use crate::bridge::{ConnectionId, EventKind, Orders};
+use crate::limits;
+
+/// The state of one reactor thread.
+pub struct Reactor<N: Network> {
+    pub(super) network: N,
+    pub(super) shared: Arc<Shared>,
+    pub(super) slab: Slab<N::Socket>,
+    pub(super) routes: ServedRoutes,
+    pub(super) clock: Clock,
+    pub(super) intake: Intake,
+    pub(super) orders: Orders,
+    pub(super) agenda: Agenda,
+    pub(super) gather: Gather,
+    /// What is read lies here until it is decoded; one for all connections.
+    pub(super) buffer: Box<[u8]>,
+    /// Connections whose sockets may have bytes that were not read.
+    pub(super) unread: Vec<ConnectionId>,
+    /// Connections with bytes that were not decoded.
+    pub(super) parked: Vec<ConnectionId>,
+    /// Bytes of those.
+    pub(super) parked_bytes: usize,
+    /// Places found by a sweep.
+    pub(super) due: Vec<u32>,
+    pub(super) random: u32,
+}
+
+impl<N: Network> Reactor<N> {
+    /// A reactor without connections.
+    pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
+        Self {
+            network,
+            intake: Intake::new(shared.clone()),
+            shared,
+            slab: Slab::new(),
+            routes: ServedRoutes::default(),
+            clock: Clock::new(now),
+            orders: Orders::default(),
+            agenda: Agenda::default(),
+            gather: Gather::default(),
+            buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
+            unread: Vec::new(),
+            parked: Vec::new(),
+            parked_bytes: 0,
+            due: Vec::new(),
+            random: 0x9e37_79b9,
+        }
+    }
+
+    /// Places an established connection; its census entry becomes the slab's. `early` are bytes that
+    /// the gate has read beyond the opening handshake.
+    pub fn adopt(
+        &mut self,
+        socket: N::Socket,
+        route: &Arc<Route>,
+        peer: Option<SocketAddr>,
+        mut early: Vec<u8>,
+        now: Instant,
+    ) {
+        if self.slab.is_empty() {
+            self.clock.restart(now);
+        }
+        self.routes.serve(route);
+        let Some(connection) = self.slab.insert(socket, route.id) else {
+            return self.shared.census.leave();
+        };
+        let index = connection.index;
+        let (family, port, address, length) = address::encode(peer);
+        let head = [route.id.0.to_le_bytes(), port.to_le_bytes()].concat();
+        self.intake.tell(connection, EventKind::Open, family, [&head, &address[..length]]);
+        let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
+        if self.network.register(socket, index).is_err() {
+            return self.lose_to_error(index);
+        }
+        self.heard(index);
+        self.limit_lifetime(index);
+        if !early.is_empty() {
+            self.decode(index, &mut early);
+        }
+    }
+
+    /// One turn over what became ready.
+    pub fn turn(&mut self, ready: &[Ready], now: Instant) {
+        self.obey();
+        self.intake.look_again();
+        self.read_on();
+        for ready in ready {
+            if self.slab.connection(ready.index).is_none() {
+                continue;
+            }
+            if ready.readable {
+                self.read(ready.index);
+            }
+            if ready.writable {
+                self.write_on(ready.index);
+            }
+        }
+        if !self.slab.is_empty() && self.clock.tick(now) {
+            self.sweep();
+        }
+        self.intake.post();
+        self.intake.look_again();
+    }
+
+    /// How long the next wait for the network may be; `None` is for ever.
+    pub fn rest(&self, now: Instant) -> Option<Duration> {
+        let left_over = !self.unread.is_empty() || !self.parked.is_empty();
+        if left_over && !self.intake.is_full() {
+            return Some(Duration::ZERO);
+        }
+        (!self.slab.is_empty()).then(|| self.clock.until_next(now))
+    }
+}

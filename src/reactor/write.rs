@@ -1,0 +1,128 @@
+//! From a reactor to the wire: one write for each connection and turn, and what waits behind it.
+
+use super::network::{Network, Socket};
+use super::slot::Phase;
+use super::turn::Reactor;
+use crate::bridge::EventKind;
+use crate::protocol::Opcode;
+
+impl<N: Network> Reactor<N> {
+    /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
+    /// goes to the outbox. `commands` is the buffer that gathered ranges refer to.
+    pub(super) fn transmit(&mut self, index: u32, commands: &[u8]) {
+        let slot = self.slab.slot(index);
+        let mut sent = 0;
+        let mut takes = slot.waiting_bytes() == 0;
+        let Some(socket) = slot.socket.as_mut() else { return self.gather.clear() };
+        while takes && sent < self.gather.bytes() {
+            let attempt = self.gather.with_slices(commands, sent, |slices| {
+                socket.send(slices).map(|count| (count, slices.iter().map(|slice| slice.len()).sum::<usize>()))
+            });
+            match attempt {
+                Ok((0, _)) => return self.lose_unsent(index),
+                Ok((count, offered)) => {
+                    sent += count;
+                    takes = count == offered || !N::Socket::SHORT_READ_DRAINS;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => takes = false,
+                Err(_) => return self.lose_unsent(index),
+            }
+        }
+        if sent < self.gather.bytes() {
+            self.gather.move_to(&mut slot.rare().outbox, commands, sent);
+        } else {
+            self.gather.clear();
+        }
+    }
+
+    /// Goes on writing what waits, now that the socket may take more.
+    pub(super) fn write_on(&mut self, index: u32) {
+        let Some(connection) = self.slab.connection(index) else { return };
+        let slot = self.slab.slot(index);
+        let Some(mut rare) = slot.take_rare() else { return };
+        let outcome = match slot.socket.as_mut() {
+            Some(socket) if !rare.outbox.is_empty() => rare.outbox.write_to(socket),
+            _ => Ok(0),
+        };
+        let waiting = rare.outbox.bytes();
+        let drained = matches!(outcome, Ok(1..)) && waiting <= rare.told_bytes / 2;
+        if drained {
+            rare.told_bytes = waiting;
+        }
+        let pong = if waiting == 0 { rare.pong.take() } else { None };
+        slot.put_rare(rare);
+        match outcome {
+            Err(_) => return self.lose_to_error(index),
+            Ok(0) => return,
+            Ok(_) => self.delivered(index, waiting == 0),
+        }
+        if drained && self.slab.slot(index).phase == Phase::Open {
+            self.intake.tell_amount(connection, EventKind::Drain, waiting);
+        }
+        if let Some(pong) = pong {
+            self.gather.control(Opcode::Pong, &pong);
+            self.transmit(index, &[]);
+        }
+        self.settle(index);
+    }
+
+    /// What follows once a connection's output is written or waits: FIN or the end of the socket behind
+    /// the last byte of a closing connection.
+    pub(super) fn settle(&mut self, index: u32) {
+        let slot = self.slab.slot(index);
+        if slot.phase == Phase::Lingering && slot.waiting_bytes() == 0 {
+            if slot.hang_up {
+                return self.close_socket(index);
+            }
+            if !slot.finished {
+                slot.finished = true;
+                let finished = slot.socket.as_mut().is_some_and(|socket| socket.finish().is_ok());
+                if !finished {
+                    return self.close_socket(index);
+                }
+                self.read(index);
+            }
+        }
+        self.slab.slot(index).tidy();
+    }
+
+    /// Closes the socket, frees what hung off the slot, and the slot too if JavaScript has released it.
+    pub(super) fn close_socket(&mut self, index: u32) {
+        let slot = self.slab.slot(index);
+        if matches!(slot.phase, Phase::Vacant | Phase::Gone) {
+            return;
+        }
+        slot.phase = Phase::Gone;
+        self.parked_bytes -= slot.empty();
+        self.slab.set_idle(index, 0);
+        self.slab.set_lifetime(index, 0);
+        self.vacate(index);
+    }
+
+    /// Frees the slot if its socket is closed and JavaScript has released it.
+    pub(super) fn vacate(&mut self, index: u32) {
+        let slot = self.slab.slot(index);
+        if slot.phase == Phase::Gone && slot.released {
+            self.slab.remove(index);
+            self.shared.census.leave();
+        }
+    }
+
+    fn lose_unsent(&mut self, index: u32) {
+        self.gather.clear();
+        self.lose_to_error(index);
+    }
+
+    /// Bytes went out that had to wait: the peer takes what we send, so it is alive.
+    fn delivered(&mut self, index: u32, all: bool) {
+        match self.slab.slot(index).phase {
+            Phase::Open if all => self.heard(index),
+            Phase::Lingering => {
+                let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
+                self.slab.set_idle(index, due);
+            }
+            _ => {}
+        }
+    }
+}
