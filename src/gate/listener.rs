@@ -35,13 +35,13 @@ pub fn bind(address: &Bind) -> Result<TcpListener, HostFault> {
     }
 }
 
-/// Dual-stack, and plain IPv4 where the machine has no IPv6.
+/// Dual-stack, or plain IPv4 where the machine has no IPv6.
 fn bind_any(address: &Bind) -> Result<TcpListener, HostFault> {
     let dual_stack = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
     let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
-    open(dual_stack, address.exclusive, V6Only::Off)
+    open(dual_stack, address.exclusive)
         .or_else(|error| match lacks_family(&error) {
-            true => open(ipv4, address.exclusive, V6Only::Off),
+            true => open(ipv4, address.exclusive),
             false => Err(error),
         })
         .map_err(|error| HostFault::from_io(error, dual_stack.to_string()))
@@ -55,7 +55,7 @@ fn bind_host(host: &str, address: &Bind) -> Result<TcpListener, HostFault> {
     let unknown = |source| HostFault::UnknownHost { host: host.into(), source };
     let mut fault = None;
     for candidate in (bare, address.port).to_socket_addrs().map_err(unknown)? {
-        match open(candidate, address.exclusive, V6Only::On) {
+        match open(candidate, address.exclusive) {
             Ok(listener) => return Ok(listener),
             Err(error) => {
                 let next_may_do = lacks_family(&error);
@@ -76,15 +76,11 @@ fn lacks_family(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
 }
 
-enum V6Only {
-    On,
-    Off,
-}
-
-fn open(address: SocketAddr, exclusive: bool, v6_only: V6Only) -> io::Result<TcpListener> {
+fn open(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(matches!(v6_only, V6Only::On))?;
+        // Whatever the system's default is: `::` takes IPv4, too, as it does in Node.js.
+        socket.set_only_v6(false)?;
     }
     // On Windows the option would let anyone take the port over.
     #[cfg(unix)]
@@ -110,12 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_host_ipv4_reaches_it_and_ipv6_where_there_is_one() {
-        let listener = bind(&Bind::default()).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
-            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+    fn every_address_is_ipv4_and_ipv6_where_there_is_one() {
+        let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        for host in [None, Some("::")].into_iter().take(if has_ipv6 { 2 } else { 1 }) {
+            let listener = bind(&exclusive(host, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            if has_ipv6 {
+                TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+            }
         }
     }
 
