@@ -1,1 +1,9 @@
-//! The Node-API face.
+//! The Node-API face: what `lib/engine.js` calls, and the bell that calls it back.
+//!
+//! One [`Engine`](engine::Engine) for each App. Everything here runs on the JavaScript thread of its
+//! environment; only [`Bell::ring`](bell::Bell::ring) is called on others.
+
+mod bell;
+mod engine;
+mod fault;
+mod settings;

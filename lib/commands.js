@@ -1,0 +1,136 @@
+'use strict';
+
+/**
+ * The layout of commands, as `src/bridge/command.rs` reads them; a test holds the two files against
+ * each other. A command has a head of three words (generation << 16 | flags << 8 | kind; place of
+ * the connection; length of the payload) and a payload padded to four bytes. The words are written
+ * by typed arrays: all platforms that Node-API runs on here are little-endian.
+ */
+
+/** Bytes of a command's head. */
+const COMMAND_HEAD_BYTES = 12;
+
+/** Bytes of commands that are gathered before they cross to the reactor anyway. */
+const BUFFER_BYTES = 128 * 1024;
+
+/** Text up to this length is written by a loop, which costs less than a call into V8. */
+const SHORT_TEXT_LENGTH = 16;
+
+/** Bytes that one UTF-16 unit takes at most in UTF-8. */
+const UNIT_BYTES = 3;
+
+/**
+ * Writes text as UTF-8 at an offset and returns the bytes written. Node's and Bun's buffers have the
+ * bare function; `write` checks its arguments first.
+ * @type {(this: Buffer, text: string, offset: number) => number}
+ */
+const utf8Write = /** @type {any} */ (Buffer.prototype).utf8Write ?? Buffer.prototype.write;
+
+/** Commands of one reactor that have not crossed yet. The owner crosses them and sets `bytes` to 0. */
+class CommandBuffer {
+  constructor() {
+    this.buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.words = new Uint32Array(this.buffer.buffer);
+    /** Bytes written. */
+    this.bytes = 0;
+  }
+
+  /**
+   * Whether a command with so much payload fits behind those that are there.
+   * @param {number} payloadBytes
+   */
+  hasRoom(payloadBytes) {
+    return this.bytes + COMMAND_HEAD_BYTES + payloadBytes + 3 <= BUFFER_BYTES;
+  }
+
+  /**
+   * Writes a command without payload, or one whose payload crosses beside the buffer.
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   */
+  writeBare(kind, flags, index, generation) {
+    this.#head(kind, flags, index, generation, 0);
+    this.bytes += COMMAND_HEAD_BYTES;
+  }
+
+  /**
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {Uint8Array} payload there is room for it
+   */
+  writeBytes(kind, flags, index, generation, payload) {
+    const length = payload.length;
+    this.#head(kind, flags, index, generation, length);
+    this.buffer.set(payload, this.bytes + COMMAND_HEAD_BYTES);
+    this.bytes += COMMAND_HEAD_BYTES + ((length + 3) & ~3);
+  }
+
+  /**
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {string} text there is room for its UTF-8
+   * @returns {number} bytes of the payload
+   */
+  writeText(kind, flags, index, generation, text) {
+    const length = this.#text(text, this.bytes + COMMAND_HEAD_BYTES);
+    this.#head(kind, flags, index, generation, length);
+    this.bytes += COMMAND_HEAD_BYTES + ((length + 3) & ~3);
+    return length;
+  }
+
+  /**
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {number} length
+   */
+  #head(kind, flags, index, generation, length) {
+    const word = this.bytes >>> 2;
+    this.words[word] = (generation << 16) | (flags << 8) | kind;
+    this.words[word + 1] = index;
+    this.words[word + 2] = length;
+  }
+
+  /**
+   * @param {string} text
+   * @param {number} offset
+   */
+  #text(text, offset) {
+    const length = text.length;
+    if (length > SHORT_TEXT_LENGTH) return utf8Write.call(this.buffer, text, offset);
+    for (let at = 0; at < length; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit > 0x7f) return utf8Write.call(this.buffer, text, offset);
+      this.buffer[offset + at] = unit;
+    }
+    return length;
+  }
+}
+
+module.exports = {
+  CommandBuffer,
+  BUFFER_BYTES,
+  COMMAND_HEAD_BYTES,
+  UNIT_BYTES,
+
+  SEND: 1,
+  SEND_LARGE: 2,
+  END: 3,
+  TERMINATE: 4,
+  RELEASE: 5,
+  WATCH_DRAIN: 6,
+
+  /** Of SEND: the low four bits of the flags are the opcode (RFC 6455 §11.8). */
+  OPCODE_TEXT: 1,
+  OPCODE_BINARY: 2,
+  OPCODE_PING: 9,
+  /** Of SEND: the frame is the last of its message. */
+  FLAG_FIN: 0x10,
+};

@@ -1,0 +1,124 @@
+'use strict';
+
+/**
+ * One App's engine: the native threads, one lane for each reactor, and the wake-ups between them.
+ *
+ * The threads run from the first `listen` until nothing listens and no connection is left; while
+ * they run, the process lives. A wake-up takes batches for a bounded time, then lets the event loop
+ * of Node have its turn.
+ */
+
+const native = require('./binding');
+const { Lane } = require('./lane');
+
+/** A wake-up handles at most so many events, or works for so long, before other work gets its turn. */
+const WAKE_EVENTS = 1_000;
+const WAKE_MILLISECONDS = 5;
+
+class Engine {
+  #native;
+  #threads;
+  /** @type {import('./options').RouteSettings[]} by route id */
+  #routes = [];
+  /** @type {Lane[]} empty while the threads do not run */
+  #lanes = [];
+  /** @type {Set<number>} */
+  #listeners = new Set();
+  #wakeSoon = () => this.#wake();
+
+  /** @param {{ threads: number }} options */
+  constructor({ threads }) {
+    this.#native = new native.Engine(threads);
+    this.#threads = threads;
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {import('./options').RouteSettings} route
+   */
+  addRoute(pattern, route) {
+    const id = this.#native.addRoute(pattern, {
+      maxPayloadLength: route.maxPayloadLength,
+      maxFragments: route.maxFragments,
+      idleTimeout: route.idleTimeout,
+      sendPingsAutomatically: route.sendPingsAutomatically,
+      maxLifetime: route.maxLifetime,
+      maxBackpressure: route.maxBackpressure,
+      closeOnBackpressureLimit: route.closeOnBackpressureLimit,
+      wantsPing: route.ping !== null,
+      wantsPong: route.pong !== null,
+      wantsDropped: route.dropped !== null,
+    });
+    this.#routes[id] = route;
+  }
+
+  /**
+   * Binds at once; throws an error with the system's code.
+   * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
+   * @returns {{ id: number, port: number }}
+   */
+  listen({ host, port, exclusive }) {
+    this.#start();
+    try {
+      const listening = this.#native.listen(host, port, exclusive);
+      this.#listeners.add(listening.id);
+      return listening;
+    } finally {
+      this.#stopIfVacant();
+    }
+  }
+
+  /** @param {number} id */
+  closeListener(id) {
+    if (!this.#listeners.delete(id)) return;
+    this.#native.closeListener(id);
+    this.#stopIfVacant();
+  }
+
+  /** Closes the listeners and every connection. */
+  close() {
+    for (const id of this.#listeners) this.#native.closeListener(id);
+    this.#listeners.clear();
+    this.#native.closeHandshakes();
+    for (const lane of this.#lanes) lane.terminateAll();
+    this.#stopIfVacant();
+  }
+
+  #start() {
+    if (this.#native.isRunning) return;
+    this.#lanes = Array.from({ length: this.#threads }, (_, number) => new Lane(this.#native, number, this.#routes));
+    this.#native.start(this.#wakeSoon);
+  }
+
+  /** Called by the bell, and by itself when a wake-up has to go on. */
+  #wake() {
+    const deadline = performance.now() + WAKE_MILLISECONDS;
+    let events = 0;
+    for (;;) {
+      let idle = true;
+      for (const lane of this.#lanes) {
+        const handled = lane.turn(deadline);
+        events += handled;
+        // Behind a batch there are its commands to hand over, which takes the next batch as well.
+        if (handled > 0 && !lane.isIdle) idle = false;
+      }
+      if (idle && this.#native.rest()) break;
+      if (events >= WAKE_EVENTS || this.#lanes.some((lane) => lane.isBehind) || performance.now() > deadline) {
+        for (const lane of this.#lanes) lane.flush();
+        setImmediate(this.#wakeSoon);
+        return;
+      }
+    }
+    this.#stopIfVacant();
+  }
+
+  /** Ends the threads, and lets the process end, when there is nothing left to serve. */
+  #stopIfVacant() {
+    if (this.#listeners.size > 0 || this.#lanes.some((lane) => lane.live > 0)) return;
+    if (!this.#native.isRunning || !this.#native.isVacant()) return;
+    this.#lanes = [];
+    this.#native.stop();
+  }
+}
+
+module.exports = { Engine };

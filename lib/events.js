@@ -1,0 +1,38 @@
+'use strict';
+
+/**
+ * The layout of events, as `src/bridge/event.rs` writes them; a test holds the two files against
+ * each other. A descriptor has four words: place of the connection, tag (generation << 16 |
+ * flags << 8 | kind), offset of the payload or an amount, length of the payload.
+ */
+
+module.exports = {
+  /** Words of one descriptor. */
+  DESCRIPTOR_WORDS: 4,
+  /** Words behind the descriptors: bytes of payload, number of the newest flush carried out, whether more waits. */
+  TRAILER_WORDS: 3,
+
+  OPEN: 1,
+  MESSAGE: 2,
+  PING: 3,
+  PONG: 4,
+  DROPPED: 5,
+  BACKLOG: 6,
+  DRAIN: 7,
+  CLOSE: 8,
+
+  /** Of MESSAGE and DROPPED: binary, not text. */
+  FLAG_BINARY: 1,
+  /** The payload is not in the batch: it is taken by a call of its own, in order. */
+  FLAG_LARGE: 2,
+
+  /** Of OPEN: how the address is to be read. */
+  FAMILY_NONE: 0,
+  FAMILY_V4: 1,
+  FAMILY_V4_MAPPED: 2,
+  FAMILY_V6: 3,
+
+  /** Most events of one drain, and most bytes of payload: as in `src/limits.rs`. */
+  DRAIN_EVENTS: 1_000,
+  DRAIN_PAYLOAD_BYTES: 256 * 1024,
+};

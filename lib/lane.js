@@ -1,0 +1,548 @@
+'use strict';
+
+/**
+ * One reactor thread as JavaScript sees it: takes its batches of events, calls the handlers, and
+ * gathers the commands for it. This is the message path: no message makes a native call by itself,
+ * neither in nor out, unless it is large.
+ *
+ * A turn takes one batch (`exchange`, which hands over the commands gathered so far as well) and
+ * calls the handlers of its events. What handlers throw goes to `uncaughtException`, and the turn
+ * goes on behind it.
+ */
+
+const commands = require('./commands');
+const events = require('./events');
+const { CommandBuffer } = require('./commands');
+const { Connections, PAGE_MASK } = require('./connections');
+const { KINDS, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { WebSocket, routeOf, retire } = require('./websocket');
+
+const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
+
+/** Words of the descriptors of one drain. */
+const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
+
+/** From this length on a payload crosses by a call of its own: one copy less, for one call more. */
+const LARGE_SEND_BYTES = 32 * 1024;
+
+/** After so many events the clock is looked at; a power of two. */
+const CLOCK_EVENTS = 8;
+
+/** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
+const FRAME_HEAD_BYTES = 10;
+
+/** What `send` returns, as in uWebSockets.js. */
+const QUEUED = 0;
+const SENT = 1;
+const DROPPED = 2;
+
+/** A route as one lane needs it: the handlers as plain properties, and how they get data. */
+class LaneRoute {
+  /**
+   * @param {Lane} lane
+   * @param {import('./options').RouteSettings} settings
+   */
+  constructor(lane, settings) {
+    this.lane = lane;
+    this.open = settings.open;
+    this.message = settings.message;
+    this.dropped = settings.dropped;
+    this.drain = settings.drain;
+    this.ping = settings.ping;
+    this.pong = settings.pong;
+    this.close = settings.close;
+    this.binaryKind = KINDS[settings.binaryType];
+    this.textKind = KINDS[settings.textType];
+    this.maxBackpressure = settings.maxBackpressure;
+    this.closeOnBackpressureLimit = settings.closeOnBackpressureLimit;
+  }
+}
+
+class Lane {
+  /** @type {LaneRoute[]} by route id */
+  #routes = [];
+  #connections = new Connections();
+  #commands = new CommandBuffer();
+  #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
+  /** Payloads of the batches. A byte that was written is never written again: handlers may keep it. */
+  #slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+  #slabBytes = 0;
+  /** Events of the batch, and those of them that were begun. */
+  #count = 0;
+  #position = 0;
+  /** Whether commands written now are handed over by the turn that runs. */
+  #turning = false;
+  /** The number of the flush that is being gathered, and of the newest one carried out; signed, wrapping. */
+  #flush = 1;
+  #confirmed = 0;
+  /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
+  #backlog = new Map();
+  /** @type {Set<number>} Connections whose drain somebody waits for. */
+  #watched = new Set();
+
+  /**
+   * @param {any} native the addon's `Engine`
+   * @param {number} number of the reactor
+   * @param {import('./options').RouteSettings[]} routes by id; more may be added
+   */
+  constructor(native, number, routes) {
+    this.native = native;
+    this.number = number;
+    this.settings = routes;
+    /** Connections that JavaScript has not released. */
+    this.live = 0;
+    /** Whether more events waited when the last batch was taken. */
+    this.more = false;
+    this.flushSoon = () => this.flush();
+  }
+
+  /**
+   * Takes a batch, unless one is begun, and calls its handlers until `deadline`.
+   * @param {number} deadline by `performance.now()`
+   * @returns {number} events that were handled
+   */
+  turn(deadline) {
+    if (this.#position === this.#count) this.#take();
+    const first = this.#position;
+    this.#turning = true;
+    while (this.#position < this.#count) {
+      try {
+        if (this.#dispatch(deadline)) break;
+      } catch (error) {
+        this.native.report(error);
+      }
+    }
+    this.#turning = false;
+    return this.#position - first;
+  }
+
+  /** Whether a turn would find nothing to do that this side knows of. */
+  get isIdle() {
+    return this.#position === this.#count && !this.more && this.#commands.bytes === 0;
+  }
+
+  /** Whether a turn stopped in the middle of its batch. */
+  get isBehind() {
+    return this.#position < this.#count;
+  }
+
+  /** Hands the gathered commands over without taking events. */
+  flush() {
+    if (this.#commands.bytes === 0) return;
+    this.native.push(this.number, this.#commands.buffer, this.#commands.bytes);
+    this.#flushed();
+  }
+
+  /** Closes every connection; the close handlers run. */
+  terminateAll() {
+    for (const socket of this.#connections.open()) socket.close();
+  }
+
+  /**
+   * @param {WebSocket} socket
+   * @param {number} index
+   */
+  isOpen(socket, index) {
+    return this.#connections.page(index).sockets[index & PAGE_MASK] === socket;
+  }
+
+  /**
+   * Sends one frame.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} kind
+   * @param {number} flags
+   * @param {unknown} message
+   * @returns {number} 1: handed over; 0: behind others that wait; 2: dropped
+   */
+  send(socket, index, kind, flags, message) {
+    const page = this.#connections.page(index);
+    const at = index & PAGE_MASK;
+    const status = this.#backlog.size === 0 ? SENT : this.#admit(socket, index, flags, message);
+    if (status === DROPPED || page.sockets[at] !== socket) {
+      if (typeof message !== 'string') bytesOf(message);
+      return DROPPED;
+    }
+    const generation = page.generations[at];
+    let bytes;
+    if (typeof message === 'string') {
+      const room = message.length * commands.UNIT_BYTES;
+      if (room >= LARGE_SEND_BYTES) return this.#sendLarge(page, index, flags, Buffer.from(message), status);
+      this.#makeRoom(room);
+      bytes = this.#commands.writeText(kind, flags, index, generation, message);
+    } else {
+      const payload = bytesOf(message);
+      bytes = payload.length;
+      if (bytes >= LARGE_SEND_BYTES) return this.#sendLarge(page, index, flags, payload, status);
+      this.#makeRoom(bytes);
+      this.#commands.writeBytes(kind, flags, index, generation, payload);
+    }
+    this.#sent(page, at, bytes);
+    return status;
+  }
+
+  /**
+   * Bytes that are not known to be written. A drain event will follow if there are any.
+   * @param {WebSocket} socket
+   * @param {number} index
+   */
+  bufferedAmount(socket, index) {
+    if (!this.isOpen(socket, index)) return 0;
+    const bytes = this.#waiting(index);
+    if (bytes > 0 && !this.#watched.has(index)) {
+      this.#watched.add(index);
+      this.#writeBare(commands.WATCH_DRAIN, index);
+    }
+    return bytes;
+  }
+
+  /**
+   * Says goodbye: a close frame, then FIN. The close handler has run when this returns.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} code 0: none
+   * @param {Uint8Array} reason
+   */
+  end(socket, index, code, reason) {
+    if (!this.isOpen(socket, index)) return;
+    const page = this.#connections.page(index);
+    const payload = code === 0 ? reason.subarray(0, 0) : Buffer.from([code & 0xff, code >>> 8, ...reason]);
+    this.#makeRoom(payload.length);
+    this.#commands.writeBytes(commands.END, 0, index, page.generations[index & PAGE_MASK], payload);
+    const { binaryKind } = routeOf(socket);
+    this.#finish(socket, index, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
+  }
+
+  /**
+   * Closes the socket at once. The close handler has run when this returns.
+   * @param {WebSocket} socket
+   * @param {number} index
+   */
+  terminate(socket, index) {
+    if (!this.isOpen(socket, index)) return;
+    this.#writeBare(commands.TERMINATE, index);
+    this.#finish(socket, index, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
+  }
+
+  /**
+   * @param {number} index
+   * @returns {ArrayBuffer} 4 or 16 bytes; an IPv4 peer of a dual-stack listener has 16
+   */
+  remoteAddress(index) {
+    const page = this.#connections.page(index);
+    const at = index & PAGE_MASK;
+    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
+    switch (page.families[at]) {
+      case events.FAMILY_V4:
+        return narrow.buffer;
+      case events.FAMILY_V4_MAPPED:
+        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
+      case events.FAMILY_V6:
+        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
+      default:
+        return new ArrayBuffer(0);
+    }
+  }
+
+  /** @param {number} index */
+  remotePort(index) {
+    return this.#connections.page(index).ports[index & PAGE_MASK];
+  }
+
+  /** The crossing: commands out, a batch of events in. */
+  #take() {
+    const pending = this.#commands.bytes;
+    this.#position = 0;
+    this.#count = this.#exchange(pending);
+    if (pending > 0) this.#flushed();
+    if (this.#count === 0 && this.more) {
+      // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
+      this.#slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+      this.#slabBytes = 0;
+      this.#count = this.#exchange(0);
+    }
+  }
+
+  /** @param {number} commandBytes */
+  #exchange(commandBytes) {
+    const descriptors = this.#descriptors;
+    const count = this.native.exchange(
+      this.number,
+      this.#commands.buffer,
+      commandBytes,
+      descriptors,
+      this.#slab,
+      this.#slabBytes,
+    );
+    this.#slabBytes += descriptors[BATCH_WORDS];
+    this.#confirmed = descriptors[BATCH_WORDS + 1] | 0;
+    this.more = descriptors[BATCH_WORDS + 2] !== 0;
+    return count;
+  }
+
+  /**
+   * Calls the handlers of the events from the position on.
+   * @param {number} deadline
+   * @returns {boolean} whether time ran out
+   */
+  #dispatch(deadline) {
+    const descriptors = this.#descriptors;
+    const count = this.#count;
+    for (;;) {
+      const event = this.#position;
+      if (event === count) return false;
+      if ((event & (CLOCK_EVENTS - 1)) === CLOCK_EVENTS - 1 && performance.now() > deadline) {
+        // The next turn begins with this event, and must not stop at it again.
+        this.#position = event + 1;
+        this.#one(descriptors, event * DESCRIPTOR_WORDS);
+        return true;
+      }
+      this.#position = event + 1;
+      this.#one(descriptors, event * DESCRIPTOR_WORDS);
+    }
+  }
+
+  /**
+   * @param {Uint32Array} descriptors
+   * @param {number} word where the descriptor begins
+   */
+  #one(descriptors, word) {
+    const index = descriptors[word];
+    const tag = descriptors[word + 1];
+    const kind = tag & 0xff;
+    if (kind === events.OPEN) {
+      this.#opened(index, tag, descriptors[word + 2], descriptors[word + 3]);
+      return;
+    }
+    const page = this.#connections.page(index);
+    const at = index & PAGE_MASK;
+    const socket = page.sockets[at];
+    const current = socket !== null && page.generations[at] === tag >>> 16;
+    if (kind === events.MESSAGE) {
+      if (((tag >>> 8) & events.FLAG_LARGE) !== 0) {
+        this.#large(current ? socket : null, tag);
+        return;
+      }
+      if (!current) return;
+      const route = routeOf(socket);
+      if (route.message === null) return;
+      const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
+      const as = isBinary ? route.binaryKind : route.textKind;
+      const message = route.message;
+      message(socket, viewOf(as, this.#slab, descriptors[word + 2], descriptors[word + 3]), isBinary);
+      return;
+    }
+    if (kind === events.DROPPED && ((tag >>> 8) & events.FLAG_LARGE) !== 0) {
+      this.#large(current ? socket : null, tag);
+      return;
+    }
+    if (current) this.#rare(socket, index, tag, descriptors[word + 2], descriptors[word + 3]);
+  }
+
+  /**
+   * Events that are no messages.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} tag
+   * @param {number} offset or an amount
+   * @param {number} length
+   */
+  #rare(socket, index, tag, offset, length) {
+    const route = routeOf(socket);
+    switch (tag & 0xff) {
+      case events.PING:
+        route.ping?.(socket, viewOf(route.binaryKind, this.#slab, offset, length));
+        break;
+      case events.PONG:
+        route.pong?.(socket, viewOf(route.binaryKind, this.#slab, offset, length));
+        break;
+      case events.DROPPED: {
+        const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
+        const as = isBinary ? route.binaryKind : route.textKind;
+        route.dropped?.(socket, viewOf(as, this.#slab, offset, length), isBinary);
+        break;
+      }
+      case events.BACKLOG:
+        this.#backlog.set(index, offset);
+        break;
+      case events.DRAIN:
+        if (offset === 0) this.#backlog.delete(index);
+        else this.#backlog.set(index, offset);
+        this.#watched.delete(index);
+        route.drain?.(socket);
+        break;
+      case events.CLOSE: {
+        const code = this.#slab.readUInt16LE(offset);
+        this.#finish(socket, index, code, viewOf(route.binaryKind, this.#slab, offset + 2, length - 2));
+        break;
+      }
+    }
+  }
+
+  /**
+   * A message, or a dropped one, whose payload is taken by a call of its own. It is taken even if
+   * nobody is there to get it: the next one is behind it.
+   * @param {WebSocket | null} socket
+   * @param {number} tag
+   */
+  #large(socket, tag) {
+    const payload = this.native.takeLarge(this.number);
+    if (socket === null) return;
+    const route = routeOf(socket);
+    const handler = (tag & 0xff) === events.MESSAGE ? route.message : route.dropped;
+    if (handler === null) return;
+    const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
+    handler(socket, wholeOf(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+  }
+
+  /**
+   * @param {number} index
+   * @param {number} tag
+   * @param {number} offset
+   * @param {number} length
+   */
+  #opened(index, tag, offset, length) {
+    const page = this.#connections.grown(index);
+    const at = index & PAGE_MASK;
+    const slab = this.#slab;
+    const route = this.#route(slab.readUInt16LE(offset));
+    const address = slab.subarray(offset + 4, offset + length);
+    page.generations[at] = tag >>> 16;
+    page.unconfirmed[at] = 0;
+    page.families[at] = (tag >>> 8) & 0xff;
+    page.ports[at] = slab.readUInt16LE(offset + 2);
+    if (address.length === 16) {
+      page.wideAddresses ??= new Uint8Array((PAGE_MASK + 1) * 16);
+      page.wideAddresses.set(address, at * 16);
+    } else {
+      page.addresses.set(address, at * 4);
+    }
+    const socket = new WebSocket(route, index);
+    page.sockets[at] = socket;
+    this.live++;
+    const open = route.open;
+    if (open !== null) open(socket);
+  }
+
+  /**
+   * Ends a socket on this side: the close handler, once, and the slot is given back.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} code
+   * @param {any} reason as the handler gets it
+   */
+  #finish(socket, index, code, reason) {
+    const page = this.#connections.page(index);
+    page.sockets[index & PAGE_MASK] = null;
+    this.#backlog.delete(index);
+    this.#watched.delete(index);
+    const close = routeOf(socket).close;
+    if (close !== null) {
+      try {
+        close(socket, code, reason);
+      } catch (error) {
+        this.native.report(error);
+      }
+    }
+    retire(socket);
+    this.live--;
+    this.#writeBare(commands.RELEASE, index);
+  }
+
+  /** @param {number} id */
+  #route(id) {
+    this.#routes[id] ??= new LaneRoute(this, this.settings[id]);
+    return this.#routes[id];
+  }
+
+  /**
+   * What becomes of a message to a connection, when some connections have a backlog.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} flags
+   * @param {unknown} message
+   */
+  #admit(socket, index, flags, message) {
+    if (!this.#backlog.has(index)) return SENT;
+    const route = routeOf(socket);
+    if (route.maxBackpressure === 0 || this.#waiting(index) <= route.maxBackpressure) return QUEUED;
+    const isBinary = (flags & 0xf) !== commands.OPCODE_TEXT;
+    const payload = encoded(message);
+    route.dropped?.(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+    if (route.closeOnBackpressureLimit) this.terminate(socket, index);
+    return DROPPED;
+  }
+
+  /** @param {number} index */
+  #waiting(index) {
+    const page = this.#connections.page(index);
+    const at = index & PAGE_MASK;
+    const carriedOut = ((this.#confirmed - page.flushes[at]) | 0) >= 0;
+    return (this.#backlog.get(index) ?? 0) + (carriedOut ? 0 : page.unconfirmed[at]);
+  }
+
+  /**
+   * Remembers that bytes were sent with the flush that is being gathered.
+   * @param {import('./connections').Connections['pages'][number]} page
+   * @param {number} at
+   * @param {number} payloadBytes
+   */
+  #sent(page, at, payloadBytes) {
+    const bytes = payloadBytes + FRAME_HEAD_BYTES;
+    const carriedOut = ((this.#confirmed - page.flushes[at]) | 0) >= 0;
+    page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    page.flushes[at] = this.#flush;
+  }
+
+  /**
+   * @param {import('./connections').Connections['pages'][number]} page
+   * @param {number} index
+   * @param {number} flags
+   * @param {Uint8Array} payload
+   * @param {number} status
+   */
+  #sendLarge(page, index, flags, payload, status) {
+    const at = index & PAGE_MASK;
+    this.#makeRoom(0);
+    this.#commands.writeBare(commands.SEND_LARGE, flags, index, page.generations[at]);
+    this.#sent(page, at, payload.length);
+    this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
+    this.#flushed();
+    return status;
+  }
+
+  /**
+   * @param {number} kind
+   * @param {number} index
+   */
+  #writeBare(kind, index) {
+    this.#makeRoom(0);
+    this.#commands.writeBare(kind, 0, index, this.#connections.page(index).generations[index & PAGE_MASK]);
+  }
+
+  /**
+   * Makes room for a command, and sees to it that it will be handed over: by the turn that runs, or
+   * behind the code that runs now.
+   * @param {number} payloadBytes
+   */
+  #makeRoom(payloadBytes) {
+    if (!this.#commands.hasRoom(payloadBytes)) this.flush();
+    if (this.#commands.bytes === 0 && !this.#turning) queueMicrotask(this.flushSoon);
+  }
+
+  #flushed() {
+    this.#commands.bytes = 0;
+    this.#flush = (this.#flush + 1) | 0;
+  }
+}
+
+/**
+ * A copy of bytes as a handler gets data.
+ * @param {number} kind
+ * @param {Uint8Array} bytes
+ */
+function ownCopy(kind, bytes) {
+  return wholeOf(kind, /** @type {ArrayBuffer} */ (bytes.slice().buffer));
+}
+
+module.exports = { Lane, LaneRoute };

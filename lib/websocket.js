@@ -1,0 +1,173 @@
+'use strict';
+
+/**
+ * The socket that handlers get: a plain object with two fields, so that a million of them cost
+ * little. All state that is not the application's lies in its lane's columns.
+ */
+
+const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN } = require('./commands');
+const { encoded } = require('./data');
+const errors = require('./errors');
+
+/** @typedef {import('./lane').LaneRoute} LaneRoute */
+
+/** The place of a socket that has none any more. */
+const CLOSED = -1;
+
+/** Payload of a control frame (RFC 6455 §5.5), less the status code for a close frame's reason (§5.5.1). */
+const CONTROL_PAYLOAD_BYTES = 125;
+const CLOSE_REASON_BYTES = CONTROL_PAYLOAD_BYTES - 2;
+
+/** Status codes that say that no close frame has one (RFC 6455 §7.4.1); 0 is uWebSockets.js's word for it. */
+const NO_STATUS_CODES = [0, 1005, 1006];
+
+/** @type {(socket: WebSocket) => LaneRoute} */
+let routeOf;
+/** @type {(socket: WebSocket) => number} */
+let indexOf;
+/** @type {(socket: WebSocket) => void} */
+let retire;
+
+class WebSocket {
+  #route;
+  #index;
+
+  /**
+   * @param {LaneRoute} route
+   * @param {number} index the place of the connection in its lane
+   */
+  constructor(route, index) {
+    this.#route = route;
+    this.#index = index;
+  }
+
+  static {
+    routeOf = (socket) => socket.#route;
+    indexOf = (socket) => socket.#index;
+    retire = (socket) => {
+      socket.#index = CLOSED;
+    };
+  }
+
+  /** 1: open; 2: closing, its close handler runs; 3: closed. Never throws. */
+  get readyState() {
+    if (this.#index === CLOSED) return 3;
+    return this.#route.lane.isOpen(this, this.#index) ? 1 : 2;
+  }
+
+  /**
+   * @param {unknown} message
+   * @param {boolean} [isBinary]
+   * @param {boolean} [compress]
+   */
+  send(message, isBinary, compress) {
+    const index = this.#index;
+    if (index === CLOSED) throw errors.closed();
+    void compress;
+    const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
+    return this.#route.lane.send(this, index, SEND, FLAG_FIN | opcode, message);
+  }
+
+  /** @param {unknown} [message] */
+  ping(message) {
+    const index = this.#place();
+    const payload = encoded(message);
+    if (payload.length > CONTROL_PAYLOAD_BYTES) {
+      const accepted = `at most ${CONTROL_PAYLOAD_BYTES} bytes long`;
+      throw errors.outOfRange('The message of ws.ping()', accepted, `${payload.length} bytes`);
+    }
+    return this.#route.lane.send(this, index, SEND, FLAG_FIN | OPCODE_PING, payload);
+  }
+
+  getBufferedAmount() {
+    return this.#route.lane.bufferedAmount(this, this.#place());
+  }
+
+  /**
+   * @param {number} [code]
+   * @param {unknown} [message]
+   */
+  end(code = 0, message = undefined) {
+    const index = this.#place();
+    checkStatusCode(code);
+    const reason = cut(encoded(message));
+    this.#route.lane.end(this, index, NO_STATUS_CODES.includes(code) ? 0 : code, reason);
+  }
+
+  close() {
+    this.#route.lane.terminate(this, this.#place());
+  }
+
+  /** @param {() => void} callback */
+  cork(callback) {
+    this.#place();
+    if (typeof callback !== 'function') {
+      throw errors.invalidType('The argument of ws.cork()', 'a function', callback);
+    }
+    callback();
+    return this;
+  }
+
+  getUserData() {
+    return this;
+  }
+
+  getRemoteAddress() {
+    return this.#route.lane.remoteAddress(this.#place());
+  }
+
+  getRemoteAddressAsText() {
+    const text = addressText(new Uint8Array(this.getRemoteAddress()));
+    return new TextEncoder().encode(text).buffer;
+  }
+
+  getRemotePort() {
+    return this.#route.lane.remotePort(this.#place());
+  }
+
+  /** The place of a socket whose close handler has not returned. */
+  #place() {
+    if (this.#index === CLOSED) throw errors.closed();
+    return this.#index;
+  }
+}
+
+// Libraries look at the constructor's name.
+Object.defineProperty(WebSocket, 'name', { value: 'uWS.WebSocket' });
+
+/**
+ * Refuses a status code that may not stand in a close frame (RFC 6455 §7.4).
+ * @param {unknown} code
+ */
+function checkStatusCode(code) {
+  const accepted = '1000 to 1003, 1007 to 1014, 3000 to 4999, or 0, 1005 or 1006 for none';
+  if (typeof code !== 'number') throw errors.invalidType('`code` of ws.end()', accepted, code);
+  const sendable =
+    (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+  if (!Number.isInteger(code) || !(sendable || NO_STATUS_CODES.includes(code))) {
+    throw errors.outOfRange('`code` of ws.end()', accepted, code);
+  }
+}
+
+/**
+ * As much of a reason as a close frame holds, cut between two characters.
+ * @param {Uint8Array} reason UTF-8
+ */
+function cut(reason) {
+  if (reason.length <= CLOSE_REASON_BYTES) return reason;
+  let end = CLOSE_REASON_BYTES;
+  while (end > 0 && (reason[end] & 0xc0) === 0x80) end--;
+  return reason.subarray(0, end);
+}
+
+/**
+ * An address as uWebSockets.js writes it: IPv6 in full.
+ * @param {Uint8Array} address 0, 4 or 16 bytes
+ */
+function addressText(address) {
+  if (address.length <= 4) return address.join('.');
+  const hex = Buffer.from(address).toString('hex');
+  return /** @type {string[]} */ (hex.match(/.{4}/g)).join(':');
+}
+
+module.exports = { WebSocket, routeOf, indexOf, retire };

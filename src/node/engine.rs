@@ -1,0 +1,258 @@
+//! One App's engine: its routes, its threads, and the crossing of batches.
+//!
+//! Threads run from the first `listen` until nothing is left to serve, or until the environment
+//! ends; its cleanup hook joins them before Node-API goes away.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{ArrayBuffer, Function, Uint8ArraySlice, Uint32ArraySlice, Unknown};
+use napi::{CleanupEnvHook, Env};
+use napi_derive::napi;
+
+use super::bell::{self, Bell};
+use super::fault::{self, Result};
+use super::settings::RouteSettings;
+use crate::bridge::event::DESCRIPTOR_WORDS;
+use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
+use crate::gate::{Bind, Gate, Routes, bind};
+use crate::limits;
+use crate::reactor::{Adopter, ReactorThread};
+
+/// The running threads of an App, and what else ends with them.
+struct Running {
+    bell: Arc<Bell>,
+    census: Arc<Census>,
+    gate: Gate,
+    lanes: Vec<Lane>,
+    hook: Option<CleanupEnvHook<Shared>>,
+}
+
+/// One reactor, seen from JavaScript.
+struct Lane {
+    thread: ReactorThread,
+    /// Large payloads of drained events that JavaScript has not taken yet.
+    large: VecDeque<Vec<u8>>,
+}
+
+type Shared = Rc<RefCell<Option<Running>>>;
+
+/// What `lib/engine.js` holds.
+#[napi]
+pub struct Engine {
+    threads: u8,
+    routes: Routes,
+    next_route: u32,
+    running: Shared,
+}
+
+/// Where a listener is bound.
+#[napi(object)]
+pub struct Listening {
+    /// The listener, for [`Engine::close_listener`].
+    pub id: u32,
+    /// The port that was bound; 0 where there are no ports.
+    pub port: u32,
+}
+
+#[napi]
+impl Engine {
+    /// An engine that has no threads yet. `threads` reactors will run.
+    #[napi(constructor)]
+    pub fn new(threads: u8) -> Self {
+        let threads = threads.clamp(1, limits::REACTORS as u8);
+        Self { threads, routes: Routes::new(), next_route: 0, running: Shared::default() }
+    }
+
+    /// Adds a route, and returns its id. A pattern that is there already is replaced.
+    #[napi]
+    pub fn add_route(&mut self, pattern: String, settings: RouteSettings) -> Result<u32> {
+        let Ok(id) = u16::try_from(self.next_route) else {
+            let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
+            return Err(fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence));
+        };
+        let route = Arc::new(settings.into_route(RouteId(id)));
+        self.routes.insert(&pattern, route).map_err(|error| fault::pattern(&error))?;
+        self.next_route += 1;
+        Ok(u32::from(id))
+    }
+
+    /// Whether the threads run.
+    #[napi(getter)]
+    pub fn is_running(&self) -> bool {
+        self.running.borrow().is_some()
+    }
+
+    /// Starts the threads. `wake` is called on this thread when there is something to [`exchange`](Self::exchange).
+    #[napi]
+    pub fn start(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
+        if self.is_running() {
+            return Ok(());
+        }
+        let bell = Bell::hang(&env, &wake).map_err(fault::node)?;
+        let census = Census::new({
+            let bell = bell.clone();
+            move || bell.ring()
+        });
+        let started = self.start_threads(&bell, &census);
+        let (gate, lanes) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
+        let hook = env.add_env_cleanup_hook(self.running.clone(), |running| stop(&running)).map_err(fault::node)?;
+        *self.running.borrow_mut() = Some(Running { bell, census, gate, lanes, hook: Some(hook) });
+        Ok(())
+    }
+
+    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<Lane>)> {
+        let mut lanes: Vec<Lane> = Vec::new();
+        let started = (0..self.threads).try_for_each(|id| {
+            let bell = bell.clone();
+            let thread = ReactorThread::start(ReactorId(id), census.clone(), Box::new(move || bell.ring()))?;
+            lanes.push(Lane { thread, large: VecDeque::new() });
+            Ok(())
+        });
+        let adopters = lanes.iter().map(|lane| Arc::new(lane.thread.handle()) as Arc<dyn Adopter>).collect();
+        match started.and_then(|()| Gate::start(self.routes.clone(), adopters, census.clone())) {
+            Ok(gate) => Ok((gate, lanes)),
+            Err(error) => {
+                lanes.into_iter().for_each(|lane| lane.thread.join());
+                Err(error)
+            }
+        }
+    }
+
+    /// Listens; the engine must run. Without a host on every address.
+    #[napi]
+    pub fn listen(&self, host: Option<String>, port: u16, exclusive: bool) -> Result<Listening> {
+        let running = self.running.borrow();
+        let Some(running) = &*running else { return Err(not_running()) };
+        let listener = bind(&Bind { host, port, exclusive }).map_err(|error| fault::host(&error))?;
+        let port = listener.local_addr().map_or(0, |address| address.port());
+        let id = running.gate.listen(listener).map_err(|error| fault::host(&error))?;
+        Ok(Listening { id: id.0, port: u32::from(port) })
+    }
+
+    /// Closes a listener; it is closed when this returns.
+    #[napi]
+    pub fn close_listener(&self, id: u32) {
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.close_listener(ListenerId(id));
+        }
+    }
+
+    /// Drops the connections that are not established yet.
+    #[napi]
+    pub fn close_handshakes(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.close_connections();
+        }
+    }
+
+    /// The crossing: hands the first `command_bytes` of `commands` to a reactor, and takes a batch
+    /// of its events. Descriptors are written from the start of `descriptors`, payloads into `slab`
+    /// from `slab_offset` on; the last three words of `descriptors` get the bytes written
+    /// there, the number of the newest flush that the reactor has carried out, and whether more events
+    /// wait. Returns the number of events. None although more wait: the slab has no room for the next batch.
+    #[napi]
+    #[allow(unsafe_code)]
+    pub fn exchange(
+        &self,
+        lane: u32,
+        commands: &[u8],
+        command_bytes: u32,
+        mut descriptors: Uint32ArraySlice<'_>,
+        mut slab: Uint8ArraySlice<'_>,
+        slab_offset: u32,
+    ) -> u32 {
+        let mut running = self.running.borrow_mut();
+        let Some(lane) = running.as_mut().and_then(|running| running.lanes.get_mut(lane as usize)) else { return 0 };
+        let shared = lane.thread.shared();
+        let commands = commands.get(..command_bytes as usize).unwrap_or_default();
+        if !commands.is_empty() {
+            shared.inbox.push(commands, None);
+            shared.ring();
+        }
+        // SAFETY: two typed arrays that `lib/reactor.js` made for this call alone, on distinct buffers;
+        // no JavaScript runs while the slices are in use.
+        let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
+        let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<3>() else { return 0 };
+        let whole = descriptors.len() / DESCRIPTOR_WORDS * DESCRIPTOR_WORDS;
+        let drained = shared.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
+        if drained.made_room {
+            shared.ring();
+        }
+        *trailer = [drained.payload_bytes as u32, drained.applied, u32::from(drained.more)];
+        drained.events as u32
+    }
+
+    /// Hands the first `command_bytes` of `commands` to a reactor.
+    #[napi]
+    pub fn push(&self, lane: u32, commands: &[u8], command_bytes: u32) {
+        self.hand_over(lane, commands, command_bytes, None);
+    }
+
+    /// Hands commands to a reactor, and behind them the payload of the last one, a `SendLarge`.
+    #[napi]
+    pub fn send_large(&self, lane: u32, commands: &[u8], command_bytes: u32, payload: &[u8]) {
+        self.hand_over(lane, commands, command_bytes, Some(payload.to_vec()));
+    }
+
+    fn hand_over(&self, lane: u32, commands: &[u8], command_bytes: u32, large: Option<Vec<u8>>) {
+        let running = self.running.borrow();
+        let Some(lane) = running.as_ref().and_then(|running| running.lanes.get(lane as usize)) else { return };
+        let commands = commands.get(..command_bytes as usize).unwrap_or_default();
+        lane.thread.shared().inbox.push(commands, large);
+        lane.thread.shared().ring();
+    }
+
+    /// The payload of the next event, in their order, that is marked as large.
+    #[napi]
+    pub fn take_large<'env>(&self, env: &'env Env, lane: u32) -> Result<ArrayBuffer<'env>> {
+        let mut running = self.running.borrow_mut();
+        let payload = running
+            .as_mut()
+            .and_then(|running| running.lanes.get_mut(lane as usize))
+            .and_then(|lane| lane.large.pop_front())
+            .unwrap_or_default();
+        ArrayBuffer::copy_from(env, payload).map_err(fault::node)
+    }
+
+    /// All is taken: the next event calls `wake`. `false`: something came meanwhile, look again.
+    #[napi]
+    pub fn rest(&self) -> bool {
+        self.running.borrow().as_ref().is_none_or(|running| running.bell.rest())
+    }
+
+    /// Whether nothing listens, is being established, or is established and not released.
+    #[napi]
+    pub fn is_vacant(&self) -> bool {
+        self.running.borrow().as_ref().is_none_or(|running| running.census.is_vacant())
+    }
+
+    /// Ends the threads: every socket is closed, and no `wake` follows.
+    #[napi]
+    pub fn stop(&self, env: Env) -> Result<()> {
+        let hook = self.running.borrow_mut().as_mut().and_then(|running| running.hook.take());
+        stop(&self.running);
+        hook.map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook)).map_err(fault::node)
+    }
+
+    /// Hands what a handler threw to `uncaughtException`.
+    #[napi]
+    pub fn report(&self, env: Env, exception: Unknown<'_>) {
+        bell::report(&env, &exception);
+    }
+}
+
+/// Ends the threads of an App, if they run. The bell goes last: a thread that is being joined may
+/// ring it still.
+fn stop(running: &Shared) {
+    let Some(Running { bell, gate, lanes, .. }) = running.borrow_mut().take() else { return };
+    gate.stop();
+    lanes.into_iter().for_each(|lane| lane.thread.join());
+    bell.take_down();
+}
+
+fn not_running() -> napi::Error<fault::Code> {
+    fault::fault("TIDEWIRE_NOT_RUNNING", "the engine's threads do not run")
+}
