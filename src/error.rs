@@ -3,9 +3,9 @@
 
 mod host_fault;
 
-pub use host_fault::HostFault;
-
 use std::fmt;
+
+pub use host_fault::HostFault;
 
 /// What a peer did against RFC 6455 or against its route's limits. The connection fails with it
 /// (§7.1.7): the peer gets a close frame with [`status_code`](Self::status_code), the close handler
