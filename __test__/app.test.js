@@ -115,7 +115,7 @@ test('the Promise of listen is rejected for a busy port', async (context) => {
 
 test('a pattern that is none is refused by name', (context) => {
   const app = appOf(context);
-  for (const pattern of ['', 'chat', '/a*', '/:']) {
+  for (const pattern of ['', 'chat', '/*/b', '/:']) {
     assert.throws(
       () => app.ws(pattern, {}),
       ({ code, message }) => typeof code === 'string' && message.includes(`"${pattern}"`),
