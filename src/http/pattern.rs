@@ -53,7 +53,7 @@ pub enum InvalidPattern {
 impl InvalidPattern {
     /// The stable code of the JavaScript error.
     pub fn code(&self) -> &'static str {
-        "ERR_INVALID_URL_PATTERN"
+        "TIDEWIRE_INVALID_PATTERN"
     }
 }
 
