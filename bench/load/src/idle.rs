@@ -51,13 +51,13 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
 
     swarm.open(connections / 2, pace)?;
     let half = scale.resident_bytes(&mut swarm)?;
+    let further = connections - connections / 2;
     let interval = Interval::begin(None)?;
-    swarm.open(connections, pace)?;
+    swarm.open(further, pace)?;
     let ramp = interval.end()?.elapsed;
     let idle = scale.resident_bytes(&mut swarm)?;
 
     let each = |bytes: u64| (bytes as f64 - before as f64) / connections as f64;
-    let further = connections - connections / 2;
     let mut report = Report::new();
     report
         .text("mode", "idle")
