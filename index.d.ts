@@ -284,7 +284,7 @@ export interface TemplatedApp<
    * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
    *
    * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
-   *     for any rest. The most specific route is taken, whatever their order.
+   *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
    */
   ws<
     UserData = unknown,

@@ -24,6 +24,10 @@ same<typeof app, TemplatedApp>(true);
 const made: TemplatedApp = new App({ threads: 2 }).ws('/', {}).listen(0, () => {});
 const other: TemplatedApp = tidewire.App(undefined).close();
 made.close();
+class Chat extends App {
+  rooms = new Set<string>();
+}
+new Chat().close().rooms.clear();
 other.close();
 
 // Data is an ArrayBuffer unless asked otherwise.

@@ -61,19 +61,20 @@ class Application {
       const { id, port } = this.#engine.listen(place);
       return new ListenSocket(this.#engine, id, port);
     } catch (error) {
-      if (isSystemError(error)) return errors.listenFailed(place.host, place.port, error);
+      if (isHostFault(error)) return errors.listenFailed(place.host, place.port, error);
       throw error;
     }
   }
 }
 
 /**
- * Whether the error has a code of the operating system's or the resolver's: `EADDRINUSE`, `ENOTFOUND`.
+ * Whether it is the host that refused, by its code: the system's or the resolver's (`EADDRINUSE`,
+ * `ENOTFOUND`), or the engine's own for a failure that has no name.
  * @param {unknown} error
  * @returns {error is Error & { code: string }}
  */
-function isSystemError(error) {
-  return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code));
+function isHostFault(error) {
+  return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$|_LISTEN_FAILED$/.test(String(error.code));
 }
 
 /**

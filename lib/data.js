@@ -65,7 +65,7 @@ function allocateSlab(bytes) {
 function viewOf(kind, slab, offset, length) {
   switch (kind) {
     case AS_NODEBUFFER:
-      return new FastBuffer(slab.buffer, offset, length);
+      return new FastBuffer(/** @type {ArrayBuffer} */ (slab.buffer), offset, length);
     case AS_ARRAYBUFFER:
       return slab.buffer.slice(offset, offset + length);
     case AS_UINT8ARRAY:

@@ -86,7 +86,10 @@ class Engine {
 
   #start() {
     if (this.#native.isRunning) return;
-    this.#lanes = Array.from({ length: this.#threads }, (_, number) => new Lane(this.#native, number, this.#routes));
+    this.#lanes = Array.from(
+      { length: this.#threads },
+      (_, number) => new Lane(this.#native, number, this.#routes),
+    );
     this.#native.start(this.#wakeSoon);
   }
 
@@ -103,7 +106,11 @@ class Engine {
         if (handled > 0 && !lane.isIdle) idle = false;
       }
       if (idle && this.#native.rest()) break;
-      if (events >= WAKE_EVENTS || this.#lanes.some((lane) => lane.isBehind) || performance.now() > deadline) {
+      if (
+        events >= WAKE_EVENTS ||
+        this.#lanes.some((lane) => lane.isBehind) ||
+        performance.now() > deadline
+      ) {
         for (const lane of this.#lanes) lane.flush();
         setImmediate(this.#wakeSoon);
         return;

@@ -13,18 +13,6 @@ const { inspect } = require('node:util');
 /** Longest piece of a user's value that an error repeats, in UTF-16 units. */
 const SHOWN_LENGTH = 80;
 
-/** What the common system errors of `listen` mean, and what to do about them. */
-const LISTEN_CAUSES = new Map([
-  [
-    'EADDRINUSE',
-    'the port is in use: close what listens on it, or listen on another port (0 picks a free one)',
-  ],
-  ['EACCES', 'this user may not listen there: take a port from 1024 on, or grant the right to the process'],
-  ['EADDRNOTAVAIL', 'no interface of this machine has the address'],
-  ['ENOTFOUND', 'the host name has no address'],
-  ['EMFILE', 'the process is out of file descriptors: raise its limit (ulimit -n)'],
-]);
-
 /** @type {Set<string>} Options that were warned about already. */
 const warned = new Set();
 
@@ -77,17 +65,14 @@ function textOrData() {
 }
 
 /**
- * A `listen` that the host refused. The error has the system's `code`, and the `address` and `port`
- * asked for, as Node's own have.
+ * A `listen` that the host refused. The engine's error has the system's code and a sentence with the
+ * address; this adds the other fields that Node's own have.
  * @param {string | undefined} host
  * @param {number} port
- * @param {Error & { code: string }} cause what the engine threw
+ * @param {Error & { code: string }} error
  */
-function listenFailed(host, port, cause) {
-  const place = host === undefined ? `port ${port}` : `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const reason = LISTEN_CAUSES.get(cause.code) ?? cause.message;
-  const error = new Error(`Cannot listen on ${place}: ${reason} (${cause.code})`, { cause });
-  return Object.assign(error, { code: cause.code, syscall: 'listen', address: host, port });
+function listenFailed(host, port, error) {
+  return Object.assign(error, { syscall: 'listen', address: host, port });
 }
 
 /**

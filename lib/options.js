@@ -94,14 +94,15 @@ function appOptions(options) {
 }
 
 /**
- * Validates a pattern and its behavior, the arguments of `App.ws()`.
+ * Validates a pattern and its behavior, the arguments of `App.ws()`. What a pattern may say is for the
+ * engine's router to judge, which throws in `addRoute`.
  * @param {unknown} pattern
  * @param {unknown} behavior
  * @param {AppSettings} appDefaults
  * @returns {RouteSettings}
  */
 function routeOptions(pattern, behavior, appDefaults) {
-  checkPattern(pattern);
+  if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
   const given = new Given(`App.ws(${errors.shown(pattern)})`, behavior);
   given.refuse(UNSUPPORTED_ROUTE_OPTIONS);
   given.refuseCompression();
@@ -182,18 +183,6 @@ function listenOptions(values) {
   }
   if (surplus !== undefined) throw errors.invalidType('`callback` of App.listen()', 'a function', surplus);
   return { host: host || undefined, port, exclusive: flags === 1, callback };
-}
-
-/** @param {unknown} pattern */
-function checkPattern(pattern) {
-  if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
-  if (!pattern.startsWith('/')) {
-    throw errors.outOfRange(
-      '`pattern` of App.ws()',
-      "a path that begins with '/', such as '/chat' or '/*'",
-      pattern,
-    );
-  }
 }
 
 /**

@@ -3,9 +3,9 @@
 
 mod host_fault;
 
-pub use host_fault::HostFault;
-
 use std::fmt;
+
+pub use host_fault::HostFault;
 
 /// What a peer did against RFC 6455 or against its route's limits. The connection fails with it
 /// (§7.1.7): the peer gets a close frame with [`status_code`](Self::status_code), the close handler
@@ -117,3 +117,52 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::CLOSE_REASON_BYTES;
+
+    const VIOLATIONS: [Violation; 15] = [
+        Violation::ReservedBits,
+        Violation::ReservedOpcode,
+        Violation::UnmaskedFrame,
+        Violation::FragmentedControlFrame,
+        Violation::OversizedControlFrame,
+        Violation::NonMinimalLength,
+        Violation::LengthTopBit,
+        Violation::UnexpectedContinuation,
+        Violation::ExpectedContinuation,
+        Violation::InvalidUtf8,
+        Violation::MessageTooBig,
+        Violation::TooManyFragments,
+        Violation::TruncatedCloseCode,
+        Violation::InvalidCloseCode,
+        Violation::InvalidCloseReason,
+    ];
+
+    #[test]
+    fn each_violation_has_its_own_reason_that_fits_a_close_frame() {
+        for (at, violation) in VIOLATIONS.iter().enumerate() {
+            let reason = violation.close_reason();
+            assert!(reason.is_ascii() && reason.len() <= CLOSE_REASON_BYTES, "{reason}");
+            assert!(VIOLATIONS[..at].iter().all(|other| other.close_reason() != reason), "{reason}");
+            assert_eq!(violation.to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn handlers_know_the_causes_by_their_texts() {
+        for violation in VIOLATIONS {
+            let text = match violation.status_code() {
+                1008 => "Received too many fragments",
+                1009 => "Received too big message",
+                _ if violation.close_reason().contains("close") => "Received invalid close payload",
+                1007 => "Received invalid UTF-8",
+                1002 => "Received invalid WebSocket frame",
+                other => panic!("{violation}: {other}"),
+            };
+            assert_eq!(violation.handler_reason(), text, "{violation}");
+        }
+    }
+}

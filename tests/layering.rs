@@ -125,10 +125,11 @@ fn trespasses(path: &str, text: &str, crates: &[String]) -> Vec<String> {
                     forbid(&format!("std::{used}"), token.line);
                 }
             }
-            used if crates.iter().any(|name| name == used) && begins_path(&tokens, index) => {
-                if !room.crates.contains(&used) {
-                    forbid(used, token.line);
-                }
+            used if crates.iter().any(|name| name == used)
+                && !room.crates.contains(&used)
+                && begins_path(&tokens, index) =>
+            {
+                forbid(used, token.line);
             }
             _ => {}
         }

@@ -56,7 +56,7 @@ impl HostFault {
             Self::AccessDenied { .. } => "EACCES",
             Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",
             Self::UnknownHost { .. } => "ENOTFOUND",
-            Self::Other { .. } => "ERR_LISTEN_FAILED",
+            Self::Other { .. } => "TIDEWIRE_LISTEN_FAILED",
         }
     }
 }

@@ -35,13 +35,13 @@ pub fn bind(address: &Bind) -> Result<TcpListener, HostFault> {
     }
 }
 
-/// Dual-stack, and plain IPv4 where the machine has no IPv6.
+/// Dual-stack, or plain IPv4 where the machine has no IPv6.
 fn bind_any(address: &Bind) -> Result<TcpListener, HostFault> {
     let dual_stack = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
     let ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
-    open(dual_stack, address.exclusive, V6Only::Off)
+    open(dual_stack, address.exclusive)
         .or_else(|error| match lacks_family(&error) {
-            true => open(ipv4, address.exclusive, V6Only::Off),
+            true => open(ipv4, address.exclusive),
             false => Err(error),
         })
         .map_err(|error| HostFault::from_io(error, dual_stack.to_string()))
@@ -55,7 +55,7 @@ fn bind_host(host: &str, address: &Bind) -> Result<TcpListener, HostFault> {
     let unknown = |source| HostFault::UnknownHost { host: host.into(), source };
     let mut fault = None;
     for candidate in (bare, address.port).to_socket_addrs().map_err(unknown)? {
-        match open(candidate, address.exclusive, V6Only::On) {
+        match open(candidate, address.exclusive) {
             Ok(listener) => return Ok(listener),
             Err(error) => {
                 let next_may_do = lacks_family(&error);
@@ -71,20 +71,16 @@ fn bind_host(host: &str, address: &Bind) -> Result<TcpListener, HostFault> {
 
 /// Whether the machine has no such address family, or no address of it.
 fn lacks_family(error: &io::Error) -> bool {
-    // Linux, macOS and Windows number EAFNOSUPPORT differently, and std has no kind for it; the
-    // error of a missing family is none of those that have one and concern a port.
+    // std has no kind for EAFNOSUPPORT, and each system numbers it differently: so what is told
+    // apart are the errors that would be the same for another address.
     !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
 }
 
-enum V6Only {
-    On,
-    Off,
-}
-
-fn open(address: SocketAddr, exclusive: bool, v6_only: V6Only) -> io::Result<TcpListener> {
+fn open(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(matches!(v6_only, V6Only::On))?;
+        // Whatever the system's default is: `::` takes IPv4, too, as it does in Node.js.
+        socket.set_only_v6(false)?;
     }
     // On Windows the option would let anyone take the port over.
     #[cfg(unix)]
@@ -97,4 +93,86 @@ fn open(address: SocketAddr, exclusive: bool, v6_only: V6Only) -> io::Result<Tcp
     socket.listen(limits::LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn exclusive(host: Option<&str>, port: u16) -> Bind {
+        Bind { host: host.map(str::to_owned), port, exclusive: true }
+    }
+
+    #[test]
+    fn every_address_is_ipv4_and_ipv6_where_there_is_one() {
+        let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        for host in [None, Some("::")].into_iter().take(if has_ipv6 { 2 } else { 1 }) {
+            let listener = bind(&exclusive(host, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            if has_ipv6 {
+                TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn accepting_from_it_does_not_block() {
+        let listener = bind(&exclusive(Some("127.0.0.1"), 0)).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_host_may_be_a_name_or_an_address() {
+        for host in ["127.0.0.1", "localhost"] {
+            let listener = bind(&exclusive(Some(host), 0)).unwrap();
+            assert!(listener.local_addr().unwrap().ip().is_loopback());
+        }
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            for host in ["::1", "[::1]"] {
+                assert!(bind(&exclusive(Some(host), 0)).unwrap().local_addr().unwrap().is_ipv6());
+            }
+        }
+    }
+
+    #[test]
+    fn a_busy_port_is_a_fault_that_names_the_address() {
+        let first = bind(&exclusive(Some("127.0.0.1"), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        for exclusive in [true, false] {
+            let fault = bind(&Bind { host: Some("127.0.0.1".into()), port, exclusive }).unwrap_err();
+            assert_eq!(fault.code(), "EADDRINUSE");
+            assert!(fault.to_string().contains(&format!("127.0.0.1:{port}")), "{fault}");
+        }
+        // Every address includes the busy one.
+        assert_eq!(bind(&exclusive(None, port)).unwrap_err().code(), "EADDRINUSE");
+        // A socket of another program, which has not asked to share its port.
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let shared = Bind { host: Some("127.0.0.1".into()), port, exclusive: false };
+        assert_eq!(bind(&shared).unwrap_err().code(), "EADDRINUSE");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn two_listeners_may_share_a_port_unless_one_is_exclusive() {
+        let shared = |port| Bind { host: Some("127.0.0.1".into()), port, exclusive: false };
+        let first = bind(&shared(0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = bind(&shared(port)).unwrap();
+        assert_eq!(second.local_addr().unwrap().port(), port);
+        assert_eq!(bind(&exclusive(Some("127.0.0.1"), port)).unwrap_err().code(), "EADDRINUSE");
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_and_a_name_without_one() {
+        // TEST-NET-1 (RFC 5737) is nobody's; `.invalid` (RFC 6761) never resolves.
+        let fault = bind(&exclusive(Some("192.0.2.1"), 0)).unwrap_err();
+        assert_eq!(fault.code(), "EADDRNOTAVAIL");
+        let fault = bind(&exclusive(Some("nowhere.invalid"), 0)).unwrap_err();
+        assert_eq!(fault.code(), "ENOTFOUND");
+        assert!(fault.to_string().contains("nowhere.invalid"), "{fault}");
+    }
 }

@@ -11,6 +11,7 @@ mod routes;
 mod serve;
 mod thread;
 
+pub use crate::http::InvalidPattern;
 pub use listener::{Bind, bind};
 pub use routes::Routes;
 pub use thread::Gate;

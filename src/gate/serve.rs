@@ -177,3 +177,125 @@ impl Exchange<'_> {
         Ok(response)
     }
 }
+
+/// Under a paused clock: it stands still while a blocking task, the client's, is at work, and jumps
+/// to the next deadline when nothing is.
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpStream as Client;
+
+    use tokio::net::TcpListener;
+    use tokio::runtime::{Builder, LocalOptions};
+    use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::bridge::Census;
+
+    const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = spawn_blocking(move || Client::connect(address).unwrap());
+            let (stream, peer) = listener.accept().await.unwrap();
+            socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
+            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new())));
+            let ticket = Census::new(|| {}).enter();
+            let served = spawn_local(serve(entrance, stream, peer, ticket));
+            test(served, client.await.unwrap()).await;
+        });
+    }
+
+    /// Writes, and reads until the peer has sent these last bytes.
+    async fn ask(mut client: Client, request: &'static [u8], last: &'static [u8]) -> Client {
+        spawn_blocking(move || {
+            client.write_all(request).unwrap();
+            let mut answer = Vec::new();
+            let mut byte = [0];
+            while !answer.ends_with(last) {
+                assert_eq!(client.read(&mut byte).unwrap(), 1);
+                answer.push(byte[0]);
+            }
+            client
+        })
+        .await
+        .unwrap()
+    }
+
+    #[test]
+    fn a_head_that_does_not_come_ends_the_connection() {
+        for beginning in [&b""[..], b"GET /none HTTP/1.1\r\nHost: local"] {
+            at_the_gate(async move |served, mut client| {
+                let began = Instant::now();
+                client.write_all(beginning).unwrap();
+                served.await.unwrap();
+                assert_eq!(began.elapsed().as_secs(), limits::REQUEST_HEAD_SECONDS);
+                assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
+            });
+        }
+    }
+
+    #[test]
+    fn each_request_has_the_whole_time() {
+        at_the_gate(async |served, mut client| {
+            let began = Instant::now();
+            for _ in 0..3 {
+                client = ask(client, NOWHERE, b"path").await;
+                advance(Duration::from_secs(limits::REQUEST_HEAD_SECONDS - 2)).await;
+            }
+            assert!(!served.is_finished());
+            served.await.unwrap();
+            assert_eq!(began.elapsed().as_secs(), 3 * (limits::REQUEST_HEAD_SECONDS - 2) + 2);
+            assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
+        });
+    }
+
+    #[test]
+    fn a_refused_peer_that_does_not_close_is_left() {
+        at_the_gate(async |served, client| {
+            let client = ask(client, b"GET /none HTTP/1.0\r\n\r\n", b"HTTP/1.1").await;
+            let began = Instant::now();
+            served.await.unwrap();
+            assert_eq!(began.elapsed().as_secs(), limits::CLOSING_SECONDS.into());
+            drop(client);
+        });
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_its_answers_is_left() {
+        at_the_gate(async |served, mut client| {
+            let client = spawn_blocking(move || {
+                socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
+                client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+                // Until neither side takes any more: at most 8 MB.
+                let full = (0..200_000).find_map(|_| client.write_all(NOWHERE).err());
+                assert_eq!(full.unwrap().kind(), ErrorKind::WouldBlock);
+                client
+            })
+            .await
+            .unwrap();
+            assert!(!served.is_finished());
+            served.await.unwrap();
+            drop(client);
+        });
+    }
+
+    #[test]
+    fn a_peer_that_sends_on_behind_a_refusal_is_left_after_a_while() {
+        at_the_gate(async |served, mut client| {
+            let client = spawn_blocking(move || {
+                client.write_all(b"GET /none HTTP/1.0\r\n\r\n").unwrap();
+                // Until the connection is reset: at most 64 MB.
+                let reset = (0..64 * 1024).find_map(|_| client.write_all(&[0; 1024]).err());
+                assert!(reset.is_some());
+            });
+            served.await.unwrap();
+            client.await.unwrap();
+        });
+    }
+}

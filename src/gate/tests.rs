@@ -1,7 +1,7 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -140,22 +140,262 @@ fn an_upgrade_is_answered_and_handed_over_with_what_came_behind_it() {
     assert_eq!(adoption.peer, Some(client.local_addr().unwrap()));
     assert!(adoption.stream.nodelay().unwrap());
 
-    // What follows later belongs to the reactor, and what it writes reaches the client.
+    // What follows later belongs to the reactor, and what the reactor writes reaches the client.
     client.write_all(b"later").unwrap();
     let mut stream = adoption.stream;
-    let mut byte = [0];
-    if adoption.early.len() == frames.len() {
-        let nothing_or_later = stream.read(&mut byte);
-        assert!(
-            nothing_or_later.as_ref().is_ok_and(|&read| read == 1)
-                || nothing_or_later.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock),
-            "the stream is not non-blocking"
-        );
-    }
-    stream.set_nonblocking(false).unwrap();
+    assert!(early_or_waiting(adoption.early, &mut stream, frames.len() + 5).starts_with(&frames));
     stream.write_all(b"frames").unwrap();
     let mut back = [0; 6];
     client.read_exact(&mut back).unwrap();
     assert_eq!(&back, b"frames");
     site.gate.stop();
+}
+
+/// The first bytes of the new protocol, wherever the hand-over has cut them.
+fn early_or_waiting(early: Vec<u8>, stream: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = early;
+    let waiting = length - bytes.len();
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.take(waiting as u64).read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), length);
+    bytes
+}
+
+#[test]
+fn reactors_take_turns_and_routes_are_found() {
+    let site = site();
+    let clients: Vec<TcpStream> = (0..4)
+        .map(|turn| {
+            let mut client = site.connect();
+            client.write_all(opening("/room/a", "").as_bytes()).unwrap();
+            assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+            let adoption = site.adopted(turn % 2);
+            assert_eq!(adoption.route.id, RouteId(2));
+            assert!(adoption.early.is_empty());
+            client
+        })
+        .collect();
+    drop(clients);
+    site.gate.stop();
+}
+
+#[test]
+fn a_handshake_in_single_bytes_and_with_a_split_connection_field_is_good() {
+    let site = site();
+    let mut client = site.connect();
+    client.set_nodelay(true).unwrap();
+    let request = opening("/chat", "Connection: keep-alive\r\n");
+    for byte in request.as_bytes().chunks(1) {
+        client.write_all(byte).unwrap();
+    }
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    assert_eq!(site.adopted(0).route.id, RouteId(1));
+    site.gate.stop();
+}
+
+#[test]
+fn a_connection_carries_several_requests_until_one_upgrades() {
+    let site = site();
+    let mut client = site.connect();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    // The last three come together, with a frame behind them.
+    client.write_all(get("/none").as_bytes()).unwrap();
+    let none = answer(&mut client);
+    assert!(none.starts_with("HTTP/1.1 404 Not Found\r\n"), "{none}");
+    assert!(none.contains("\r\ndate: "), "{none}");
+    assert!(none.ends_with("no route matches this method and path"), "{none}");
+    let rest = get("/chat") + &opening("/none", "") + &opening("/chat", "") + "frame";
+    client.write_all(rest.as_bytes()).unwrap();
+    let required = answer(&mut client);
+    assert!(required.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{required}");
+    for line in ["upgrade: websocket\r\n", "connection: Upgrade\r\n", "sec-websocket-version: 13\r\n"] {
+        assert!(required.contains(line), "{line} is not in {required}");
+    }
+    assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    let Adoption { early, mut stream, .. } = site.adopted(0);
+    assert_eq!(early_or_waiting(early, &mut stream, 5), b"frame");
+    site.gate.stop();
+}
+
+#[test]
+fn an_upgrade_of_another_version_is_told_which_one_would_do() {
+    let site = site();
+    let mut client = site.connect();
+    let request = opening("/chat", "").replace("Version: 13", "Version: 8");
+    client.write_all(request.as_bytes()).unwrap();
+    let refusal = answer(&mut client);
+    assert!(refusal.starts_with("HTTP/1.1 426 "), "{refusal}");
+    assert!(refusal.contains("sec-websocket-version: 13\r\n"), "{refusal}");
+    // RFC 6455 §4.4: the client tries again with the version that it was told.
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    site.gate.stop();
+}
+
+/// Each of these is answered with its status, and then the connection ends. Whoever refuses, hyper
+/// or we: a hyper that lets one of them pass fails here.
+#[test]
+fn what_breaks_the_rules_is_refused_and_the_connection_ends() {
+    const HOST: &str = "Host: localhost\r\n";
+    let long = "x".repeat(limits::REQUEST_HEAD_BYTES);
+    let many = "X: 1\r\n".repeat(limits::REQUEST_HEADER_LINES);
+    let upgrade = opening("/chat", "");
+    let site = site();
+    for (request, status) in [
+        ("GET /chat HTTP/1.1\r\n\r\n".into(), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}{HOST}\r\n"), 400),
+        (opening("/chat", "Host: other\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}X : a\r\n\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n X: a\r\n{HOST}\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\r\n b\r\n\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\rb\r\n\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}X\r\n\r\n"), 400),
+        (format!("GET /chat HTTP/1.1\r\n{HOST}: a\r\n\r\n"), 400),
+        (format!("GET  /chat HTTP/1.1\r\n{HOST}\r\n"), 400),
+        (format!("GET /chat http/1.1\r\n{HOST}\r\n"), 400),
+        (format!("GET /chat HTTP/2.0\r\n{HOST}\r\n"), 400),
+        ("GET /chat\r\n\r\n".into(), 400),
+        (format!("GET chat HTTP/1.1\r\n{HOST}\r\n"), 400),
+        (format!("CONNECT localhost:80 HTTP/1.1\r\n{HOST}\r\n"), 400),
+        ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03".into(), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\na"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1, 1\r\n\r\na"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501),
+        // The connection ends because a proxy may have seen another end of this request.
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 404),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\nabc"), 404),
+        (format!("GET /chat HTTP/1.0\r\n{HOST}Connection: keep-alive\r\n\r\n"), 505),
+        (upgrade.replace("HTTP/1.1", "HTTP/1.0"), 505),
+        (format!("GET /{long} HTTP/1.1\r\n{HOST}\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\n{HOST}X: {long}{long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\n{HOST}{many}\r\n"), 431),
+        (upgrade.replace("Connection: Upgrade\r\n", ""), 400),
+        (upgrade.replace("dGhl", ""), 400),
+        (opening("/chat", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 400),
+        (opening("/chat", "Sec-WebSocket-Protocol: a b\r\n"), 400),
+        (opening("/chat", "Content-Length: 5\r\n") + "hello", 400),
+        (opening("/chat", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400),
+        (opening("/none", "Connection: close\r\n"), 404),
+        (upgrade.replace("GET", "POST").replace("Connection: ", "Connection: close, "), 404),
+    ] {
+        let answer = site.answer_and_end(request.as_bytes());
+        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{request:.200}\n{answer}");
+    }
+    site.gate.stop();
+}
+
+#[test]
+fn a_client_that_has_finished_sending_still_gets_its_answer() {
+    let site = site();
+    let mut client = site.connect();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    site.gate.stop();
+}
+
+#[test]
+fn routes_change_while_the_gate_runs() {
+    let site = site();
+    let mut client = site.connect();
+    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.id), None);
+    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.id), Some(RouteId(1)));
+    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.id), Some(RouteId(2)));
+    assert!(site.routes.insert("late", route(5)).is_err());
+    client.write_all(opening("/room/a", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    assert_eq!(site.adopted(0).route.id, RouteId(4));
+    site.gate.stop();
+}
+
+#[test]
+fn a_closed_listener_frees_its_port_and_leaves_its_connections() {
+    let site = site();
+    let mut client = site.connect();
+    // An answer shows that the connection was accepted, not only queued by the kernel.
+    client.write_all(opening("/none", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    assert!(bind(&loopback(site.address.port())).is_err());
+
+    site.gate.close_listener(site.listener);
+    assert!(TcpStream::connect(site.address).is_err());
+    let again = bind(&loopback(site.address.port())).unwrap();
+    site.gate.close_listener(site.listener);
+
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    drop(site.adopted(0));
+
+    let second = site.gate.listen(again).unwrap();
+    assert_ne!(second, site.listener);
+    assert!(site.answer_and_end(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 505 "));
+    site.gate.stop();
+}
+
+#[test]
+fn connections_at_the_gate_can_be_dropped_and_are_never_handed_over() {
+    let site = site();
+    let mut client = site.connect();
+    client.write_all(opening("/none", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    client.write_all(b"GET /chat HTTP/1.1\r\n").unwrap();
+    site.gate.close_connections();
+    // An orderly end or a reset, as the kernel likes, but an end.
+    assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
+    // The listener goes on.
+    let mut client = site.connect();
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    site.gate.stop();
+    assert_eq!(site.adopted[0].iter().count() + site.adopted[1].iter().count(), 1);
+}
+
+#[test]
+fn the_census_counts_listeners_and_connections_until_the_last_one_ends() {
+    let site = site();
+    assert!(!site.census.is_vacant());
+    let mut client = site.connect();
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    let established = site.adopted(0);
+    let mut waiting = site.connect();
+    waiting.write_all(opening("/none", "").as_bytes()).unwrap();
+    assert!(answer(&mut waiting).starts_with("HTTP/1.1 404 "));
+
+    site.gate.close_listener(site.listener);
+    assert!(!site.census.is_vacant());
+    drop(established);
+    assert!(!site.census.is_vacant());
+    assert!(site.vacated.try_recv().is_err());
+    drop(waiting);
+    site.vacated.recv_timeout(PATIENCE).unwrap();
+    assert!(site.census.is_vacant());
+    site.gate.stop();
+}
+
+#[test]
+fn stopping_drops_everything_at_the_gate() {
+    let site = site();
+    let mut waiting = site.connect();
+    waiting.write_all(opening("/none", "").as_bytes()).unwrap();
+    assert!(answer(&mut waiting).starts_with("HTTP/1.1 404 "));
+    waiting.write_all(b"GET /chat").unwrap();
+    site.gate.stop();
+    assert!(site.census.is_vacant());
+    site.vacated.try_recv().unwrap();
+    assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0);
+    assert!(TcpStream::connect(site.address).is_err());
+}
+
+#[test]
+fn a_gate_needs_a_reactor() {
+    let census = Census::new(|| {});
+    assert!(Gate::start(Routes::new(), Vec::new(), census).is_err());
 }

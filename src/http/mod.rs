@@ -3,9 +3,11 @@
 //! The gate calls it for each request that hyper has parsed. Pure functions and one tree; nothing
 //! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
 
+mod pattern;
 pub mod request;
 mod response;
 mod router;
 
+pub use pattern::InvalidPattern;
 pub use response::{Refusal, Then};
-pub use router::{InvalidPattern, Match, Matches, Router};
+pub use router::{Match, Matches, Router};

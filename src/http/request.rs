@@ -3,7 +3,7 @@
 //! The gate calls it before anything else looks at a request. hyper has already refused what breaks
 //! the syntax: bare CR, NUL, folded lines, white space before a colon, a bad `Content-Length`.
 
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
@@ -17,6 +17,7 @@ use super::response::{Refusal, Then};
 pub fn path(request: &Parts) -> Result<&str, Refusal> {
     check_version(request.version)?;
     check_host(&request.headers)?;
+    check_transfer_coding(&request.headers)?;
     target_path(&request.method, &request.uri)
 }
 
@@ -71,6 +72,25 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
 }
 
+/// `chunked`, once, is the only transfer coding (RFC 9112 §6.1). hyper lets others stand before it,
+/// and it twice; a proxy that reads such a list in another way would see other requests than we do.
+fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_plain = match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    };
+    if is_plain {
+        return Ok(());
+    }
+    Err(Refusal {
+        status: StatusCode::NOT_IMPLEMENTED,
+        says: "the only transfer coding here is chunked, once",
+        then: Then::Close,
+    })
+}
+
 /// The path of the four forms of a target (RFC 9112 §3.2).
 fn target_path<'u>(method: &Method, uri: &'u Uri) -> Result<&'u str, Refusal> {
     if method == Method::CONNECT {
@@ -83,5 +103,90 @@ fn target_path<'u>(method: &Method, uri: &'u Uri) -> Result<&'u str, Refusal> {
         (Some(_), Some(authority), path) if path.starts_with('/') && !authority.as_str().contains('@') => Ok(path),
         (None, None, "*") if method == Method::OPTIONS => Ok("*"),
         _ => Err(Refusal::bad_request("the request target is not a path")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn judge(request: http::request::Builder) -> Result<String, u16> {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        path(&head).map(str::to_owned).map_err(|refusal| {
+            assert_eq!(refusal.then, Then::Close);
+            refusal.status.as_u16()
+        })
+    }
+
+    fn get(target: &str) -> http::request::Builder {
+        Request::get(target).header("Host", "localhost")
+    }
+
+    #[test]
+    fn the_path_of_each_form_of_target() {
+        for (target, expected) in [
+            ("/", Ok("/")),
+            ("/chat?room=/a", Ok("/chat")),
+            ("//chat", Ok("//chat")),
+            ("/%2e%2E/a", Ok("/%2e%2E/a")),
+            ("http://example.org/chat?a", Ok("/chat")),
+            ("ws://example.org", Ok("/")),
+            ("http://user@example.org/chat", Err(400)),
+            ("example.org:80", Err(400)),
+            ("*", Err(400)),
+        ] {
+            assert_eq!(judge(get(target)), expected.map(str::to_owned), "{target}");
+        }
+        assert_eq!(judge(get("*").method("OPTIONS")), Ok("*".into()));
+        assert_eq!(judge(get("example.org:80").method("CONNECT")), Err(400));
+        assert_eq!(judge(get("/chat").method("CONNECT")), Err(400));
+    }
+
+    #[test]
+    fn only_http_1_1() {
+        assert_eq!(judge(get("/").version(Version::HTTP_10)), Err(505));
+        assert_eq!(judge(get("/").version(Version::HTTP_2)), Err(505));
+    }
+
+    #[test]
+    fn one_host_that_is_a_host() {
+        let host = |host: &[u8]| judge(Request::get("/a").header("Host", host));
+        for good in [
+            "",
+            "localhost",
+            "example.org:8080",
+            "example.org:",
+            "127.0.0.1:1",
+            "[::1]",
+            "[fe80::1%25en0]:443",
+            "xn--bcher-kva.example",
+            "a_b~c!",
+        ] {
+            assert_eq!(host(good.as_bytes()), Ok("/a".into()), "{good}");
+        }
+        for bad in [
+            "a b", "a/b", "http://a", "u@a", "a:b", "a:1:2", "::1", "[::1", "::1]", "[]", "[::1]x", "[::1]:x", "a,b:c",
+            "a?b", "a#b", "a\\b",
+        ] {
+            assert_eq!(host(bad.as_bytes()), Err(400), "{bad}");
+        }
+        assert_eq!(host(b"b\xfccher.example"), Err(400));
+        assert_eq!(judge(Request::get("/")), Err(400));
+        assert_eq!(judge(get("/").header("Host", "localhost")), Err(400));
+        assert_eq!(judge(Request::get("http://example.org/")), Err(400));
+    }
+
+    #[test]
+    fn one_transfer_coding() {
+        let coded = |coding: &str| judge(get("/a").header("Transfer-Encoding", coding));
+        assert_eq!(coded("chunked"), Ok("/a".into()));
+        assert_eq!(coded(" Chunked\t"), Ok("/a".into()));
+        for bad in ["gzip, chunked", "chunked, chunked", "identity", "", "xchunked"] {
+            assert_eq!(coded(bad), Err(501), "{bad}");
+        }
+        let twice = get("/a").header("Transfer-Encoding", "chunked").header("Transfer-Encoding", "chunked");
+        assert_eq!(judge(twice), Err(501));
     }
 }

@@ -5,10 +5,8 @@
 //! the path: its work is bounded by the path's length and the number of patterns.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
 
-use crate::limits;
+use super::pattern::{InvalidPattern, Segment, segments};
 
 /// Maps URL patterns to values.
 ///
@@ -165,49 +163,6 @@ impl<'p, T> Match<'_, 'p, T> {
     }
 }
 
-/// Why a string is no pattern. It shows the pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum InvalidPattern {
-    /// It does not begin with `/`, nor is it `*`.
-    NoSlash(String),
-    /// A segment begins with `*`, but is longer or not the last one.
-    StrayWildcard(String),
-    /// A segment is a colon alone.
-    UnnamedParameter(String),
-    /// It has more than [`limits::PATTERN_SEGMENTS`] segments. Shown is its beginning.
-    TooLong(String),
-}
-
-impl InvalidPattern {
-    /// The stable code of the JavaScript error.
-    pub fn code(&self) -> &'static str {
-        "ERR_INVALID_URL_PATTERN"
-    }
-}
-
-impl fmt::Display for InvalidPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSlash(pattern) => {
-                write!(f, "The URL pattern {pattern:?} must begin with \"/\" or be \"*\".")
-            }
-            Self::StrayWildcard(pattern) => {
-                write!(f, "In the URL pattern {pattern:?}, \"*\" must stand alone, as the last segment.")
-            }
-            Self::UnnamedParameter(pattern) => {
-                write!(f, "In the URL pattern {pattern:?}, a \":\" is not followed by a name.")
-            }
-            Self::TooLong(beginning) => write!(
-                f,
-                "The URL pattern that begins with {beginning:?} has more than {} segments.",
-                limits::PATTERN_SEGMENTS
-            ),
-        }
-    }
-}
-
-impl Error for InvalidPattern {}
-
 struct Node<T> {
     statics: BTreeMap<Box<str>, Node<T>>,
     parameter: Option<Box<Node<T>>>,
@@ -258,32 +213,187 @@ impl<T> Node<T> {
     }
 }
 
-enum Segment<'a> {
-    Static(&'a str),
-    Parameter(&'a str),
-    Rest,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-fn segments(pattern: &str) -> Result<Vec<Segment<'_>>, InvalidPattern> {
-    if pattern == "*" {
-        return Ok(vec![Segment::Rest]);
+    use super::*;
+    use crate::limits;
+
+    /// The patterns that match, with their parameters, in order.
+    fn found(router: &Router<&'static str>, path: &str) -> Vec<String> {
+        router.lookup(path).map(|found| format!("{} {}", found.value, found.parameters().join(","))).collect()
     }
-    let Some(rest) = pattern.strip_prefix('/') else {
-        return Err(InvalidPattern::NoSlash(pattern.into()));
-    };
-    if rest.split('/').nth(limits::PATTERN_SEGMENTS).is_some() {
-        return Err(InvalidPattern::TooLong(pattern.chars().take(64).collect()));
+
+    fn router(patterns: &[&'static str]) -> Router<&'static str> {
+        let mut router = Router::new();
+        for &pattern in patterns {
+            router.insert(pattern, pattern).unwrap();
+        }
+        router
     }
-    let mut ways = rest.split('/').peekable();
-    let mut segments = Vec::new();
-    while let Some(text) = ways.next() {
-        segments.push(match (text.as_bytes(), ways.peek()) {
-            ([b'*'], None) => Segment::Rest,
-            ([b'*', ..], _) => return Err(InvalidPattern::StrayWildcard(pattern.into())),
-            ([b':'], _) => return Err(InvalidPattern::UnnamedParameter(pattern.into())),
-            ([b':', ..], _) => Segment::Parameter(&text[1..]),
-            _ => Segment::Static(text),
-        });
+
+    #[test]
+    fn the_more_specific_pattern_goes_first_whatever_the_order() {
+        let mut patterns = ["/*", "/:a/:b", "/:a/b", "/a/*", "/a/:b", "/a/b", "/a/b/*", "/:a"];
+        let expected = ["/a/b ", "/a/:b b", "/a/* ", "/:a/b a", "/:a/:b a,b", "/* "];
+        for _ in 0..patterns.len() {
+            patterns.rotate_left(1);
+            assert_eq!(found(&router(&patterns), "/a/b"), expected);
+        }
     }
-    Ok(segments)
+
+    #[test]
+    fn slashes_count() {
+        let router = router(&["/", "/a", "/a/", "/a/*", "/a//b", "/:x", "/:x/:y", "/*"]);
+        assert_eq!(found(&router, "/"), ["/ ", "/* "]);
+        assert_eq!(found(&router, "/a"), ["/a ", "/:x a", "/* "]);
+        assert_eq!(found(&router, "/a/"), ["/a/ ", "/a/* ", "/* "]);
+        assert_eq!(found(&router, "//"), ["/* "]);
+        assert_eq!(found(&router, "/a//b"), ["/a//b ", "/a/* ", "/* "]);
+        assert_eq!(found(&router, "/%61"), ["/:x %61", "/* "]);
+        assert_eq!(found(&router, ""), [""; 0]);
+        assert_eq!(found(&router, "*"), [""; 0]);
+        assert_eq!(found(&router, "a"), [""; 0]);
+    }
+
+    #[test]
+    fn parameters_have_the_names_of_their_pattern() {
+        let router = router(&["/:room/x", "/:user/:id", "/:twice/b/:twice"]);
+        let first = router.lookup("/r/x").next().unwrap();
+        assert_eq!((first.parameter("room"), first.parameter("user")), (Some("r"), None));
+        let second = router.lookup("/r/x").nth(1).unwrap();
+        assert_eq!((second.parameter("user"), second.parameter("id")), (Some("r"), Some("x")));
+        let twice = router.lookup("/1/b/2").next().unwrap();
+        assert_eq!((twice.parameter("twice"), twice.parameters()), (Some("1"), &["1", "2"][..]));
+    }
+
+    #[test]
+    fn the_same_pattern_replaces_and_can_be_removed() {
+        let mut router = Router::new();
+        assert_eq!(router.insert("/:a/b/*", 1), Ok(None));
+        assert_eq!(router.insert("/:other/b/*", 2), Ok(Some(1)));
+        assert_eq!(router.insert("/:a", 3), Ok(None));
+        assert_eq!(router.insert("*", 4), Ok(None));
+        assert_eq!(router.insert("/*", 5), Ok(Some(4)));
+        assert_eq!(router.lookup("/x/b/c").next().unwrap().parameter("other"), Some("x"));
+        assert_eq!(router.remove("/:a/b"), Ok(None));
+        assert_eq!(router.remove("/none/such"), Ok(None));
+        assert_eq!(router.remove("/:a/b/*"), Ok(Some(2)));
+        assert_eq!(router.remove("/:a/b/*"), Ok(None));
+        assert_eq!(router.lookup("/x").map(|found| *found.value).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(router.remove("/:a"), Ok(Some(3)));
+        assert_eq!(router.remove("*"), Ok(Some(5)));
+        assert!(router.root.is_bare());
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_said() {
+        for (pattern, fault) in [
+            ("", InvalidPattern::NoSlash("".into())),
+            ("chat", InvalidPattern::NoSlash("chat".into())),
+            ("**", InvalidPattern::NoSlash("**".into())),
+            ("/*/a", InvalidPattern::StrayWildcard("/*/a".into())),
+            ("/*/", InvalidPattern::StrayWildcard("/*/".into())),
+            ("/a/*b", InvalidPattern::StrayWildcard("/a/*b".into())),
+            ("/:/a", InvalidPattern::UnnamedParameter("/:/a".into())),
+        ] {
+            assert_eq!(router(&[]).insert(pattern, ""), Err(fault.clone()));
+            assert_eq!(router(&[]).remove(pattern), Err(fault.clone()));
+            assert!(fault.to_string().contains(&format!("{pattern:?}")), "{fault}");
+        }
+        assert_eq!(router(&[]).insert("/a*", ""), Ok(None));
+        let longest = "/a".repeat(limits::PATTERN_SEGMENTS);
+        let mut deep = router(&[]);
+        assert_eq!(deep.insert(&longest, ""), Ok(None));
+        assert_eq!(deep.lookup(&longest).count(), 1);
+        assert!(matches!(deep.insert(&(longest + "/a"), ""), Err(InvalidPattern::TooLong(_))));
+    }
+
+    /// Patterns that share all their nodes, and a path that fits each of them nearly: a search that
+    /// looked at a node more than once would need 2^40 steps.
+    #[test]
+    fn a_hostile_path_costs_no_more_than_the_tree() {
+        let mut router = Router::new();
+        for statics in 0..=40 {
+            let pattern = "/a".repeat(statics) + &"/:p".repeat(40 - statics) + "/end";
+            router.insert(&pattern, statics).unwrap();
+        }
+        assert_eq!(router.lookup(&("/a".repeat(40) + "/none")).count(), 0);
+        assert_eq!(router.lookup(&("/a".repeat(40) + "/end")).count(), 41);
+        assert_eq!(router.lookup(&"/".repeat(16 * 1024)).count(), 0);
+    }
+
+    /// What a pattern matches, told without a tree: for each segment how specific it is, and the
+    /// parameters.
+    fn naive<'p>(pattern: &str, path: &'p str) -> Option<(Vec<u8>, Vec<&'p str>)> {
+        let mut path = path[1..].split('/');
+        let (mut kinds, mut parameters) = (Vec::new(), Vec::new());
+        for segment in pattern[1..].split('/') {
+            let actual = path.next()?;
+            if segment == "*" {
+                kinds.push(2);
+                return Some((kinds, parameters));
+            }
+            if segment.starts_with(':') {
+                kinds.push(1);
+                parameters.push(actual);
+                if actual.is_empty() {
+                    return None;
+                }
+            } else {
+                kinds.push(0);
+                if actual != segment {
+                    return None;
+                }
+            }
+        }
+        path.next().is_none().then_some((kinds, parameters))
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let segment = prop::sample::select(vec!["a", "b", "", ":p"]);
+        (prop::collection::vec(segment, 1..5), any::<bool>()).prop_map(|(segments, wild)| {
+            let wild = if wild { "/*" } else { "" };
+            format!("/{}{wild}", segments.join("/"))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_list_of_patterns_would(
+            inserted in prop::collection::vec(pattern(), 0..12),
+            removed in prop::collection::vec(pattern(), 0..4),
+            paths in prop::collection::vec("(/[abc]?){1,6}", 1..8),
+        ) {
+            let mut router = Router::new();
+            let mut list: Vec<String> = Vec::new();
+            for pattern in &inserted {
+                let known = list.contains(pattern);
+                prop_assert_eq!(router.insert(pattern, pattern.clone()).unwrap().is_some(), known);
+                if !known {
+                    list.push(pattern.clone());
+                }
+            }
+            for pattern in &removed {
+                let known = list.contains(pattern);
+                prop_assert_eq!(router.remove(pattern).unwrap().is_some(), known);
+                list.retain(|listed| listed != pattern);
+            }
+            for path in &paths {
+                let mut expected: Vec<_> = list
+                    .iter()
+                    .filter_map(|pattern| naive(pattern, path).map(|(kinds, values)| (kinds, pattern, values)))
+                    .collect();
+                expected.sort();
+                let expected: Vec<_> =
+                    expected.into_iter().map(|(_, pattern, values)| (pattern.clone(), values)).collect();
+                let actual: Vec<_> = router
+                    .lookup(path)
+                    .map(|found| (found.value.clone(), found.parameters().to_vec()))
+                    .collect();
+                prop_assert_eq!(actual, expected, "{}", path);
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use napi::Error;
 
 use crate::error::HostFault;
-use crate::http::InvalidPattern;
+use crate::gate::InvalidPattern;
 
 /// The stable code of an error that the engine throws.
 pub struct Code(String);

@@ -1,6 +1,6 @@
 //! What a connection owns while a read cuts a frame, or a fragmented message is open.
 //!
-//! Made and dropped by [`receive`](super::receive); a connection at a message boundary has none. Its
+//! Made and dropped by [`receive`](super::receive()); a connection at a message boundary has none. Its
 //! buffers follow the bytes that came, never a length that was only declared.
 
 use super::frame::Opcode;
@@ -10,7 +10,7 @@ use super::{mask, utf8};
 use crate::error::Violation;
 use crate::limits::LARGE_MESSAGE_BYTES;
 
-/// The unfinished part of a connection's input. Opaque; see [`receive`](super::receive).
+/// The unfinished part of a connection's input. Opaque; see [`receive`](super::receive()).
 #[derive(Debug, Default)]
 pub struct Assembly {
     head: CutHead,
@@ -93,7 +93,7 @@ impl Assembly {
         part: &mut [u8],
         receiver: &mut impl Receiver,
     ) -> Result<Flow, Progress> {
-        frame.unmask(part);
+        let is_ascii = frame.unmask(part);
         let whole = frame.missing_bytes == 0;
         if frame.opcode.is_control() {
             self.control.extend_from_slice(part);
@@ -102,7 +102,7 @@ impl Assembly {
                 return deliver_control(frame.opcode, &payload, receiver);
             }
         } else if let Some(message) = &mut self.message {
-            message.append(part, &frame)?;
+            message.append(part, is_ascii, &frame)?;
             if whole && frame.fin {
                 return Ok(self.deliver_message(receiver)?);
             }
@@ -161,11 +161,12 @@ struct CutFrame {
 }
 
 impl CutFrame {
-    /// Unmasks the next part of the payload.
-    fn unmask(&mut self, part: &mut [u8]) {
-        mask::unmask(part, self.masking_key);
+    /// Unmasks the next part of the payload, and says whether it is all ASCII.
+    fn unmask(&mut self, part: &mut [u8]) -> bool {
+        let is_ascii = mask::unmask(part, self.masking_key);
         self.masking_key = mask::rotated(self.masking_key, part.len());
         self.missing_bytes -= part.len();
+        is_ascii
     }
 }
 
@@ -184,19 +185,105 @@ impl OpenMessage {
         Self { bytes: Vec::new(), checked_bytes: 0, fragments: 1, kind }
     }
 
-    /// Appends an unmasked part of `frame`'s payload. The capacity stays below twice the bytes that
+    /// Appends an unmasked part of `frame`'s payload. The capacity is at most twice the bytes that
     /// came, and behind a last fragment's declared end nothing is reserved.
-    fn append(&mut self, part: &[u8], frame: &CutFrame) -> Result<(), Violation> {
+    fn append(&mut self, part: &[u8], is_ascii: bool, frame: &CutFrame) -> Result<(), Violation> {
         let size = self.bytes.len() + part.len();
         if size > self.bytes.capacity() {
             let end = if frame.fin { size.saturating_add(frame.missing_bytes) } else { usize::MAX };
             let capacity = size.saturating_mul(2).min(end);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
+        let cuts_character = self.checked_bytes < self.bytes.len();
         self.bytes.extend_from_slice(part);
-        if self.kind == MessageKind::Text {
+        if is_ascii && !cuts_character {
+            self.checked_bytes = size;
+        } else if self.kind == MessageKind::Text {
             self.checked_bytes = utf8::check_further(&self.bytes, self.checked_bytes)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::script::{Connection, GENEROUS, frame, hex};
+
+    fn capacity(connection: &Connection) -> usize {
+        let message = connection.assembly.as_ref().and_then(|assembly| assembly.message.as_ref());
+        message.map_or(0, |message| message.bytes.capacity())
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<Assembly>() <= 112, "{}", size_of::<Assembly>());
+        assert_eq!(size_of::<Option<Box<Assembly>>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn lives_only_while_something_is_unfinished() {
+        let mut connection = Connection::new(GENEROUS);
+        let bytes = [frame(0x81, b"whole"), frame(0x01, b"frag"), frame(0x89, b"x"), frame(0x80, b"ment")].concat();
+        let boundaries = [0, 11, bytes.len()];
+        for at in 0..bytes.len() {
+            assert_eq!(connection.assembly.is_none(), boundaries.contains(&at), "in front of byte {at}");
+            assert_eq!(connection.read(&bytes[at..=at]), Progress::Drained);
+        }
+        assert!(connection.assembly.is_none());
+    }
+
+    #[test]
+    fn a_declared_length_reserves_nothing() {
+        let mut connection = Connection::new(Rules { max_payload_bytes: usize::MAX, max_fragments: 2 });
+        assert_eq!(connection.read(&hex("82ff 4000000000000000 37fa213d")), Progress::Drained);
+        assert_eq!(capacity(&connection), 0);
+        assert_eq!(connection.read(&[0; 10]), Progress::Drained);
+        assert!(capacity(&connection) <= 20);
+        // As a fragment, and behind another one, where the sum of the lengths would overflow.
+        let mut connection = Connection::new(Rules { max_payload_bytes: usize::MAX, max_fragments: 9 });
+        assert_eq!(connection.read(&frame(0x02, b"first")), Progress::Drained);
+        assert_eq!(connection.read(&hex("80ff 7ffffffffffffffa 37fa213d 00")), Progress::Drained);
+        assert!(capacity(&connection) <= 12);
+    }
+
+    #[test]
+    fn the_buffer_follows_the_bytes_that_came() {
+        for first in [0x82, 0x02] {
+            let bytes = frame(first, &[7; 100_000]);
+            let head = 14;
+            let mut connection = Connection::new(GENEROUS);
+            let mut came = 0;
+            for piece in bytes[..bytes.len() - 1].chunks(777) {
+                assert_eq!(connection.read(piece), Progress::Drained);
+                came += piece.len();
+                assert!(capacity(&connection) <= 2 * (came - head), "{} for {came}", capacity(&connection));
+                assert!(first == 0x02 || capacity(&connection) <= 100_000);
+            }
+        }
+    }
+
+    #[test]
+    fn large_messages_are_handed_over_with_their_buffer() {
+        let cut = |size: usize| {
+            let mut connection = Connection::new(GENEROUS);
+            let bytes = frame(0x82, &vec![1; size]);
+            let (front, back) = bytes.split_at(bytes.len() / 2);
+            assert_eq!(connection.reads([front, back]), Progress::Drained);
+            assert_eq!(connection.recorder.events.len(), 1);
+            connection.recorder.owned
+        };
+        assert_eq!(cut(LARGE_MESSAGE_BYTES - 1), 0);
+        assert_eq!(cut(LARGE_MESSAGE_BYTES), 1);
+    }
+
+    #[test]
+    fn a_ping_cut_inside_a_message_keeps_both_apart() {
+        let mut connection = Connection::new(GENEROUS);
+        let bytes = [frame(0x01, "€".as_bytes()), frame(0x89, b"ping"), frame(0x80, b"!")].concat();
+        assert_eq!(connection.reads(bytes.chunks(3)), Progress::Drained);
+        let events = format!("{:?}", connection.recorder.events);
+        assert_eq!(events, "[Ping([112, 105, 110, 103]), Message(Text, [226, 130, 172, 33])]");
+        assert!(connection.assembly.is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The payload of a close frame: status code and reason (RFC 6455 §5.5.1, §7.4).
 //!
-//! The reactor builds one to close a connection or to answer a peer's; [`receive`](super::receive)
+//! The reactor builds one to close a connection or to answer a peer's; [`receive`](super::receive())
 //! judges the peer's. Building allocates nothing.
 
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -18,7 +18,7 @@ pub fn is_sendable(code: u16) -> bool {
 }
 
 /// The payload of a close frame to send, read by `as_ref()`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ClosePayload {
     bytes: [u8; CONTROL_PAYLOAD_BYTES],
     size: u8,
@@ -62,5 +62,61 @@ pub(super) fn judge(payload: &[u8]) -> Progress {
     match std::str::from_utf8(reason) {
         Ok(reason) => Progress::Close { code: Some(code), reason: reason.into() },
         Err(_) => Progress::Violation(Violation::InvalidCloseReason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::script::hex;
+
+    #[test]
+    fn sendable_codes() {
+        let sendable = |code: u16| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        for code in 0..=u16::MAX {
+            assert_eq!(is_sendable(code), sendable(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn payloads_in_hex() {
+        assert_eq!(ClosePayload::new(1000, "").as_ref(), hex("03e8"));
+        assert_eq!(ClosePayload::new(1001, "bye").as_ref(), hex("03e9 627965"));
+        for unsaid in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+            assert!(ClosePayload::new(unsaid, "bye").as_ref().is_empty(), "{unsaid}");
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let cut = |reason: &str| ClosePayload::new(1000, reason).as_ref().len() - 2;
+        assert_eq!(cut(&"x".repeat(123)), 123);
+        assert_eq!(cut(&"x".repeat(124)), 123);
+        assert_eq!(cut(&"é".repeat(100)), 122);
+        assert_eq!(cut(&"€".repeat(100)), 123);
+        assert_eq!(cut(&"😀".repeat(100)), 120);
+    }
+
+    #[test]
+    fn a_peers_payload_is_judged() {
+        let close = |code, reason: &str| Progress::Close { code, reason: reason.into() };
+        let cases = [
+            ("", close(None, "")),
+            ("03e8", close(Some(1000), "")),
+            ("03f6", close(Some(1014), "")),
+            ("1387 6279 65", close(Some(4999), "bye")),
+            ("03", Violation::TruncatedCloseCode.into()),
+            ("0000", Violation::InvalidCloseCode.into()),
+            ("03ed", Violation::InvalidCloseCode.into()),
+            ("03ee", Violation::InvalidCloseCode.into()),
+            ("03f7", Violation::InvalidCloseCode.into()),
+            ("0bb7", Violation::InvalidCloseCode.into()),
+            ("1388", Violation::InvalidCloseCode.into()),
+            ("03e8 ff", Violation::InvalidCloseReason.into()),
+            ("03e8 e282", Violation::InvalidCloseReason.into()),
+        ];
+        for (dump, expected) in cases {
+            assert_eq!(judge(&hex(dump)), expected, "{dump}");
+        }
     }
 }

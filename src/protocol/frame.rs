@@ -63,26 +63,61 @@ impl FrameHead {
     #[inline]
     pub fn encode(self) -> EncodedHead {
         let mut bytes = [0; EncodedHead::CAPACITY];
-        bytes[0] = self.opcode as u8 | if self.fin { 0x80 } else { 0 };
-        let size = if self.payload_bytes <= 125 {
-            bytes[1] = self.payload_bytes as u8;
-            2
-        } else if let Ok(length) = u16::try_from(self.payload_bytes) {
-            bytes[1] = 126;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            4
-        } else {
-            bytes[1] = 127;
-            bytes[2..].copy_from_slice(&(self.payload_bytes as u64).to_be_bytes());
-            10
+        bytes[0] = self.first_byte();
+        let size = match LengthForm::of(self.payload_bytes) {
+            LengthForm::Short(length) => {
+                bytes[1] = length;
+                2
+            }
+            LengthForm::Medium(length) => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&length);
+                4
+            }
+            LengthForm::Long(length) => {
+                bytes[1] = 127;
+                bytes[2..].copy_from_slice(&length);
+                10
+            }
         };
         EncodedHead { bytes, size }
     }
 
-    /// Appends the encoded head to `out`.
+    /// Appends the encoded head to `out`: quicker than to copy what [`encode`](Self::encode) gives,
+    /// since each form is copied with a length that the compiler knows.
     #[inline]
     pub fn append_to(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.encode().as_ref());
+        let first = self.first_byte();
+        match LengthForm::of(self.payload_bytes) {
+            LengthForm::Short(length) => out.extend_from_slice(&[first, length]),
+            LengthForm::Medium([a, b]) => out.extend_from_slice(&[first, 126, a, b]),
+            LengthForm::Long([a, b, c, d, e, f, g, h]) => {
+                out.extend_from_slice(&[first, 127, a, b, c, d, e, f, g, h]);
+            }
+        }
+    }
+
+    #[inline]
+    const fn first_byte(self) -> u8 {
+        self.opcode as u8 | if self.fin { 0x80 } else { 0 }
+    }
+}
+
+/// The three forms of a payload length (RFC 6455 §5.2); the shortest that fits must be used.
+enum LengthForm {
+    Short(u8),
+    Medium([u8; 2]),
+    Long([u8; 8]),
+}
+
+impl LengthForm {
+    #[inline]
+    fn of(payload_bytes: usize) -> Self {
+        match (u8::try_from(payload_bytes), u16::try_from(payload_bytes)) {
+            (Ok(length @ 0..=125), _) => Self::Short(length),
+            (_, Ok(length)) => Self::Medium(length.to_be_bytes()),
+            _ => Self::Long((payload_bytes as u64).to_be_bytes()),
+        }
     }
 }
 
@@ -101,5 +136,47 @@ impl AsRef<[u8]> for EncodedHead {
     #[inline]
     fn as_ref(&self) -> &[u8] {
         &self.bytes[..usize::from(self.size)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
+
+    use super::*;
+    use crate::protocol::script::hex;
+
+    #[test]
+    fn heads_in_hex() {
+        let cases = [
+            (FrameHead::whole(Opcode::Text, 5), "8105"),
+            (FrameHead { opcode: Opcode::Text, fin: false, payload_bytes: 3 }, "0103"),
+            (FrameHead::whole(Opcode::Continuation, 2), "8002"),
+            (FrameHead::whole(Opcode::Ping, 0), "8900"),
+            (FrameHead::whole(Opcode::Binary, 125), "827d"),
+            (FrameHead::whole(Opcode::Binary, 126), "827e007e"),
+            (FrameHead::whole(Opcode::Binary, 65_535), "827effff"),
+            (FrameHead::whole(Opcode::Binary, 65_536), "827f0000000000010000"),
+        ];
+        for (head, dump) in cases {
+            assert_eq!(head.encode().as_ref(), hex(dump), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn tungstenite_writes_the_same_heads() {
+        for first in 0..=0xFF_u8 {
+            let Some(opcode) = Opcode::from_low_bits(first) else { continue };
+            for payload_bytes in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 1 << 31] {
+                let head = FrameHead { opcode, fin: first & 0x80 != 0, payload_bytes };
+                let oracle =
+                    FrameHeader { is_final: head.fin, opcode: OpCode::from(first & 0xF), ..FrameHeader::default() };
+                let (mut expected, mut appended) = (Vec::new(), Vec::new());
+                oracle.format(payload_bytes as u64, &mut expected).expect("a Vec takes everything");
+                head.append_to(&mut appended);
+                assert_eq!(appended, expected, "{head:?}");
+                assert_eq!(head.encode().as_ref(), expected, "{head:?}");
+            }
+        }
     }
 }

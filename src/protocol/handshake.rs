@@ -172,3 +172,135 @@ fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The handshake of RFC 6455 §1.3, with each named field's lines replaced by those given.
+    fn request(changes: &[(&str, &[&str])]) -> Parts {
+        let (mut parts, ()) = http::Request::builder().uri("/chat").body(()).expect("a good request").into_parts();
+        let lines = [
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", "13"),
+        ];
+        for (name, value) in lines {
+            parts.headers.insert(name, HeaderValue::from_static(value));
+        }
+        for (name, values) in changes {
+            parts.headers.remove(*name);
+            for value in *values {
+                let name = HeaderName::try_from(*name).expect("a good name");
+                parts.headers.append(name, HeaderValue::try_from(*value).expect("a good value"));
+            }
+        }
+        parts
+    }
+
+    fn refusal(changes: &[(&str, &[&str])]) -> Option<Refusal> {
+        Opening::judge(&request(changes)).err()
+    }
+
+    #[test]
+    fn the_handshake_of_the_rfc() {
+        let opening = Opening::judge(&request(&[])).expect("a good handshake");
+        let headers = opening.headers();
+        assert_eq!(headers[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(headers[UPGRADE], "websocket");
+        assert_eq!(headers[CONNECTION], "Upgrade");
+        assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
+    fn lists_may_have_cases_blanks_and_several_lines() {
+        assert_eq!(refusal(&[("upgrade", &["h2c, WebSocket"])]), None);
+        assert_eq!(refusal(&[("upgrade", &["h2c", "websocket"])]), None);
+        assert_eq!(refusal(&[("connection", &["keep-alive,\tUPGRADE ,"])]), None);
+        assert_eq!(refusal(&[("connection", &["keep-alive", "Upgrade"])]), None);
+    }
+
+    #[test]
+    fn what_does_not_ask_is_told_apart() {
+        for lines in [&[][..], &["h2c"], &["websockets"], &["web socket"], &["websocket/13"]] {
+            assert_eq!(refusal(&[("upgrade", lines)]), Some(Refusal::NotAnUpgrade), "{lines:?}");
+        }
+        assert_eq!(refusal(&[("connection", &[])]), Some(Refusal::Connection));
+        assert_eq!(refusal(&[("connection", &["keep-alive, not-upgrade"])]), Some(Refusal::Connection));
+    }
+
+    #[test]
+    fn method_and_version() {
+        let mut parts = request(&[]);
+        parts.method = Method::POST;
+        assert_eq!(Opening::judge(&parts), Err(Refusal::Method));
+        assert_eq!(Refusal::Method.status(), 405);
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            let mut parts = request(&[]);
+            parts.version = version;
+            assert_eq!(Opening::judge(&parts), Err(Refusal::HttpVersion));
+        }
+    }
+
+    #[test]
+    fn only_websocket_version_13() {
+        for lines in [&[][..], &["8"], &["13", "13"], &["13, 8"], &["013"], &[""]] {
+            let refusal = refusal(&[("sec-websocket-version", lines)]);
+            assert_eq!(refusal, Some(Refusal::WebSocketVersion), "{lines:?}");
+        }
+        assert_eq!(Refusal::WebSocketVersion.status(), 426);
+        let header = Refusal::WebSocketVersion.header();
+        assert_eq!(header, Some((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))));
+    }
+
+    #[test]
+    fn one_key_of_sixteen_bytes() {
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        let bad = [
+            &[][..],
+            &[key, key],
+            &[""],
+            &["dGhlIHNhbXBsZSBub25jZQ"],
+            &["dGhlIHNhbXBsZSBub25jZQ="],
+            &["dGhlIHNhbXBsZSBub25jZSE="],
+            &["dGhlIHNhbXBsZSBub25jZSEh"],
+            &["dGhl-HNhbXBsZSBub25jZQ=="],
+            &["dGhlIHNhbXBsZSBub25jZ==="],
+        ];
+        for lines in bad {
+            assert_eq!(refusal(&[("sec-websocket-key", lines)]), Some(Refusal::Key), "{lines:?}");
+        }
+        assert_eq!(Refusal::Key.status(), 400);
+        assert_eq!(refusal(&[("sec-websocket-key", &["AQIDBAUGBwgJCgsMDQ4P+/=="])]), None);
+    }
+
+    #[test]
+    fn the_first_offered_subprotocol_is_chosen() {
+        let chosen = |lines: &[&str]| {
+            let opening = Opening::judge(&request(&[("sec-websocket-protocol", lines)])).expect("a good offer");
+            opening.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned()
+        };
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&["chat"]), Some(HeaderValue::from_static("chat")));
+        assert_eq!(chosen(&["v2.chat , chat"]), Some(HeaderValue::from_static("v2.chat")));
+        assert_eq!(chosen(&["", ", b", "a"]), Some(HeaderValue::from_static("b")));
+    }
+
+    #[test]
+    fn an_offer_is_a_list_of_distinct_tokens() {
+        for lines in [&[""][..], &[","], &["a b"], &["a, b\"c"], &["a;q=1"], &["a, a"], &["a", "b,a"], &["ä"]] {
+            let refusal = refusal(&[("sec-websocket-protocol", lines)]);
+            assert_eq!(refusal, Some(Refusal::Subprotocol), "{lines:?}");
+        }
+        assert_eq!(refusal(&[("sec-websocket-protocol", &["a, A"])]), None);
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_do() {
+        assert_eq!(Refusal::NotAnUpgrade.header(), Some((UPGRADE, HeaderValue::from_static("websocket"))));
+        assert_eq!(Refusal::Method.header(), Some((ALLOW, HeaderValue::from_static("GET"))));
+        assert_eq!(Refusal::HttpVersion.status(), 505);
+        assert_eq!(Refusal::Connection.header(), None);
+    }
+}

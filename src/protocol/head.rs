@@ -1,6 +1,6 @@
 //! The head of a frame that a client sends (RFC 6455 §5.2).
 //!
-//! [`receive`](super::receive) parses one in front of each frame. Every rule is checked at the
+//! [`receive`](super::receive()) parses one in front of each frame. Every rule is checked at the
 //! earliest byte that shows it broken, in the order of the bytes, so that a stream fails in the same
 //! way however its reads are cut. Allocates nothing.
 
@@ -106,5 +106,75 @@ fn judge_first_byte(byte: u8, context: Context) -> Result<(Opcode, bool), Violat
         Opcode::Continuation if !context.fragments_left => Err(Violation::TooManyFragments),
         Opcode::Text | Opcode::Binary if context.message_open => Err(Violation::ExpectedContinuation),
         _ => Ok((opcode, fin)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::script::hex;
+
+    const OUTSIDE: Context = Context { message_open: false, fragments_left: true, room_bytes: 70_000 };
+    const INSIDE: Context = Context { message_open: true, fragments_left: true, room_bytes: 100 };
+    const LAST: Context = Context { message_open: true, fragments_left: false, room_bytes: 100 };
+
+    /// Each violation shows at the last byte of its line: with one byte less the head is only cut.
+    #[test]
+    fn violations_show_at_the_earliest_byte() {
+        let cases = [
+            (OUTSIDE, "c1", Violation::ReservedBits),
+            (OUTSIDE, "a1", Violation::ReservedBits),
+            (OUTSIDE, "91", Violation::ReservedBits),
+            (OUTSIDE, "83", Violation::ReservedOpcode),
+            (OUTSIDE, "87", Violation::ReservedOpcode),
+            (OUTSIDE, "8b", Violation::ReservedOpcode),
+            (OUTSIDE, "8f", Violation::ReservedOpcode),
+            (OUTSIDE, "08", Violation::FragmentedControlFrame),
+            (OUTSIDE, "09", Violation::FragmentedControlFrame),
+            (OUTSIDE, "0a", Violation::FragmentedControlFrame),
+            (OUTSIDE, "80", Violation::UnexpectedContinuation),
+            (OUTSIDE, "00", Violation::UnexpectedContinuation),
+            (INSIDE, "81", Violation::ExpectedContinuation),
+            (INSIDE, "02", Violation::ExpectedContinuation),
+            (LAST, "80", Violation::TooManyFragments),
+            (LAST, "00", Violation::TooManyFragments),
+            (OUTSIDE, "8105", Violation::UnmaskedFrame),
+            (OUTSIDE, "8900", Violation::UnmaskedFrame),
+            (OUTSIDE, "89fe", Violation::OversizedControlFrame),
+            (OUTSIDE, "88ff", Violation::OversizedControlFrame),
+            (INSIDE, "80e5", Violation::MessageTooBig),
+            (OUTSIDE, "82fe007d", Violation::NonMinimalLength),
+            (INSIDE, "80fe007e", Violation::MessageTooBig),
+            (OUTSIDE, "82ff80", Violation::LengthTopBit),
+            (OUTSIDE, "82ff000000000000ffff", Violation::NonMinimalLength),
+            (OUTSIDE, "82ff0000000000011171", Violation::MessageTooBig),
+            (OUTSIDE, "82ff7fffffffffffffff", Violation::MessageTooBig),
+        ];
+        for (context, dump, violation) in cases {
+            let bytes = hex(dump);
+            assert_eq!(Head::parse(&bytes, context), Err(violation), "{dump}");
+            assert_eq!(Head::parse(&bytes[..bytes.len() - 1], context), Ok(None), "{dump} less one byte");
+        }
+    }
+
+    #[test]
+    fn whole_heads() {
+        let cases = [
+            (OUTSIDE, "818537fa213d", Opcode::Text, true, 5, 6),
+            (OUTSIDE, "028037fa213d", Opcode::Binary, false, 0, 6),
+            (INSIDE, "80e437fa213d", Opcode::Continuation, true, 100, 6),
+            (LAST, "89fd37fa213d", Opcode::Ping, true, 125, 6),
+            (OUTSIDE, "82fe007e37fa213d", Opcode::Binary, true, 126, 8),
+            (OUTSIDE, "82feffff37fa213d", Opcode::Binary, true, 65_535, 8),
+            (OUTSIDE, "82ff000000000001117037fa213d", Opcode::Binary, true, 70_000, 14),
+        ];
+        for (context, dump, opcode, fin, payload_bytes, size) in cases {
+            let bytes = hex(dump);
+            let head = Head { opcode, fin, masking_key: [0x37, 0xfa, 0x21, 0x3d], payload_bytes, size };
+            assert_eq!(Head::parse(&bytes, context), Ok(Some(head)), "{dump}");
+            for end in 0..bytes.len() {
+                assert_eq!(Head::parse(&bytes[..end], context), Ok(None), "{dump} cut at {end}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! RFC 6455 as pure state machines: bytes in, events out.
 //!
-//! A reactor gives what a peer sent to [`receive`] and frames what it sends with [`FrameHead`]; the
+//! A reactor gives what a peer sent to [`receive()`] and frames what it sends with [`FrameHead`]; the
 //! gate judges an opening handshake with [`Opening::judge`]. Nothing here knows a socket, a clock or
 //! a thread. A connection at a message boundary owns no memory: what a read cut in two lives in an
 //! [`Assembly`], born then and dropped when its message is whole. No input makes it panic, or take
@@ -15,6 +15,10 @@ mod handshake;
 mod head;
 mod mask;
 mod receive;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod tests;
 mod utf8;
 
 pub use assembly::Assembly;

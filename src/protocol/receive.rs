@@ -34,7 +34,7 @@ pub enum Payload<'a> {
     /// Valid for the call: a part of the read buffer, or of the assembly.
     Borrowed(&'a [u8]),
     /// A message of at least [`LARGE_MESSAGE_BYTES`](crate::limits::LARGE_MESSAGE_BYTES) that was
-    /// assembled: its buffer, so that it need not be copied once more. The capacity is less than
+    /// assembled: its buffer, so that it need not be copied once more. The capacity is at most
     /// twice the length.
     Owned(Vec<u8>),
 }
@@ -173,8 +173,9 @@ fn boundary(rules: Rules) -> Context {
 }
 
 /// Takes the frame at the front of `bytes` where it lies, if it is a message or a control frame and
-/// no part of it is missing. Otherwise touches nothing.
-#[inline]
+/// no part of it is missing. Otherwise touches nothing. Inlined into the loop: a quarter of the
+/// time of a small frame.
+#[inline(always)]
 fn take_whole_frame(
     context: Context,
     bytes: &mut [u8],
@@ -193,10 +194,10 @@ fn take_whole_frame(
     let Some(payload) = bytes[head.size..].get_mut(..head.payload_bytes) else {
         return Ok(None);
     };
-    mask::unmask(payload, head.masking_key);
+    let is_ascii = mask::unmask(payload, head.masking_key);
     let flow = match kind {
         Some(kind) => {
-            if kind == MessageKind::Text {
+            if kind == MessageKind::Text && !is_ascii {
                 utf8::check(payload)?;
             }
             receiver.message(kind, Payload::Borrowed(payload))
@@ -212,5 +213,146 @@ pub(super) fn deliver_control(opcode: Opcode, payload: &[u8], receiver: &mut imp
         Opcode::Ping => Ok(receiver.ping(payload)),
         Opcode::Pong => Ok(receiver.pong(payload)),
         _ => Err(close::judge(payload)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::script::{Connection, Event, GENEROUS, Recorder, frame, hex};
+
+    fn text(text: &str) -> Event {
+        Event::Message(MessageKind::Text, text.into())
+    }
+
+    /// What comes of one read, and the events on the way.
+    fn outcome(rules: Rules, bytes: &[u8]) -> (Progress, Vec<Event>) {
+        let mut connection = Connection::new(rules);
+        (connection.reads([bytes]), connection.recorder.events)
+    }
+
+    #[test]
+    fn the_masked_hello_of_the_rfc() {
+        let events = vec![text("Hello")];
+        assert_eq!(outcome(GENEROUS, &hex("8185 37fa213d 7f9f4d5158")), (Progress::Drained, events));
+    }
+
+    #[test]
+    fn a_message_is_lent_from_the_read_where_it_lies() {
+        struct Lent(Option<*const u8>);
+        impl Receiver for Lent {
+            fn message(&mut self, _: MessageKind, payload: Payload<'_>) -> Flow {
+                self.0 = Some(payload.as_ref().as_ptr());
+                Flow::Continue
+            }
+            fn ping(&mut self, _: &[u8]) -> Flow {
+                Flow::Continue
+            }
+            fn pong(&mut self, _: &[u8]) -> Flow {
+                Flow::Continue
+            }
+        }
+        let mut lent = Lent(None);
+        let mut bytes = hex("8185 37fa213d 7f9f4d5158");
+        let mut assembly = None;
+        assert_eq!(receive(&mut assembly, GENEROUS, &mut bytes, &mut lent), Progress::Drained);
+        assert_eq!(lent.0, Some(bytes[6..].as_ptr()));
+        assert_eq!(bytes[6..], *b"Hello");
+        assert!(assembly.is_none());
+    }
+
+    #[test]
+    fn control_frames_stand_between_fragments() {
+        let bytes = [
+            frame(0x01, b"Hel"),
+            frame(0x89, b"ping"),
+            frame(0x00, b""),
+            frame(0x8A, b""),
+            frame(0x80, b"lo"),
+            frame(0x82, b""),
+        ]
+        .concat();
+        let events = vec![
+            Event::Ping(b"ping".to_vec()),
+            Event::Pong(vec![]),
+            text("Hello"),
+            Event::Message(MessageKind::Binary, vec![]),
+        ];
+        assert_eq!(outcome(GENEROUS, &bytes), (Progress::Drained, events));
+    }
+
+    #[test]
+    fn a_close_frame_ends_it_all() {
+        let bytes = [frame(0x81, b"last"), frame(0x88, b"\x03\xe9bye"), frame(0x83, b"ignored")].concat();
+        let close = Progress::Close { code: Some(1001), reason: "bye".into() };
+        assert_eq!(outcome(GENEROUS, &bytes), (close, vec![text("last")]));
+        let inside = [frame(0x01, b"open"), frame(0x88, b"")].concat();
+        let close = Progress::Close { code: None, reason: "".into() };
+        assert_eq!(outcome(GENEROUS, &inside), (close, vec![]));
+    }
+
+    #[test]
+    fn what_came_before_a_violation_is_delivered() {
+        let bytes = [frame(0x81, b"good"), frame(0x81, b"\xff")].concat();
+        assert_eq!(outcome(GENEROUS, &bytes), (Violation::InvalidUtf8.into(), vec![text("good")]));
+    }
+
+    #[test]
+    fn text_fails_at_its_first_bad_byte() {
+        let message = frame(0x81, b"ab\xe2\x82\x28 and more");
+        assert_eq!(outcome(GENEROUS, &message[..10]), (Progress::Drained, vec![]));
+        assert_eq!(outcome(GENEROUS, &message[..11]), (Violation::InvalidUtf8.into(), vec![]));
+        let over_fragments = [frame(0x01, b"\xe2"), frame(0x00, b"\x82"), frame(0x00, b"\x28")].concat();
+        assert_eq!(outcome(GENEROUS, &over_fragments), (Violation::InvalidUtf8.into(), vec![]));
+        let ends_early = [frame(0x01, b"\xe2"), frame(0x80, b"\x82")].concat();
+        assert_eq!(outcome(GENEROUS, &ends_early), (Violation::InvalidUtf8.into(), vec![]));
+    }
+
+    #[test]
+    fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
+        let rules = Rules { max_payload_bytes: 5, ..GENEROUS };
+        assert_eq!(outcome(rules, &frame(0x81, b"Hello")), (Progress::Drained, vec![text("Hello")]));
+        assert_eq!(outcome(rules, &frame(0x81, b"Hello!")[..2]), (Violation::MessageTooBig.into(), vec![]));
+        let exact = [frame(0x01, b"Hel"), frame(0x89, b"longer than five"), frame(0x80, b"lo")].concat();
+        let events = vec![Event::Ping(b"longer than five".to_vec()), text("Hello")];
+        assert_eq!(outcome(rules, &exact), (Progress::Drained, events));
+        let over = [&frame(0x01, b"Hel")[..], &frame(0x00, b"lo!")[..2]].concat();
+        assert_eq!(outcome(rules, &over), (Violation::MessageTooBig.into(), vec![]));
+    }
+
+    #[test]
+    fn empty_fragments_count() {
+        let rules = Rules { max_fragments: 3, ..GENEROUS };
+        let three = [frame(0x01, b""), frame(0x00, b""), frame(0x80, b"")].concat();
+        let progress = outcome(rules, &three.repeat(2));
+        assert_eq!(progress, (Progress::Drained, vec![text(""), text("")]));
+        let four = [&frame(0x01, b"")[..], &frame(0x00, b""), &frame(0x00, b""), b"\x80"].concat();
+        assert_eq!(outcome(rules, &four), (Violation::TooManyFragments.into(), vec![]));
+    }
+
+    #[test]
+    fn a_pause_leaves_what_is_behind_the_frame() {
+        let mut bytes = [frame(0x81, b"one"), frame(0x81, b"two")].concat();
+        let untouched = bytes.clone();
+        let mut recorder = Recorder { script: [(true, false), (true, false)].into(), ..Recorder::default() };
+        let mut assembly = None;
+        let mut read = |bytes: &mut [u8]| receive(&mut assembly, GENEROUS, bytes, &mut recorder);
+        assert_eq!(read(&mut bytes), Progress::Paused { consumed: 9 });
+        assert_eq!(bytes[9..], untouched[9..]);
+        assert_eq!(read(&mut bytes[9..]), Progress::Paused { consumed: 9 });
+        assert_eq!(recorder.events, [text("one"), text("two")]);
+    }
+
+    #[test]
+    fn control_frames_pass_while_messages_are_refused() {
+        let mut bytes = [frame(0x89, b"1"), frame(0x8A, b"2"), frame(0x81, b"three")].concat();
+        let mut recorder = Recorder { refuses: true, ..Recorder::default() };
+        let mut assembly = None;
+        let progress = receive(&mut assembly, GENEROUS, &mut bytes, &mut recorder);
+        assert_eq!(progress, Progress::Paused { consumed: 14 });
+        assert_eq!(recorder.events, [Event::Ping(b"1".to_vec()), Event::Pong(b"2".to_vec())]);
+        recorder.refuses = false;
+        assert_eq!(receive(&mut assembly, GENEROUS, &mut bytes[14..], &mut recorder), Progress::Drained);
+        assert_eq!(recorder.events.last(), Some(&text("three")));
     }
 }

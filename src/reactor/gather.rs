@@ -53,7 +53,7 @@ impl Gather {
     /// Appends a control frame.
     pub fn control(&mut self, opcode: Opcode, payload: &[u8]) {
         self.stage(|staged| {
-            staged.extend_from_slice(FrameHead::whole(opcode, payload.len()).encode().as_ref());
+            FrameHead::whole(opcode, payload.len()).append_to(staged);
             staged.extend_from_slice(payload);
         });
     }

@@ -92,7 +92,7 @@ impl<N: Network> Reactor<N> {
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
         let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
-        self.gather.stage(|out| out.extend_from_slice(head.encode().as_ref()));
+        self.gather.stage(|out| head.append_to(out));
         match owned {
             Some(payload) => self.gather.push_owned(payload),
             None => self.gather.push(&orders.commands, range(command)),

@@ -1,1 +1,38 @@
-fn main() {}
+//! `tidewire-load MODE --port PORT [--pid PID] [options] [--json]`: puts load on a WebSocket server
+//! and prints what was measured. Exits with 1, and a sentence on standard error, if the server fails.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use tidewire_load::args::Args;
+use tidewire_load::failure::Failure;
+use tidewire_load::report::Outcome;
+use tidewire_load::{churn, echo, idle, rtt};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if standard error is closed.
+            let _ = writeln!(io::stderr(), "tidewire-load: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let (mode, mut args) = Args::parse(std::env::args().skip(1))?;
+    let is_json = args.switch("json")?;
+    let Outcome { report, verdict } = match mode.as_str() {
+        "echo" => echo::run(args)?,
+        "idle" => idle::run(args)?,
+        "rtt" => rtt::run(args)?,
+        "churn" => churn::run(args)?,
+        other => {
+            return Err(Failure::new(format!("`{other}` is no mode; there are echo, idle, rtt and churn")));
+        }
+    };
+    let text = if is_json { report.to_json() + "\n" } else { report.to_text() };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::io("the report cannot be written", &error))?;
+    verdict
+}

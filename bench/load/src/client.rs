@@ -1,0 +1,244 @@
+//! One connection: connecting, upgrading, open, closing. Driven by [`crate::swarm`], which owns the
+//! poller and the read buffer. An idle connection holds no buffer: one is born when the kernel
+//! does not take a write or a read cuts a head or control frame, and is freed when that is over.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use crate::failure::Failure;
+use crate::frame::{self, BadFrame, FrameReader, Piece};
+use crate::handshake;
+use crate::payload::MASKING_KEY;
+
+/// Where a connection stands.
+enum Phase {
+    Connecting,
+    /// Asked; the head of the answer as far as it has come.
+    Upgrading(Vec<u8>),
+    Open,
+    /// Our close frame is out; the server's and its FIN are awaited.
+    Closing,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// We closed it and the server's FIN came.
+    Clean,
+    /// We closed it, and the server reset it instead of sending a FIN.
+    CleanThenReset,
+    /// The server ended the TCP connection without a close frame.
+    Fin,
+    /// The server's close frame came first, with this status code (RFC 6455 §7.4).
+    CloseFrame(Option<u16>),
+    /// A system call failed.
+    Io(io::Error),
+    /// The server sent a frame that it may not send.
+    BadFrame(BadFrame),
+    /// The opening handshake failed.
+    Refused(Failure),
+}
+
+/// What ends the service of a connection: its own end, or the run's.
+pub(crate) enum Stop {
+    Connection(End),
+    Run(Failure),
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Self {
+        Self::Connection(end)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure)
+    }
+}
+
+/// What the bytes of one read were.
+pub enum Heard<'a> {
+    /// The opening handshake is done.
+    Opened,
+    /// A piece of a data frame.
+    Data(Piece<'a>),
+}
+
+/// A WebSocket connection of the bench.
+pub struct Client {
+    stream: TcpStream,
+    phase: Phase,
+    reader: FrameReader,
+    unsent: Vec<u8>,
+    control: Vec<u8>,
+    failed_write: Option<io::Error>,
+}
+
+impl Client {
+    /// Begins to connect, edge-triggered in both directions for all of its life.
+    pub fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self {
+            stream,
+            phase: Phase::Connecting,
+            reader: FrameReader::default(),
+            unsent: Vec::new(),
+            control: Vec::new(),
+            failed_write: None,
+        })
+    }
+
+    /// Whether messages may be written.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    pub fn unsent_bytes(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// Writes whole frames with one system call; what the kernel does not take follows by itself.
+    pub fn write(&mut self, frames: &[u8]) {
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(frames);
+            return;
+        }
+        match write_some(&mut self.stream, frames) {
+            Ok(written) => self.unsent.extend_from_slice(&frames[written..]),
+            Err(error) => self.failed_write = Some(error),
+        }
+    }
+
+    /// Begins the closing handshake with status 1000 (RFC 6455 §7.1.2).
+    pub fn close(&mut self) {
+        if self.is_open() {
+            self.write_control(frame::CLOSE, &1000u16.to_be_bytes());
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// The socket can be written: the connection is made, or there is room again.
+    pub(crate) fn on_writable(&mut self, request: &[u8]) -> Result<(), End> {
+        if let Phase::Connecting = self.phase {
+            if let Some(error) = self.stream.take_error().map_err(End::Io)? {
+                return Err(End::Io(error));
+            }
+            self.stream.set_nodelay(true).map_err(End::Io)?;
+            self.phase = Phase::Upgrading(Vec::new());
+            self.write(request);
+        } else if !self.unsent.is_empty() {
+            let written = write_some(&mut self.stream, &self.unsent).map_err(|e| self.end_of(e))?;
+            self.unsent.drain(..written);
+            if self.unsent.is_empty() {
+                self.unsent = Vec::new();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once. `None` when there is nothing.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, End> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) if matches!(self.phase, Phase::Closing) => return Err(End::Clean),
+                Ok(0) => return Err(End::Fin),
+                Ok(read) => return Ok(Some(read)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.end_of(error)),
+            }
+        }
+    }
+
+    /// Makes sense of what was read. Pings are answered here; data goes to `hear`.
+    pub(crate) fn digest(
+        &mut self,
+        mut input: &[u8],
+        mut hear: impl FnMut(&mut Self, Heard<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Stop> {
+        if let Phase::Upgrading(head) = &mut self.phase {
+            let before = head.len();
+            head.extend_from_slice(input);
+            let Some(end) = handshake::head_bytes(head).map_err(End::Refused)? else {
+                return Ok(());
+            };
+            input = &input[end - before..];
+            self.phase = Phase::Open;
+            hear(self, Heard::Opened)?;
+        }
+        while let Some(piece) = self.reader.next(&mut input).map_err(End::BadFrame)? {
+            if frame::is_control(piece.opcode) {
+                self.on_control(&piece)?;
+            } else {
+                hear(self, Heard::Data(piece))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up a write that failed, if one did.
+    pub(crate) fn take_failed_write(&mut self) -> Result<(), End> {
+        match self.failed_write.take() {
+            None => Ok(()),
+            Some(error) => Err(self.end_of(error)),
+        }
+    }
+
+    /// Asks the poller to look at the socket again, so that what is left unread gives an event.
+    pub(crate) fn look_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn on_control(&mut self, piece: &Piece<'_>) -> Result<(), End> {
+        self.control.extend_from_slice(piece.bytes);
+        if !piece.is_last() {
+            return Ok(());
+        }
+        let payload = std::mem::take(&mut self.control);
+        match piece.opcode {
+            frame::PING => self.write_control(frame::PONG, &payload),
+            frame::CLOSE if !matches!(self.phase, Phase::Closing) => {
+                self.write_control(frame::CLOSE, &payload);
+                let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                return Err(End::CloseFrame(code));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn write_control(&mut self, opcode: u8, payload: &[u8]) {
+        let mut bytes = Vec::with_capacity(payload.len() + 6);
+        frame::put_masked(&mut bytes, opcode, payload, MASKING_KEY);
+        self.write(&bytes);
+    }
+
+    fn end_of(&self, error: io::Error) -> End {
+        let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        match self.phase {
+            Phase::Closing if is_reset => End::CleanThenReset,
+            _ => End::Io(error),
+        }
+    }
+}
+
+/// Writes until the kernel takes no more; how much it took.
+fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => written += taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,24 @@
+//! The load client of tidewire's bench: many WebSocket connections on one thread.
+//!
+//! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
+//! [`churn`]) says what the connections do and what is measured. A mode is one file with `run`;
+//! `main.rs` names it. The client knows nothing of the server but its port and its process id.
+
+pub mod args;
+pub mod churn;
+pub mod client;
+pub mod echo;
+pub mod exchange;
+pub mod failure;
+pub mod frame;
+pub mod handshake;
+pub mod histogram;
+pub mod idle;
+pub mod measure;
+pub mod payload;
+pub mod proc;
+pub mod report;
+pub mod rtt;
+pub mod span;
+pub mod swarm;
+pub mod target;

@@ -1,0 +1,252 @@
+'use strict';
+
+// npm run bench -- [scenario] [options]: measures servers in turn and prints a table for each row.
+// See bench/README.md.
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const { build, load } = require('./client');
+const { recipe, start, stopAll, version } = require('./launch');
+const { CLIENT, DEFAULT_SET, SCENARIOS } = require('./scenarios');
+const { medians, table } = require('./table');
+
+const SERVERS = 'raw,tidewire,bun,ws';
+
+/** Above this share of its processor the client, not the server, may be what was measured. */
+const CLIENT_BUSY = 0.95;
+
+/** Above as many processors, what else runs on the machine spoils rates and latencies. */
+const OTHER_WORK = 0.1;
+
+/**
+ * @typedef {object} Plan what the command line asks for
+ * @property {{ scenario: string, options: import('./scenarios').Options }[]} rows
+ * @property {string[]} servers
+ * @property {boolean} pin
+ * @property {boolean} json
+ * @property {string | undefined} binaryType
+ */
+
+/**
+ * @param {string[]} words
+ * @returns {Plan}
+ */
+function plan(words) {
+  const text = /** @type {const} */ ({ type: 'string' });
+  const flag = /** @type {const} */ ({ type: 'boolean' });
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: {
+      size: text,
+      connections: text,
+      'in-flight': text,
+      seconds: text,
+      rounds: text,
+      concurrency: text,
+      'message-bytes': text,
+      'settle-seconds': text,
+      text: flag,
+      echo: flag,
+      servers: text,
+      'binary-type': text,
+      pin: flag,
+      'no-pin': flag,
+      json: flag,
+    },
+  });
+  const { servers = SERVERS, 'binary-type': binaryType, pin, 'no-pin': noPin, json, ...options } = values;
+  const [scenario, surplus] = positionals;
+  if (surplus !== undefined) throw new Error(`one scenario at a time: ${scenario} or ${surplus}?`);
+  if (scenario !== undefined && !Object.hasOwn(SCENARIOS, scenario)) {
+    throw new Error(`there is no scenario ${scenario}; there are ${Object.keys(SCENARIOS).join(', ')}`);
+  }
+  if (options.rounds !== undefined && !(Number(options.rounds) >= 1)) {
+    throw new Error(`--rounds is ${options.rounds}, but must be 1 or more`);
+  }
+  const set = DEFAULT_SET.map((row) => ({ ...row, options: { ...row.options, ...options } }));
+  return {
+    rows: scenario === undefined ? set : [{ scenario, options }],
+    servers: servers.split(',').filter(Boolean),
+    pin: !noPin && (pin || canPin()),
+    json: json ?? false,
+    binaryType,
+  };
+}
+
+/** @returns {boolean} whether server and client can have a processor each */
+function canPin() {
+  return process.platform === 'linux' && os.cpus().length >= 2 && version('taskset') !== undefined;
+}
+
+/**
+ * The servers that can be started; a line for each that cannot.
+ *
+ * @param {Plan} plan
+ * @param {import('./client').Programs} programs
+ * @returns {Promise<Map<string, import('./launch').Recipe>>}
+ */
+async function available({ servers, binaryType }, programs) {
+  const found = new Map();
+  for (const name of servers) {
+    try {
+      const way = recipe(name, programs.raw);
+      await (await start(way, { env: environment(binaryType) })).stop();
+      found.set(name, way);
+    } catch (error) {
+      console.log(`skipped: ${name} (${sentence(error)})`);
+    }
+  }
+  return found;
+}
+
+/**
+ * @param {string | undefined} binaryType
+ * @returns {Record<string, string>}
+ */
+function environment(binaryType) {
+  return binaryType === undefined ? {} : { BINARY_TYPE: binaryType };
+}
+
+/**
+ * Measures all servers of one row: A B C, A B C, each time a fresh process.
+ *
+ * @param {Plan['rows'][number]} row
+ * @param {Map<string, import('./launch').Recipe>} recipes
+ * @param {import('./client').Programs} programs
+ * @param {Plan} plan
+ * @returns {Promise<{ reports: Map<string, import('./scenarios').Report[]>, failures: string[] }>}
+ */
+async function measure({ scenario, options }, recipes, programs, { pin, binaryType }) {
+  const { args, rounds } = SCENARIOS[scenario];
+  /** @type {Map<string, import('./scenarios').Report[]>} */
+  const reports = new Map();
+  const failures = [];
+  for (let round = 1; round <= Number(options.rounds ?? rounds); round++) {
+    for (const [name, way] of recipes) {
+      const server = await start(way, { core: pin ? 0 : undefined, env: environment(binaryType) });
+      try {
+        const seconds = Number(options.seconds ?? 5);
+        const report = await load(programs.load, args(options, way.collects), server, {
+          core: pin ? 1 : undefined,
+          seconds,
+        });
+        reports.set(name, [...(reports.get(name) ?? []), report]);
+      } catch (error) {
+        failures.push(`${name}, round ${round}: ${sentence(error)}`);
+      } finally {
+        await server.stop();
+      }
+    }
+  }
+  return { reports, failures };
+}
+
+/**
+ * What a reader of a table should know of its rounds.
+ *
+ * @param {import('./scenarios').Column[]} columns
+ * @param {Map<string, import('./scenarios').Report[]>} reports
+ * @returns {string[]}
+ */
+function notes(columns, reports) {
+  return [...reports].flatMap(([name, rounds]) => {
+    const said = [];
+    const isHeldBack = rounds.some(
+      ({ clientCpu, serverCpu }) => clientCpu?.busy > CLIENT_BUSY && serverCpu?.busy < clientCpu.busy,
+    );
+    if (isHeldBack && columns.includes(CLIENT)) {
+      said.push(`note: with ${name}, the client was as busy as can be: its rate is a lower bound`);
+    }
+    const otherWork = Math.max(...rounds.map((report) => report.otherWork ?? 0));
+    if (otherWork > OTHER_WORK) {
+      said.push(
+        `note: with ${name}, other work took up to ${otherWork.toFixed(2)} processors: trust no rate or latency`,
+      );
+    }
+    return said;
+  });
+}
+
+/** @returns {Record<string, unknown>} what the numbers depend on */
+function machine() {
+  const [first] = os.cpus();
+  return {
+    date: new Date().toISOString(),
+    cpu: first?.model,
+    processors: os.cpus().length,
+    kernel: os.release(),
+    node: process.version,
+    revision: revision(),
+  };
+}
+
+/** @returns {string | undefined} the commit that was measured */
+function revision() {
+  try {
+    const args = ['describe', '--always', '--dirty'];
+    return execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {unknown} results
+ * @returns {string} the file's path
+ */
+function write(results) {
+  const folder = path.join(__dirname, 'results');
+  fs.mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, `${new Date().toISOString().replaceAll(':', '-')}.json`);
+  fs.writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
+  return file;
+}
+
+/**
+ * @param {unknown} error
+ * @returns {string}
+ */
+function sentence(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function main() {
+  const asked = plan(process.argv.slice(2));
+  const programs = build();
+  const host = machine();
+  console.log(`${host.cpu}, ${host.processors} processors, Linux ${host.kernel}, Node ${host.node}`);
+  console.log(asked.pin ? 'server on processor 0, client on processor 1' : 'processors not assigned');
+  const recipes = await available(asked, programs);
+  const results = [];
+  let hasFailed = recipes.size === 0;
+  for (const row of asked.rows) {
+    const { title, columns, rounds } = SCENARIOS[row.scenario];
+    console.log(`\n${title(row.options)} (median of ${row.options.rounds ?? rounds})`);
+    const { reports, failures } = await measure(row, recipes, programs, asked);
+    if (reports.size > 0) console.log(table(columns, reports));
+    for (const note of notes(columns, reports)) console.log(note);
+    for (const failure of failures) console.log(`failed: ${failure}`);
+    hasFailed ||= failures.length > 0;
+    const servers = [...reports].map(([server, rounds]) => {
+      const titles = columns.map(({ title }) => title);
+      const values = medians(columns, rounds);
+      return { server, median: Object.fromEntries(titles.map((title, at) => [title, values[at]])), rounds };
+    });
+    results.push({ ...row, title: title(row.options), servers, failures });
+  }
+  if (asked.json) console.log(`\nwritten: ${write({ machine: host, pin: asked.pin, results })}`);
+  process.exitCode = hasFailed ? 1 : 0;
+}
+
+process.on('exit', stopAll);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+
+main().catch((error) => {
+  console.error(`bench: ${sentence(error)}`);
+  process.exit(1);
+});

@@ -1,0 +1,149 @@
+'use strict';
+
+// What can be measured: for each scenario the load client's arguments, what is shown, and the rows
+// of the default set.
+
+/**
+ * @typedef {Record<string, any>} Report a report of the load client
+ *
+ * @typedef {object} Column
+ * @property {string} title
+ * @property {(report: Report) => number | undefined} value
+ * @property {number} [digits] digits after the point, 0 unless told
+ * @property {string} [ratio] a short name: the value is also shown as a ratio against the peers
+ *
+ * @typedef {object} Options from the command line; `undefined` is the scenario's default
+ * @property {string} [size]
+ * @property {string} [connections]
+ * @property {string} [in-flight]
+ * @property {string} [seconds]
+ * @property {string} [rounds]
+ * @property {string} [concurrency]
+ * @property {string} [message-bytes]
+ * @property {string} [settle-seconds]
+ * @property {boolean} [text]
+ * @property {boolean} [echo]
+ *
+ * @typedef {object} Scenario
+ * @property {number} rounds how often each server is measured, unless told
+ * @property {(options: Options) => string} title
+ * @property {(options: Options, collects: boolean) => string[]} args `collects`: the server collects
+ *   its garbage when asked
+ * @property {Column[]} columns
+ */
+
+/** @type {Column[]} */
+const CPU = [
+  { title: 'CPU µs', value: (report) => report.serverCpu?.micros, digits: 2, ratio: 'CPU' },
+  { title: 'main µs', value: (report) => report.serverCpu?.mainThreadMicros, digits: 2 },
+];
+
+/**
+ * Shown where the client may be what limits the rate.
+ *
+ * @type {Column}
+ */
+const CLIENT = { title: 'client busy', value: (report) => report.clientCpu?.busy, digits: 2 };
+
+/**
+ * @param {string} name
+ * @returns {Column[]}
+ */
+const latency = (name) => [
+  { title: 'p50 µs', value: (report) => report[name].p50, digits: 1 },
+  { title: 'p99 µs', value: (report) => report[name].p99, digits: 1 },
+];
+
+/**
+ * The options that are there, as arguments.
+ *
+ * @param {Options} options
+ * @param {(keyof Options)[]} names
+ * @returns {string[]}
+ */
+function given(options, names) {
+  return names.flatMap((name) => {
+    const value = options[name];
+    if (value === undefined || value === false) return [];
+    return value === true ? [`--${name}`] : [`--${name}`, value];
+  });
+}
+
+/** @type {Record<string, Scenario>} */
+const SCENARIOS = {
+  echo: {
+    rounds: 5,
+    title: ({ size = '20', connections = '100', 'in-flight': inFlight = '1', text }) =>
+      `echo ${size} B ${text ? 'text' : 'binary'}, ${connections} connections, ${inFlight} in flight each`,
+    args: (options) => ['echo', ...given(options, ['size', 'connections', 'in-flight', 'seconds', 'text'])],
+    columns: [
+      { title: 'messages/s', value: (report) => report.messagesPerSecond, ratio: 'rate' },
+      ...CPU,
+      ...latency('latencyMicros'),
+      CLIENT,
+    ],
+  },
+
+  idle: {
+    rounds: 1,
+    title: ({ connections = '18000', 'message-bytes': bytes = '65536' }) =>
+      `idle, ${connections} connections` +
+      (bytes === '0' ? '' : `; and after a message of ${bytes} B on each`) +
+      '; resident bytes for each, garbage collected before each reading',
+    args: ({ 'message-bytes': bytes = '65536', ...options }, collects) => [
+      'idle',
+      ...given(options, ['connections', 'settle-seconds']),
+      ...(bytes === '0' ? [] : ['--message-bytes', bytes]),
+      ...(collects ? ['--collect'] : []),
+    ],
+    columns: [
+      { title: 'bytes each', value: (report) => report.bytesPerConnection, ratio: 'idle' },
+      { title: 'each further', value: (report) => report.bytesPerFurtherConnection },
+      {
+        title: 'after message',
+        value: (report) => report.bytesPerConnectionAfterMessage,
+        ratio: 'after',
+      },
+      { title: 'MB before', value: (report) => report.residentBytesBefore / 1e6, digits: 1 },
+      { title: 'opened/s', value: (report) => report.connectionsPerSecond },
+    ],
+  },
+
+  rtt: {
+    rounds: 5,
+    title: ({ size = '20', connections = '1' }) =>
+      `round trip of ${size} B, one in flight on one of ${connections} connections`,
+    args: (options) => ['rtt', ...given(options, ['size', 'connections', 'seconds'])],
+    columns: [
+      { title: 'p50 µs', value: (report) => report.latencyMicros.p50, digits: 1, ratio: 'p50' },
+      { title: 'p90 µs', value: (report) => report.latencyMicros.p90, digits: 1 },
+      { title: 'p99 µs', value: (report) => report.latencyMicros.p99, digits: 1 },
+      ...CPU,
+    ],
+  },
+
+  churn: {
+    rounds: 5,
+    title: ({ concurrency = '16', echo }) =>
+      `connect, upgrade, ${echo ? 'one echo, ' : ''}close; ${concurrency} at a time`,
+    args: (options) => ['churn', ...given(options, ['concurrency', 'seconds', 'echo', 'size'])],
+    columns: [
+      { title: 'connections/s', value: (report) => report.connectionsPerSecond, ratio: 'rate' },
+      ...CPU,
+      ...latency('wholeMicros'),
+      CLIENT,
+    ],
+  },
+};
+
+/** @type {{ scenario: string, options: Options }[]} */
+const DEFAULT_SET = [
+  { scenario: 'echo', options: { seconds: '3', rounds: '3' } },
+  { scenario: 'echo', options: { 'in-flight': '16', seconds: '3', rounds: '3' } },
+  { scenario: 'echo', options: { size: '16384', seconds: '3', rounds: '3' } },
+  { scenario: 'idle', options: {} },
+  { scenario: 'rtt', options: { seconds: '2', rounds: '3' } },
+  { scenario: 'churn', options: { seconds: '3', rounds: '3' } },
+];
+
+module.exports = { CLIENT, DEFAULT_SET, SCENARIOS };

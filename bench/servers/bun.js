@@ -1,0 +1,28 @@
+'use strict';
+
+// Echo server on Bun.serve. `bun bun.js PORT`.
+
+/* global Bun */
+
+const MEBIBYTE = 1024 * 1024;
+
+// The idle scenario reads the memory after this, in every server alike.
+process.on('SIGUSR2', () => Bun.gc(true));
+
+const server = Bun.serve({
+  port: Number(process.argv[2] ?? 0),
+  fetch(request, server) {
+    return server.upgrade(request) ? undefined : new Response('WebSocket only', { status: 400 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    maxPayloadLength: 16 * MEBIBYTE,
+    backpressureLimit: 64 * MEBIBYTE,
+    idleTimeout: 120,
+    message(socket, data) {
+      socket.send(data);
+    },
+  },
+});
+
+console.log(`listening ${server.port}`);

@@ -1,0 +1,29 @@
+'use strict';
+
+// Echo server on tidewire. `node --expose-gc tidewire.js PORT`; BINARY_TYPE chooses the data's type.
+
+const { App } = require('../..');
+
+const MEBIBYTE = 1024 * 1024;
+
+// The idle scenario reads the memory after this, in every server alike.
+process.on('SIGUSR2', () => global.gc?.());
+
+App()
+  .ws('/*', {
+    binaryType: process.env.BINARY_TYPE ?? 'arraybuffer',
+    maxPayloadLength: 16 * MEBIBYTE,
+    maxBackpressure: 64 * MEBIBYTE,
+    idleTimeout: 120,
+    message(ws, data, isBinary) {
+      ws.send(data, isBinary);
+    },
+  })
+  .listen(Number(process.argv[2] ?? 0), (token) => {
+    if (!token) {
+      console.error(`port ${process.argv[2]} is taken`);
+      process.exit(1);
+    }
+    const { us_socket_local_port: localPort } = require('../..');
+    console.log(`listening ${localPort(token)}`);
+  });
