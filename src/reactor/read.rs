@@ -49,7 +49,8 @@ impl<N: Network> Reactor<N> {
             Ok(0) => self.lose(index, CloseCause::Fin),
             Ok(count) => {
                 self.heard(index);
-                if count == limit || !N::Socket::SHORT_READ_DRAINS {
+                let slot = self.slab.slot(index);
+                if count == limit || slot.ended || !N::Socket::SHORT_READ_DRAINS {
                     self.leave_unread(index);
                 }
                 let mut buffer = std::mem::take(&mut self.buffer);
@@ -152,9 +153,9 @@ impl<N: Network> Reactor<N> {
             let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
                 Ok(0) => return self.close_socket(index),
-                Ok(count) if count < self.buffer.len() && N::Socket::SHORT_READ_DRAINS => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close_socket(index),
             }
         }

@@ -108,6 +108,7 @@ impl<N: Network> Reactor<N> {
                 continue;
             }
             if ready.readable {
+                self.slab.slot(ready.index).ended |= ready.ended;
                 self.read(ready.index);
             }
             if ready.writable {
