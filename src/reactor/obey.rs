@@ -79,7 +79,8 @@ impl<N: Network> Reactor<N> {
     fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let slot = self.slab.slot(index);
         let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
-        if self.gather.bytes() + slot.waiting_bytes() > limit.min(GATHER_BYTES) {
+        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
+        if self.gather.bytes() + slot.waiting_bytes() > room {
             self.transmit(index, &orders.commands);
         }
         let waiting = self.slab.slot(index).waiting_bytes();
