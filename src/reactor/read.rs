@@ -147,11 +147,15 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(connection.index).rare().leftover = bytes.to_vec();
     }
 
-    /// Reads and throws away what comes behind our close frame, until the peer's FIN.
+    /// Reads and throws away what comes behind our close frame, until the peer's FIN. A peer that has
+    /// finished its side may still read what waits for it.
     fn discard(&mut self, index: u32) {
         for _ in 0..DISCARDS {
-            let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
+            let slot = self.slab.slot(index);
+            let waits = slot.waiting_bytes() > 0;
+            let Some(socket) = slot.socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
+                Ok(0) if waits => return,
                 Ok(0) => return self.close_socket(index),
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
