@@ -13,6 +13,10 @@ use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Pr
 /// be parked behind a message is little.
 const CAUTIOUS_BYTES: usize = 4 * 1024;
 
+/// Bytes of pongs that one read is answered with; behind them the latest ping alone is. A peer that
+/// sends pings and reads nothing costs no more than this.
+const PONG_BYTES: usize = 64 * 1024;
+
 /// Reads of one lingering connection in one turn.
 const DISCARDS: usize = 16;
 
@@ -110,13 +114,14 @@ impl<N: Network> Reactor<N> {
             wants_pong: served.route.wants_pong,
         };
         let progress = protocol::receive(&mut slot.assembly, served.rules, bytes, &mut receiving);
-        if let Some(pong) = receiving.late_pong {
-            slot.rare().pong = Some(pong);
-        }
+        let late_pong = receiving.late_pong;
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
-            self.settle(index);
         }
+        if let Some(pong) = late_pong {
+            self.pong_late(index, pong);
+        }
+        self.settle(index);
         if self.slab.slot(index).phase != Phase::Open {
             return;
         }
@@ -134,6 +139,17 @@ impl<N: Network> Reactor<N> {
                 self.intake.close(connection, CloseCause::Protocol, 1006, violation.handler_reason().as_bytes());
                 self.end(index, farewell);
             }
+        }
+    }
+
+    /// Answers the latest ping now, or behind what waits.
+    fn pong_late(&mut self, index: u32, pong: Vec<u8>) {
+        let slot = self.slab.slot(index);
+        if slot.waiting_bytes() > 0 {
+            slot.rare().pong = Some(pong);
+        } else if slot.phase == Phase::Open {
+            self.gather.control(Opcode::Pong, &pong);
+            self.transmit(index, &[]);
         }
     }
 
@@ -231,7 +247,7 @@ impl Receiver for Receiving<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
-        if self.backlogged {
+        if self.backlogged || self.gather.bytes() >= PONG_BYTES {
             // RFC 6455 §5.5.3 allows to answer the latest ping alone; the memory is bounded by it.
             self.late_pong = Some(payload.to_vec());
         } else {
