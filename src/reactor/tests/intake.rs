@@ -1,0 +1,1 @@
+//! What waits while JavaScript is busy.
