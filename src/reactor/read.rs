@@ -27,7 +27,10 @@ impl<N: Network> Reactor<N> {
         if self.intake.is_full() {
             return;
         }
-        for connection in std::mem::take(&mut self.parked) {
+        let mut parked = std::mem::take(&mut self.parked).into_iter();
+        while !self.intake.is_full()
+            && let Some(connection) = parked.next()
+        {
             let Some(slot) = self.slab.find(connection) else { continue };
             let mut leftover = slot.rare_if_any().map(|rare| std::mem::take(&mut rare.leftover)).unwrap_or_default();
             self.parked_bytes -= leftover.len();
@@ -36,6 +39,7 @@ impl<N: Network> Reactor<N> {
                 self.decode(connection.index, &mut leftover);
             }
         }
+        self.parked.extend(parked);
         for connection in std::mem::take(&mut self.unread) {
             if let Some(slot) = self.slab.find(connection) {
                 slot.unread = false;
