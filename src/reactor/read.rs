@@ -74,7 +74,8 @@ impl<N: Network> Reactor<N> {
     /// How much may be read from a connection now. `None`: nothing; it is remembered if it is only for now.
     fn readable_bytes(&mut self, index: u32) -> Option<usize> {
         let full = self.intake.is_full();
-        let room_to_park = self.parked_bytes + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
+        let held = self.parked_bytes + self.intake.excess_bytes();
+        let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
         let slot = self.slab.slot(index);
         match slot.phase {
             Phase::Open => {}
@@ -224,7 +225,7 @@ impl Receiving<'_> {
         if !wanted {
             return Flow::Continue;
         }
-        self.intake.tell(self.connection, kind, 0, [payload, b""]);
+        self.intake.control(self.connection, kind, payload);
         if self.intake.is_full() { Flow::Pause } else { Flow::Continue }
     }
 }

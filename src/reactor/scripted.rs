@@ -232,9 +232,7 @@ impl<const SHORT_READ_DRAINS: bool> Socket for ScriptedSocket<SHORT_READ_DRAINS>
         }
         let grain = if SHORT_READ_DRAINS { usize::MAX } else { wire.read_grain };
         let count = buffer.len().min(wire.arrived.len()).min(grain);
-        for (to, from) in buffer.iter_mut().zip(wire.arrived.drain(..count)) {
-            *to = from;
-        }
+        io::Read::read_exact(&mut wire.arrived, &mut buffer[..count])?;
         Ok(count)
     }
 
