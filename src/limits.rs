@@ -19,7 +19,8 @@ pub const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
 pub const INTAKE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes that parked connections may hold in all, for each reactor, while the intake is full: what
-/// was already read when the bound was reached. Above it nothing at all is read.
+/// was already read when the bound was reached, and the events of pings and pongs that came since.
+/// Above it nothing at all is read.
 pub const PARKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of commands that may wait for a reactor. JavaScript waits inside `flush` above it: the

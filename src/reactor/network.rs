@@ -14,8 +14,8 @@ pub struct Ready {
     pub readable: bool,
     /// There may be room to write.
     pub writable: bool,
-    /// The peer's FIN or an error lies behind the bytes, and is not told again: only a read that finds
-    /// no bytes finds it.
+    /// A FIN or an error is to be read, perhaps behind bytes. It came already, so nothing more will
+    /// be told: a read that did not fill the buffer is not the last one.
     pub ended: bool,
 }
 
@@ -46,8 +46,7 @@ pub trait Socket {
     /// Sends FIN behind all that was written.
     fn finish(&mut self) -> io::Result<()>;
 
-    /// Whether a read that did not fill the buffer has taken all bytes there were, so that the next
-    /// readiness is told anew. Saves the read that would only say "would block". It has not taken the
-    /// end of the stream, which may have been told together with the bytes ([`Ready::ended`]).
+    /// Whether a read that did not fill the buffer has taken all there was, so that the next
+    /// readiness is told anew; but see [`Ready::ended`]. Saves the read that would only say "would block".
     const SHORT_READ_DRAINS: bool;
 }

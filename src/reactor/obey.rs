@@ -79,7 +79,8 @@ impl<N: Network> Reactor<N> {
     fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let slot = self.slab.slot(index);
         let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
-        if self.gather.bytes() + slot.waiting_bytes() > limit.min(GATHER_BYTES) {
+        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
+        if self.gather.bytes() + slot.waiting_bytes() > room {
             self.transmit(index, &orders.commands);
         }
         let waiting = self.slab.slot(index).waiting_bytes();
@@ -128,9 +129,13 @@ impl<N: Network> Reactor<N> {
         self.slab.set_idle(index, due);
         self.slab.set_lifetime(index, 0);
         let slot = self.slab.slot(index);
-        let kept = slot.rare_if_any().and_then(|rare| rare.farewell.take());
+        let (pong, kept) = slot.rare_if_any().map_or((None, None), |rare| (rare.pong.take(), rare.farewell.take()));
         slot.phase = Phase::Lingering;
         slot.assembly = None;
+        if let Some(pong) = pong {
+            // Nothing may follow the close frame (RFC 6455 §5.5.1), and the ping came first.
+            self.gather.control(Opcode::Pong, &pong);
+        }
         if let Some(payload) = farewell.or(kept) {
             self.gather.control(Opcode::Close, payload.as_ref());
         }

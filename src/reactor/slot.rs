@@ -46,7 +46,7 @@ pub struct Slot<S> {
     pub pinged: bool,
     /// The socket may have bytes that were not read, and is on the reactor's list of such.
     pub unread: bool,
-    /// The peer's FIN or an error lies behind the bytes that the socket has.
+    /// A FIN or an error waits to be read behind the bytes, and will not be told again.
     pub ended: bool,
     /// JavaScript has written its last command for this connection.
     pub released: bool,

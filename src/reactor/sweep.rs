@@ -83,7 +83,7 @@ impl<N: Network> Reactor<N> {
                     // We do not read it, so its silence is ours.
                     self.heard(index);
                 } else {
-                    self.lose(index, CloseCause::Timeout);
+                    self.time_out(index);
                 }
             }
             // JavaScript is busy; the peer has waited long enough for our close frame.
@@ -94,6 +94,19 @@ impl<N: Network> Reactor<N> {
             }
             Phase::Lingering => self.close_socket(index),
             Phase::Vacant | Phase::Gone => {}
+        }
+    }
+
+    /// Closes a connection from which nothing came. After a stall the poller tells of some sockets
+    /// later than of others, so a last look is taken at this one.
+    fn time_out(&mut self, index: u32) {
+        self.slab.slot(index).pinged = true;
+        self.read(index);
+        let slot = self.slab.slot(index);
+        match (slot.phase, slot.pinged, slot.unread) {
+            (Phase::Open, true, false) => self.lose(index, CloseCause::Timeout),
+            (Phase::Open, true, true) => self.heard(index),
+            _ => {}
         }
     }
 

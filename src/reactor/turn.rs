@@ -107,10 +107,8 @@ impl<N: Network> Reactor<N> {
             if self.slab.connection(ready.index).is_none() {
                 continue;
             }
-            if ready.ended {
-                self.slab.slot(ready.index).ended = true;
-            }
             if ready.readable {
+                self.slab.slot(ready.index).ended |= ready.ended;
                 self.read(ready.index);
             }
             if ready.writable {
