@@ -97,17 +97,19 @@ class Lane {
   }
 
   /**
-   * Takes a batch, unless one is begun, and calls its handlers until `deadline`.
-   * @param {number} deadline by `performance.now()`
+   * Takes a batch, unless one is begun, and calls its handlers.
+   * @param {number} most events that may be handled
+   * @param {number} deadline by `performance.now()`, after which no other is begun
    * @returns {number} events that were handled
    */
-  turn(deadline) {
+  turn(most, deadline) {
     if (this.#position === this.#count) this.#take();
     const first = this.#position;
+    const end = Math.min(this.#count, first + most);
     this.#turning = true;
-    while (this.#position < this.#count) {
+    while (this.#position < end) {
       try {
-        if (this.#dispatch(deadline)) break;
+        if (this.#dispatch(end, deadline)) break;
       } catch (error) {
         this.native.report(error);
       }
@@ -119,11 +121,6 @@ class Lane {
   /** Whether a turn would find nothing to do that this side knows of. */
   get isIdle() {
     return this.#position === this.#count && !this.more && this.#commands.bytes === 0;
-  }
-
-  /** Whether a turn stopped in the middle of its batch. */
-  get isBehind() {
-    return this.#position < this.#count;
   }
 
   /** Hands the gathered commands over without taking events. */
@@ -281,25 +278,22 @@ class Lane {
   }
 
   /**
-   * Calls the handlers of the events from the position on.
+   * Calls the handlers of the events from the position to `end`.
+   * @param {number} end
    * @param {number} deadline
    * @returns {boolean} whether time ran out
    */
-  #dispatch(deadline) {
+  #dispatch(end, deadline) {
     const descriptors = this.#descriptors;
-    const count = this.#count;
-    for (;;) {
-      const event = this.#position;
-      if (event === count) return false;
-      if ((event & (CLOCK_EVENTS - 1)) === CLOCK_EVENTS - 1 && performance.now() > deadline) {
-        // The next turn begins with this event, and must not stop at it again.
-        this.#position = event + 1;
-        this.#one(descriptors, event * DESCRIPTOR_WORDS);
-        return true;
-      }
+    const first = this.#position;
+    for (let event = first; event < end; event++) {
+      const timely = (event & (CLOCK_EVENTS - 1)) !== 0 || event === first || performance.now() <= deadline;
+      if (!timely) return true;
+      // Moved before the call: behind a handler that throws, the next event comes.
       this.#position = event + 1;
       this.#one(descriptors, event * DESCRIPTOR_WORDS);
     }
+    return false;
   }
 
   /**
