@@ -31,6 +31,9 @@ const CLOCK_EVENTS = 8;
 /** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
 const FRAME_HEAD_BYTES = 10;
 
+/** The place in a command that is for no connection. */
+const NO_PLACE = 0xffff_ffff;
+
 /** What `send` returns, as in uWebSockets.js. */
 const QUEUED = 0;
 const SENT = 1;
@@ -130,9 +133,12 @@ class Lane {
     this.#flushed();
   }
 
-  /** Closes every connection; the close handlers run. */
+  /** Closes every connection. The close handlers run; those whose open event is on its way get both later. */
   terminateAll() {
     for (const socket of this.#connections.open()) socket.close();
+    this.#makeRoom(0);
+    this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
+    this.flush();
   }
 
   /**

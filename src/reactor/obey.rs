@@ -18,12 +18,14 @@ impl<N: Network> Reactor<N> {
         if self.shared.inbox.take(&mut orders) {
             let mut agenda = std::mem::take(&mut self.agenda);
             let mut large = 0;
+            let mut ends_all = false;
             // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
             for mut command in Commands::new(&orders.commands).map_while(Result::ok) {
                 if command.kind == CommandKind::SendLarge {
                     command.offset = large;
                     large += 1;
                 }
+                ends_all |= command.kind == CommandKind::TerminateAll;
                 agenda.add(&mut self.slab, command);
             }
             for chain in 0..agenda.len() {
@@ -36,6 +38,9 @@ impl<N: Network> Reactor<N> {
             }
             agenda.clear();
             self.agenda = agenda;
+            if ends_all {
+                self.terminate_all();
+            }
             self.intake.set_applied(orders.flush);
             orders.recycle();
         }
@@ -73,6 +78,16 @@ impl<N: Network> Reactor<N> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Ends the connections that are open behind JavaScript's commands: those of whose opening it has
+    /// not heard. It hears of both.
+    fn terminate_all(&mut self) {
+        for index in 0..self.slab.places() {
+            if self.slab.slot(index).phase == Phase::Open {
+                self.lose(index, CloseCause::Local);
+            }
         }
     }
 

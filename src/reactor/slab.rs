@@ -71,6 +71,11 @@ impl<S> Slab<S> {
         self.occupied -= 1;
     }
 
+    /// Number of places, vacant ones counted.
+    pub fn places(&self) -> u32 {
+        (self.pages.len() * PAGE_SLOTS) as u32
+    }
+
     /// The slot at a place that is known to exist.
     pub fn slot(&mut self, index: u32) -> &mut Slot<S> {
         &mut self.pages[index as usize >> PAGE_BITS].slots[index as usize % PAGE_SLOTS]

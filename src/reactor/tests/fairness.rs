@@ -18,7 +18,7 @@ fn each_turn_serves_everyone_beside_a_flood() {
         loud.says(&flood);
         quiet.iter().for_each(|(peer, _)| peer.says(&frame(TEXT, &[b'a' + round])));
         ready.clear();
-        super::super::network::Network::poll(&mut rig.reactor.network, &mut ready, None).unwrap();
+        crate::reactor::network::Network::poll(&mut rig.reactor.network, &mut ready, None).unwrap();
         rig.reactor.turn(&ready, rig.now);
         let events = rig.js.drain();
         for (peer, connection) in &quiet {

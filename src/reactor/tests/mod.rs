@@ -12,6 +12,7 @@ mod frames;
 mod idle;
 mod intake;
 mod javascript;
+mod loopback;
 mod million;
 
 use std::sync::Arc;
