@@ -45,6 +45,10 @@ pub const TICK_SECONDS: u32 = 4;
 /// `idleTimeout` unless it is given, as in uWebSockets.js.
 pub const IDLE_TIMEOUT_SECONDS: u32 = 120;
 
+/// Connections that one turn pings or closes because of the clock. Each costs a system call or an
+/// event; some hundreds of them take about a millisecond.
+pub const SWEEP_STEP: usize = 256;
+
 /// Smallest `idleTimeout`: two ticks, one for the ping and one for its answer.
 pub const IDLE_TIMEOUT_MIN_SECONDS: u32 = 8;
 

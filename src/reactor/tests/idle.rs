@@ -56,10 +56,28 @@ fn pings_and_timeouts_at_their_ticks_whatever_the_wrap() {
         for start in [0, 9, 249 - 9, 3, 251] {
             rig.ticks(start);
             let (peer, connection) = rig.open(&route);
+            // The first ping of a connection that says nothing may come earlier.
+            peer.says(&frame(PONG, b""));
+            rig.run();
             assert_eq!(lives(&mut rig, &peer, 300), (at_ping, Some(at_end)), "{timeout} s, {pings}");
             rig.release(connection);
         }
     }
+}
+
+#[test]
+fn connections_that_came_together_are_pinged_apart() {
+    let mut rig = Rig::new();
+    let route = routed(|route| route.idle_timeout_seconds = 120);
+    let peers: Vec<Peer> = (0..260).map(|_| rig.open(&route).0).collect();
+    let mut pings = Vec::new();
+    for _ in 1..=27 {
+        rig.ticks(1);
+        pings.push(peers.iter().filter(|peer| heard(peer) == [said(PING, b"")]).count());
+    }
+    assert_eq!(pings.iter().sum::<usize>(), peers.len(), "all within the time, and once: {pings:?}");
+    assert_eq!(pings.iter().position(|&count| count > 0), Some(14), "in the second half of it: {pings:?}");
+    assert!(pings.iter().all(|&count| count <= 40), "a thirteenth of them each, more or less: {pings:?}");
 }
 
 #[test]
