@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "node",
         rooms: &["limits", "error", "bridge", "reactor", "gate"],
-        crates: &["napi", "napi_derive"],
+        crates: &["libc", "napi", "napi_derive"],
         pure: false,
     },
 ];

@@ -39,6 +39,11 @@ pub struct Orders {
 }
 
 impl Orders {
+    /// Memory that commands and large payloads take.
+    pub fn bytes(&self) -> usize {
+        self.commands.len() + self.large_bytes
+    }
+
     /// Empties the buffers for another use. What one burst made large is given back.
     pub fn recycle(&mut self) {
         self.commands.clear();
@@ -52,7 +57,7 @@ impl Inbox {
     /// Copies `commands`, and moves `large`, behind what waits. Ring the reactor's bell afterwards.
     pub fn push(&self, commands: &[u8], large: Option<Vec<u8>>) {
         let mut state = self.lock();
-        while !state.closed && state.orders.commands.len() + state.orders.large_bytes > limits::COMMAND_BACKLOG_BYTES {
+        while !state.closed && state.orders.bytes() > limits::COMMAND_BACKLOG_BYTES {
             state = self
                 .room
                 .wait_timeout(state, ROOM_POLL)

@@ -14,12 +14,13 @@ use napi_derive::napi;
 
 use super::bell::{self, Bell};
 use super::fault::{self, Result};
+use super::heap;
 use super::settings::RouteSettings;
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
 use crate::gate::{Bind, Gate, Routes, bind};
 use crate::limits;
-use crate::reactor::{Adopter, ReactorThread};
+use crate::reactor::{Adopter, Hooks, ReactorThread};
 
 /// The running threads of an App, and what else ends with them.
 struct Running {
@@ -107,7 +108,8 @@ impl Engine {
         let mut lanes: Vec<Lane> = Vec::new();
         let started = (0..self.threads).try_for_each(|id| {
             let bell = bell.clone();
-            let thread = ReactorThread::start(ReactorId(id), census.clone(), Box::new(move || bell.ring()))?;
+            let hooks = Hooks { ring_javascript: Box::new(move || bell.ring()), give_back_memory: heap::give_back };
+            let thread = ReactorThread::start(ReactorId(id), census.clone(), hooks)?;
             lanes.push(Lane { thread, large: VecDeque::new() });
             Ok(())
         });

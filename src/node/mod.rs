@@ -6,4 +6,5 @@
 mod bell;
 mod engine;
 mod fault;
+mod heap;
 mod settings;

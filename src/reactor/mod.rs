@@ -9,6 +9,7 @@ mod address;
 mod adoption;
 mod agenda;
 mod clock;
+mod ebb;
 mod gather;
 mod intake;
 mod network;
@@ -32,5 +33,5 @@ mod write;
 
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
-pub use shared::{Shared, Wake};
+pub use shared::{Hooks, Shared, Wake};
 pub use thread::{ReactorHandle, ReactorThread};

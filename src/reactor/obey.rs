@@ -16,6 +16,7 @@ impl<N: Network> Reactor<N> {
     pub(super) fn obey(&mut self) {
         let mut orders = std::mem::take(&mut self.orders);
         if self.shared.inbox.take(&mut orders) {
+            self.ebb.flow(orders.bytes());
             let mut agenda = std::mem::take(&mut self.agenda);
             let mut large = 0;
             let mut ends_all = false;

@@ -56,6 +56,7 @@ impl<N: Network> Reactor<N> {
         match socket.receive(&mut self.buffer[..limit]) {
             Ok(0) => self.lose(index, CloseCause::Fin),
             Ok(count) => {
+                self.ebb.flow(count);
                 self.heard(index);
                 let slot = self.slab.slot(index);
                 if count == limit || slot.ended || !N::Socket::SHORT_READ_DRAINS {

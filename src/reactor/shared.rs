@@ -9,6 +9,15 @@ use crate::bridge::{Census, Doorbell, Inbox, Mailbox};
 /// Wakes a thread; called on any other.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// What a reactor calls outside of its room, on its own thread.
+pub struct Hooks {
+    /// Tells the JavaScript thread that something was posted.
+    pub ring_javascript: Wake,
+    /// Has the allocator give freed memory back to the system. May take milliseconds: it is called
+    /// when a burst of traffic has ebbed.
+    pub give_back_memory: fn(),
+}
+
 /// The shared side of one reactor.
 pub struct Shared {
     /// Events, toward JavaScript.
@@ -21,13 +30,12 @@ pub struct Shared {
     stopping: AtomicBool,
     doorbell: Doorbell,
     wake_reactor: Wake,
-    ring_javascript: Wake,
+    hooks: Hooks,
 }
 
 impl Shared {
-    /// `wake_reactor` ends the wait of the reactor's poller; `ring_javascript` tells the JavaScript
-    /// thread that something was posted.
-    pub fn new(census: Arc<Census>, wake_reactor: Wake, ring_javascript: Wake) -> Self {
+    /// `wake_reactor` ends the wait of the reactor's poller.
+    pub fn new(census: Arc<Census>, wake_reactor: Wake, hooks: Hooks) -> Self {
         Self {
             mailbox: Mailbox::default(),
             inbox: Inbox::default(),
@@ -36,7 +44,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             doorbell: Doorbell::awake(),
             wake_reactor,
-            ring_javascript,
+            hooks,
         }
     }
 
@@ -81,6 +89,11 @@ impl Shared {
 
     /// Tells JavaScript that something was posted.
     pub(super) fn ring_javascript(&self) {
-        (self.ring_javascript)();
+        (self.hooks.ring_javascript)();
+    }
+
+    /// Has freed memory given back.
+    pub(super) fn give_back_memory(&self) {
+        (self.hooks.give_back_memory)();
     }
 }

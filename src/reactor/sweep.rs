@@ -26,8 +26,12 @@ impl<N: Network> Reactor<N> {
     /// Begins a sweep if a tick is due, and does a bounded part of what is due, so that a mass expiry
     /// does not keep those that are alive from being served.
     pub(super) fn sweep(&mut self, now: Instant) {
-        if self.sweeping.is_none() && !self.slab.is_empty() && self.clock.tick(now) {
+        let keeps_time = !self.slab.is_empty() || self.ebb.is_pending();
+        if self.sweeping.is_none() && keeps_time && self.clock.tick(now) {
             self.sweeping = Some(0);
+            if self.ebb.tick() {
+                self.shared.give_back_memory();
+            }
         }
         let Some(mut place) = self.sweeping else { return };
         let (idle_now, lifetime_now) = (self.clock.idle_now(), self.clock.lifetime_now());

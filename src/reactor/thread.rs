@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 
 use super::network::Network;
 use super::poller::Poller;
-use super::shared::{Shared, Wake};
+use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
 use super::{Adopter, Adoption};
 use crate::bridge::{Census, ReactorId};
@@ -27,15 +27,15 @@ pub struct ReactorThread {
 pub struct ReactorHandle(Arc<Shared>);
 
 impl ReactorThread {
-    /// Starts a reactor. `ring_javascript` is called on its thread when events were posted.
+    /// Starts a reactor.
     ///
     /// # Errors
     /// If the host has no descriptor for the poller or no room for a thread.
-    pub fn start(id: ReactorId, census: Arc<Census>, ring_javascript: Wake) -> io::Result<Self> {
+    pub fn start(id: ReactorId, census: Arc<Census>, hooks: Hooks) -> io::Result<Self> {
         let (poller, waker) = Poller::new()?;
         // A failed wake-up means that the eventfd is gone, and with it the reactor.
         let wake = Box::new(move || drop(waker.wake()));
-        let shared = Arc::new(Shared::new(census, wake, ring_javascript));
+        let shared = Arc::new(Shared::new(census, wake, hooks));
         let reactor = Reactor::new(poller, shared.clone(), Instant::now());
         let thread = std::thread::Builder::new().name(format!("tidewire-{}", id.0)).spawn({
             let shared = shared.clone();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::agenda::Agenda;
 use super::clock::Clock;
+use super::ebb::Ebb;
 use super::gather::Gather;
 use super::intake::Intake;
 use super::network::{Network, Ready};
@@ -20,6 +21,10 @@ use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
 
+/// Memory that an opening handshake takes for a while, at the gate and in JavaScript: a rough figure,
+/// for the [`Ebb`] of a storm of connections.
+const HANDSHAKE_BYTES: usize = 4 * 1024;
+
 /// The state of one reactor thread.
 pub struct Reactor<N: Network> {
     pub(super) network: N,
@@ -27,6 +32,7 @@ pub struct Reactor<N: Network> {
     pub(super) slab: Slab<N::Socket>,
     pub(super) routes: ServedRoutes,
     pub(super) clock: Clock,
+    pub(super) ebb: Ebb,
     pub(super) intake: Intake,
     pub(super) orders: Orders,
     pub(super) agenda: Agenda,
@@ -56,6 +62,7 @@ impl<N: Network> Reactor<N> {
             slab: Slab::new(),
             routes: ServedRoutes::default(),
             clock: Clock::new(now),
+            ebb: Ebb::default(),
             orders: Orders::default(),
             agenda: Agenda::default(),
             gather: Gather::default(),
@@ -82,6 +89,7 @@ impl<N: Network> Reactor<N> {
         if self.slab.is_empty() {
             self.clock.restart(now);
         }
+        self.ebb.flow(HANDSHAKE_BYTES);
         self.routes.serve(route);
         let Some(connection) = self.slab.insert(socket, route.id) else {
             return self.shared.census.leave();
@@ -130,6 +138,6 @@ impl<N: Network> Reactor<N> {
         if self.sweeping.is_some() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
-        (!self.slab.is_empty()).then(|| self.clock.until_next(now))
+        (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now))
     }
 }

@@ -33,12 +33,12 @@ struct Scale {
 }
 
 /// Options, besides the target's: `--connections` (18000), `--window` (64 handshakes at a time),
-/// `--per-second` (no bound), `--settle-seconds` (3), `--message-bytes` (none), and `--collect`
+/// `--per-second` (no bound), `--settle-seconds` (5), `--message-bytes` (none), and `--collect`
 /// to send SIGUSR2 before each reading, upon which the bench's servers collect garbage.
 pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 18_000, 1)?;
     let pace = Pace { window: args.count("window", 64, 1)?, per_second: args.optional("per-second")? };
-    let settle = args.seconds("settle-seconds", 3.0)?;
+    let settle = args.seconds("settle-seconds", 5.0)?;
     let collects = args.switch("collect")?;
     let message_bytes: Option<usize> = args.optional("message-bytes")?;
     let target = Target::from_args(&mut args, connections.div_ceil(CONNECTIONS_PER_ADDRESS))?;

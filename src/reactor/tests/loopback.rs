@@ -25,12 +25,22 @@ impl Running {
     fn start() -> Self {
         let (ring, rung) = channel();
         // The receiver is gone when a test has ended.
-        Self::ringing(Box::new(move || drop(ring.send(()))), rung)
+        Self::ringing(
+            Box::new(move || {
+                let _ = ring.send(());
+            }),
+            rung,
+        )
     }
 
     fn ringing(ring: Wake, rung: Receiver<()>) -> Self {
         let census = Census::new(|| {});
-        let thread = ReactorThread::start(ReactorId(0), census.clone(), ring).unwrap();
+        let thread = ReactorThread::start(
+            ReactorId(0),
+            census.clone(),
+            Hooks { ring_javascript: ring, give_back_memory: || {} },
+        )
+        .unwrap();
         let js = JavaScript::new(thread.shared().clone());
         Self { thread, census, js, rung }
     }

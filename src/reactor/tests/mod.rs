@@ -24,7 +24,7 @@ use super::route::tests::route;
 use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
 use super::slot::{Phase, Slot};
 use super::turn::Reactor;
-use super::{Route, Shared};
+use super::{Hooks, Route, Shared};
 use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
 use frames::Frame;
 use javascript::{Event, JavaScript};
@@ -57,7 +57,11 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         let wake = woken.clone();
         // ORDERING: one thread.
         let wake = Box::new(move || wake.store(true, Ordering::Relaxed));
-        let shared = Arc::new(Shared::new(census.clone(), wake, Box::new(|| {})));
+        let shared = Arc::new(Shared::new(
+            census.clone(),
+            wake,
+            Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {} },
+        ));
         let now = Instant::now();
         Self {
             reactor: Reactor::new(Scripted::default(), shared.clone(), now),
