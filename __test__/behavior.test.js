@@ -744,6 +744,68 @@ describe('a handler', () => {
     assert.deepEqual(await child.exited, { code: 0, signal: null });
   });
 
+  test('that throws what is no Error hands it on as it is', BOUND, async (context) => {
+    const child = runScript(context, () => {
+      const { App, us_socket_local_port } = require('tidewire');
+      const WebSocket = require('ws');
+      const caught = [];
+      process.on('uncaughtException', (value) => caught.push(value === undefined ? 'undefined' : value));
+      const values = [undefined, null, 0, '', 'text', false, { plain: 'object' }];
+      const app = App();
+      app.ws('/*', {
+        message: (ws) => {
+          if (values.length === 0) return ws.end(1000);
+          throw values.shift();
+        },
+      });
+      app.listen('127.0.0.1', 0, (token) => {
+        const client = new WebSocket(`ws://127.0.0.1:${us_socket_local_port(token)}`);
+        client.on('open', () => {
+          for (let number = 0; number < 8; number++) client.send('x');
+        });
+        client.on('close', () => {
+          console.log(JSON.stringify(caught));
+          app.close();
+        });
+      });
+    });
+    assert.deepEqual(await child.value(), ['undefined', null, 0, '', 'text', false, { plain: 'object' }]);
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
+  });
+
+  test(
+    'that throws and whose uncaughtException listener closes the App ends it cleanly',
+    BOUND,
+    async (context) => {
+      const child = runScript(context, () => {
+        const { App, us_socket_local_port } = require('tidewire');
+        const WebSocket = require('ws');
+        const app = App();
+        const told = [];
+        process.on('uncaughtException', ({ message }) => {
+          told.push(message);
+          app.close();
+        });
+        app.ws('/*', {
+          message: () => {
+            throw new Error('thrown');
+          },
+          close: (_, code) => told.push(code),
+        });
+        app.listen('127.0.0.1', 0, (token) => {
+          const client = new WebSocket(`ws://127.0.0.1:${us_socket_local_port(token)}`);
+          client.on('open', () => {
+            for (let number = 0; number < 10; number++) client.send('x');
+          });
+          client.on('error', () => {});
+          client.on('close', () => console.log(JSON.stringify(told)));
+        });
+      });
+      assert.deepEqual(await child.value(), ['thrown', 1006]);
+      assert.deepEqual(await child.exited, { code: 0, signal: null });
+    },
+  );
+
   test('that is async and rejects is an unhandledRejection', BOUND, async (context) => {
     const child = runScript(context, () => {
       const { App, us_socket_local_port } = require('tidewire');

@@ -259,6 +259,25 @@ describe('App.close', () => {
     await once(socket, 'close');
   });
 
+  test('lets a close handler listen again', BOUND, async (context) => {
+    const tokens = [];
+    const { app, url, port } = serve(context, {
+      message: echo,
+      close: () => {
+        if (tokens.length === 0) app.listen('127.0.0.1', port, (token) => tokens.push(token));
+      },
+    });
+    const client = await connect(context, url);
+    client.send('open for sure');
+    await client.text();
+    app.close();
+    assert.equal((await client.closed).code, 1006);
+    const other = await connect(context, url);
+    other.send('again');
+    assert.equal(await other.text(), 'again');
+    assert.equal(tokens.length, 1);
+  });
+
   test('does nothing on an App that does not listen', () => {
     const app = App();
     assert.equal(app.close(), app);
@@ -495,6 +514,26 @@ describe('the process', () => {
       assert.equal(child.errors, '');
     });
   }
+
+  test('may close its App as it exits', BOUND, async (context) => {
+    const child = runScript(context, () => {
+      const { App, us_socket_local_port } = require('tidewire');
+      const WebSocket = require('ws');
+      const app = App();
+      app.ws('/*', {
+        message: () => process.exit(4),
+        close: (_, code) => console.log(JSON.stringify(code)),
+      });
+      process.on('exit', () => app.close());
+      app.listen('127.0.0.1', 0, (token) => {
+        const client = new WebSocket(`ws://127.0.0.1:${us_socket_local_port(token)}`);
+        client.on('open', () => client.send('x'));
+      });
+    });
+    assert.equal(await child.value(), 1006);
+    assert.deepEqual(await child.exited, { code: 4, signal: null });
+    assert.equal(child.errors, '');
+  });
 
   for (const handler of ['open', 'message', 'close']) {
     test(`ends with a code and a stack if nobody catches what ${handler} throws`, BOUND, async (context) => {

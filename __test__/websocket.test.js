@@ -75,6 +75,28 @@ describe('send', () => {
     });
   }
 
+  const large = Uint8Array.from({ length: 200_000 }, (_, at) => at % 251);
+  const largeShared = new SharedArrayBuffer(large.length);
+  new Uint8Array(largeShared).set(large);
+  const largeForms = {
+    ArrayBuffer: large.buffer,
+    SharedArrayBuffer: largeShared,
+    Uint8Array: large,
+    'Uint8Array of a SharedArrayBuffer': new Uint8Array(largeShared),
+    Float64Array: new Float64Array(large.buffer),
+    DataView: new DataView(large.buffer),
+  };
+  for (const [name, data] of Object.entries(largeForms)) {
+    test(`takes a large ${name}, and a part of it`, BOUND, async (context) => {
+      const { client, ws } = await pair(context, { maxBackpressure: 0 });
+      ws.send(data, true);
+      ws.send(new Uint8Array(data.buffer ?? data, 1_001, 100_000), true);
+      const [[whole], [part]] = await client.messages.take(2);
+      assert.ok(whole.equals(large));
+      assert.ok(part.equals(large.subarray(1_001, 101_001)));
+    });
+  }
+
   test('throws for what is neither text nor bytes', BOUND, async (context) => {
     const { client, ws } = await pair(context);
     for (const value of [null, 1, 1n, true, {}, [1], Symbol('s'), () => {}, new Date(), { length: 1 }]) {

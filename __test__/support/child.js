@@ -31,10 +31,15 @@ class Child {
     });
   }
 
-  /** The next line, as JSON. Fails if the process ends without one. */
+  /** The next line, as JSON. */
   async value() {
+    return JSON.parse(await this.line());
+  }
+
+  /** The next line. Fails if the process ends without one. */
+  async line() {
     const line = await Promise.race([this.lines.next(), this.exited]);
-    if (typeof line === 'string') return JSON.parse(line);
+    if (typeof line === 'string') return line;
     throw new Error(`The process ended with ${line.code ?? line.signal}: ${this.errors}`);
   }
 }

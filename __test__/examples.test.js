@@ -1,0 +1,53 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const { readdirSync } = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { test } = require('node:test');
+const { runFile } = require('./support/child');
+const { connect } = require('./support/client');
+const { BOUND } = require('./support/server');
+
+/** What a client of each example says, and what it must hear. */
+const CONVERSATIONS = {
+  'WebSocket.js': async (client) => {
+    client.send('hello', Buffer.from([1, 2, 3]));
+    assert.deepEqual(await client.messages.take(2), [
+      [Buffer.from('hello'), false],
+      [Buffer.from([1, 2, 3]), true],
+    ]);
+  },
+};
+
+const files = readdirSync(path.join(__dirname, '../examples')).filter((file) => /\.m?js$/.test(file));
+
+test('every example has a conversation', () => {
+  assert.deepEqual(files.sort(), Object.keys(CONVERSATIONS).sort());
+});
+
+for (const [file, converse] of Object.entries(CONVERSATIONS)) {
+  test(`examples/${file} does what it says, and ends by SIGINT`, BOUND, async (context) => {
+    const child = runFile(context, path.join('examples', file), { PORT: '0' });
+    const line = await child.line();
+    const [, port] = line.match(/^Listening on port (\d+)$/) ?? [];
+    assert.ok(port, `it printed ${line}`);
+    const client = await connect(context, `ws://127.0.0.1:${port}`);
+    await converse(client);
+    child.process.kill('SIGINT');
+    assert.equal((await client.closed).code, 1006);
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
+    assert.equal(child.errors, '');
+  });
+
+  test(`examples/${file} says that its port is busy`, BOUND, async (context) => {
+    const server = net.createServer().listen(0);
+    context.after(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address();
+    const child = runFile(context, path.join('examples', file), { PORT: String(port) });
+    assert.deepEqual(await child.exited, { code: 1, signal: null });
+    assert.match(child.errors, new RegExp(`port ${port}`));
+  });
+}
