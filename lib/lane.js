@@ -466,9 +466,16 @@ class Lane {
     if (!this.#backlog.has(index)) return SENT;
     const route = routeOf(socket);
     if (route.maxBackpressure === 0 || this.#waiting(index) <= route.maxBackpressure) return QUEUED;
-    const isBinary = (flags & 0xf) !== commands.OPCODE_TEXT;
     const payload = encoded(message);
-    route.dropped?.(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+    const opcode = flags & commands.OPCODE_MASK;
+    if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
+      const isBinary = opcode === commands.OPCODE_BINARY;
+      try {
+        route.dropped(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+      } catch (error) {
+        this.native.report(error);
+      }
+    }
     if (route.closeOnBackpressureLimit) this.terminate(socket, index);
     return DROPPED;
   }

@@ -64,7 +64,8 @@ impl<N: Network> Reactor<N> {
                 self.say_farewell(index, Some(farewell));
             }
             (CommandKind::Terminate, Phase::Open | Phase::Ending | Phase::Lingering) => {
-                self.gather.clear();
+                // What was sent before goes out as far as the kernel takes it now.
+                self.transmit(index, &orders.commands);
                 self.close_socket(index);
             }
             (CommandKind::Release, _) => {
@@ -122,7 +123,8 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         let route = &self.routes.of(slot.route).route;
         let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
-        if route.wants_dropped && slot.phase == Phase::Open {
+        let is_message = !opcode(command).is_control();
+        if route.wants_dropped && is_message && slot.phase == Phase::Open {
             let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
             let payload = match command.kind {
                 CommandKind::SendLarge => Payload::Owned(

@@ -37,6 +37,8 @@ impl<N: Network> Reactor<N> {
             if slot.phase == Phase::Open && !leftover.is_empty() {
                 self.heard(connection.index);
                 self.decode(connection.index, &mut leftover);
+            } else {
+                slot.tidy();
             }
         }
         self.parked.extend(parked);

@@ -126,6 +126,19 @@ fn a_connection_that_was_parked_keeps_nothing() {
 }
 
 #[test]
+fn nor_does_one_that_closes_meanwhile() {
+    let (mut rig, peer, connection) = opened(|_| {});
+    full(&mut rig, connection);
+    peer.says(&frame(TEXT, b"parked"));
+    rig.run();
+    rig.js.end(connection, 1000, "");
+    rig.obey();
+    assert!(drained(&mut rig).is_empty());
+    assert_eq!(rig.phase(connection), Phase::Lingering);
+    assert!(rig.slot(connection).rare.is_none());
+}
+
+#[test]
 fn a_message_that_is_cut_waits_in_the_kernel() {
     let (mut rig, peer, connection) = opened(|_| {});
     let message = frame(TEXT, &[b'x'; 10_000]);

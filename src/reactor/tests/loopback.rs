@@ -24,13 +24,11 @@ struct Running {
 impl Running {
     fn start() -> Self {
         let (ring, rung) = channel();
-        // The receiver is gone when a test has ended.
-        Self::ringing(
-            Box::new(move || {
-                let _ = ring.send(());
-            }),
-            rung,
-        )
+        let ring = Box::new(move || {
+            // The receiver is gone when a test has ended.
+            let _ = ring.send(());
+        });
+        Self::ringing(ring, rung)
     }
 
     fn ringing(ring: Wake, rung: Receiver<()>) -> Self {

@@ -4,6 +4,7 @@
 //! sleep, it returns to the test. So a wake-up that is lost shows, and a loop that never rests too.
 
 mod backpressure;
+mod chaos;
 mod closing;
 mod echo;
 mod ending;
