@@ -6,7 +6,7 @@
 const WIDTH = 960;
 const LEFT = 76;
 const RIGHT = 24;
-const HEAD = 92;
+const HEAD = 110;
 const PANEL = 118;
 const GAP = 52;
 const FOOT = 56;
@@ -218,7 +218,7 @@ function subtitle(meta, summary) {
   return [
     `tidewire ${meta.version}, a message and its answer on each connection every ${interval}`,
     `held for ${duration(summary.steadySeconds)}`,
-    `Node ${meta.node}, Linux ${String(meta.kernel).split('-')[0]}, ${meta.processors} × ${processor(meta.cpu)}`,
+    `Node.js ${String(meta.node).slice(1)}, Linux ${String(meta.kernel).split('-')[0]}, ${meta.processors} × ${processor(meta.cpu)}`,
   ].join(' · ');
 }
 
