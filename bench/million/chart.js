@@ -294,8 +294,6 @@ function bar(x, top, bottom, color) {
 
 /** @param {number} value of an axis */
 function short(value) {
-  if (value >= 1e6) return `${Number((value / 1e6).toFixed(2))} M`;
-  if (value >= 10_000) return `${Number((value / 1e3).toFixed(1))} k`;
   return Number(value.toFixed(3)).toLocaleString('en-US');
 }
 
@@ -343,7 +341,7 @@ text { font: 12px -apple-system, "Segoe UI", Inter, "Helvetica Neue", "DejaVu Sa
   .ground { fill: #0d1117; }
   .grid { stroke: #262d36; }
   .fill { fill-opacity: 0.24; }
-  .stroke.brown { stroke: #c98a4b; } .brown:not(.stroke) { fill: #c98a4b; }
+  .stroke.brown { stroke: #f0d2a8; } .brown:not(.stroke) { fill: #f0d2a8; }
   .stroke.violet { stroke: #a984f0; } .violet:not(.stroke) { fill: #a984f0; }
 }
 `;
