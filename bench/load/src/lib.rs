@@ -2,7 +2,8 @@
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
 //! [`churn`]) says what the connections do and what is measured. A mode is one file with `run`;
-//! `main.rs` names it. [`million`] is the exception: it has leaner connections, in several processes. The client knows nothing of the server but its port and its process id.
+//! `main.rs` names it. [`million`] is a folder: it has leaner connections of its own, in several
+//! processes. The client knows nothing of the server but its port and its process id.
 
 pub mod args;
 pub mod churn;

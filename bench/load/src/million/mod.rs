@@ -53,6 +53,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
         began: Instant::now(),
         lines: 0,
         steady_latency: Histogram::new(),
+        resident_bytes: 0,
         plan,
     };
     let ramped = run.ramp()?;
@@ -69,6 +70,8 @@ struct Run {
     began: Instant,
     lines: u32,
     steady_latency: Histogram,
+    /// What all processes together take for their connections, in steady state.
+    resident_bytes: u64,
 }
 
 impl Run {
@@ -96,6 +99,7 @@ impl Run {
         while began.elapsed() < self.plan.steady {
             let tally = self.second("steady")?;
             self.steady_latency.merge(&tally.latency);
+            self.resident_bytes = tally[Count::ResidentBytes];
         }
         Ok(())
     }
@@ -133,7 +137,7 @@ impl Run {
             .count("addresses", self.plan.addresses as u64)
             .number("rampSeconds", ramped.as_secs_f64())
             .number("steadySeconds", self.plan.steady.as_secs_f64())
-            .number("clientBytesPerConnection", last[Count::ResidentBytes] as f64 / last[Count::Open].max(1) as f64);
+            .number("clientBytesPerConnection", self.resident_bytes as f64 / last[Count::Open].max(1) as f64);
         last.report(&mut report);
         report.latency("steadyLatencyMicros", &self.steady_latency);
         let verdict = match (unopened, last[Count::Unanswered], last[Count::Corrupt]) {
