@@ -19,6 +19,9 @@ const SERVERS = 'raw,tidewire,bun,ws';
 /** Above this share of its processor the client, not the server, may be what was measured. */
 const CLIENT_BUSY = 0.95;
 
+/** Above as many processors, what else runs on the machine spoils rates and latencies. */
+const OTHER_WORK = 0.1;
+
 /**
  * @typedef {object} Plan what the command line asks for
  * @property {{ scenario: string, options: import('./scenarios').Options }[]} rows
@@ -144,17 +147,29 @@ async function measure({ scenario, options }, recipes, programs, { pin, binaryTy
 }
 
 /**
+ * What a reader of a table should know of its rounds.
+ *
+ * @param {import('./scenarios').Column[]} columns
  * @param {Map<string, import('./scenarios').Report[]>} reports
- * @returns {string[]} the servers that the client may have held back
+ * @returns {string[]}
  */
-function heldBack(reports) {
-  return [...reports]
-    .filter(([, rounds]) =>
-      rounds.some(
-        ({ clientCpu, serverCpu }) => clientCpu?.busy > CLIENT_BUSY && serverCpu?.busy < clientCpu.busy,
-      ),
-    )
-    .map(([name]) => name);
+function notes(columns, reports) {
+  return [...reports].flatMap(([name, rounds]) => {
+    const said = [];
+    const isHeldBack = rounds.some(
+      ({ clientCpu, serverCpu }) => clientCpu?.busy > CLIENT_BUSY && serverCpu?.busy < clientCpu.busy,
+    );
+    if (isHeldBack && columns.includes(CLIENT)) {
+      said.push(`note: with ${name}, the client was as busy as can be: its rate is a lower bound`);
+    }
+    const otherWork = Math.max(...rounds.map((report) => report.otherWork ?? 0));
+    if (otherWork > OTHER_WORK) {
+      said.push(
+        `note: with ${name}, other work took up to ${otherWork.toFixed(2)} processors: trust no rate or latency`,
+      );
+    }
+    return said;
+  });
 }
 
 /**
@@ -183,9 +198,7 @@ async function main() {
     console.log(`\n${title(row.options)} (median of ${row.options.rounds ?? rounds})`);
     const { reports, failures } = await measure(row, recipes, programs, asked);
     if (reports.size > 0) console.log(table(columns, reports));
-    for (const name of columns.includes(CLIENT) ? heldBack(reports) : []) {
-      console.log(`note: with ${name}, the client was as busy as can be: its rate is a lower bound`);
-    }
+    for (const note of notes(columns, reports)) console.log(note);
     for (const failure of failures) console.log(`failed: ${failure}`);
     hasFailed ||= failures.length > 0;
     const servers = [...reports].map(([server, rounds]) => {

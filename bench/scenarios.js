@@ -98,6 +98,7 @@ const SCENARIOS = {
     ],
     columns: [
       { title: 'bytes each', value: (report) => report.bytesPerConnection, ratio: 'idle' },
+      { title: 'each further', value: (report) => report.bytesPerFurtherConnection },
       {
         title: 'after message',
         value: (report) => report.bytesPerConnectionAfterMessage,

@@ -86,4 +86,4 @@ function align(rows) {
     .join('\n');
 }
 
-module.exports = { median, medians, table };
+module.exports = { medians, table };

@@ -126,6 +126,7 @@ module.exports = {
   TERMINATE: 4,
   RELEASE: 5,
   WATCH_DRAIN: 6,
+  TERMINATE_ALL: 7,
 
   /** Of SEND: the low four bits of the flags are the opcode (RFC 6455 §11.8). */
   OPCODE_TEXT: 1,

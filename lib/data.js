@@ -5,6 +5,8 @@
  * (`binaryType`, `textType`).
  */
 
+const { isAnyArrayBuffer } = require('node:util').types;
+const { markAsUntransferable } = require('node:worker_threads');
 const errors = require('./errors');
 
 const EMPTY = new Uint8Array(0);
@@ -36,6 +38,21 @@ const utf8Slice =
   function utf8Slice(start, end) {
     return this.toString('utf8', start, end);
   };
+
+/**
+ * Memory of batches. Handlers get views of it: one that transfers its view's buffer to a worker would
+ * take away what others have, so it is marked as Node marks the pool of its own buffers.
+ * @param {number} bytes
+ */
+function allocateSlab(bytes) {
+  const memory = Buffer.allocUnsafeSlow(bytes);
+  try {
+    markAsUntransferable(memory.buffer);
+  } catch {
+    // Bun has no such mark.
+  }
+  return memory;
+}
 
 /**
  * Part of a batch as a handler gets it.
@@ -86,7 +103,8 @@ function bytesOf(data) {
   if (data instanceof Uint8Array) return data;
   if (data === undefined) return EMPTY;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  // A buffer of another realm, such as a test runner's, is no instance of this one's classes.
+  if (isAnyArrayBuffer(data)) return new Uint8Array(/** @type {ArrayBuffer} */ (data));
   throw errors.textOrData();
 }
 
@@ -99,4 +117,4 @@ function encoded(data) {
   return typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
 }
 
-module.exports = { KINDS, viewOf, wholeOf, bytesOf, encoded };
+module.exports = { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded };

@@ -24,6 +24,8 @@ class Engine {
   #lanes = [];
   /** @type {Set<number>} */
   #listeners = new Set();
+  /** The lane that had the first turn last time. */
+  #first = 0;
   #wakeSoon = () => this.#wake();
 
   /** @param {{ threads: number }} options */
@@ -96,27 +98,30 @@ class Engine {
   /** Called by the bell, and by itself when a wake-up has to go on. */
   #wake() {
     const deadline = performance.now() + WAKE_MILLISECONDS;
-    let events = 0;
-    for (;;) {
+    let left = WAKE_EVENTS;
+    do {
       let idle = true;
-      for (const lane of this.#lanes) {
-        const handled = lane.turn(deadline);
-        events += handled;
+      for (const lane of this.#lanesInTurn()) {
+        const handled = left > 0 ? lane.turn(left, deadline) : 0;
+        left -= handled;
         // Behind a batch there are its commands to hand over, which takes the next batch as well.
-        if (handled > 0 && !lane.isIdle) idle = false;
+        if (left <= 0 || (handled > 0 && !lane.isIdle)) idle = false;
       }
-      if (idle && this.#native.rest()) break;
-      if (
-        events >= WAKE_EVENTS ||
-        this.#lanes.some((lane) => lane.isBehind) ||
-        performance.now() > deadline
-      ) {
-        for (const lane of this.#lanes) lane.flush();
-        setImmediate(this.#wakeSoon);
+      if (idle && this.#native.rest()) {
+        this.#stopIfVacant();
         return;
       }
-    }
-    this.#stopIfVacant();
+    } while (left > 0 && performance.now() <= deadline);
+    for (const lane of this.#lanes) lane.flush();
+    setImmediate(this.#wakeSoon);
+  }
+
+  /** The lanes, each time beginning with another one, so that a busy one leaves some events for the others. */
+  #lanesInTurn() {
+    const lanes = this.#lanes;
+    if (lanes.length < 2) return lanes;
+    this.#first = (this.#first + 1) % lanes.length;
+    return [...lanes.slice(this.#first), ...lanes.slice(0, this.#first)];
   }
 
   /** Ends the threads, and lets the process end, when there is nothing left to serve. */

@@ -14,7 +14,7 @@ const commands = require('./commands');
 const events = require('./events');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded } = require('./data');
 const { WebSocket, routeOf, retire } = require('./websocket');
 
 const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
@@ -30,6 +30,9 @@ const CLOCK_EVENTS = 8;
 
 /** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
 const FRAME_HEAD_BYTES = 10;
+
+/** The place in a command that is for no connection. */
+const NO_PLACE = 0xffff_ffff;
 
 /** What `send` returns, as in uWebSockets.js. */
 const QUEUED = 0;
@@ -65,7 +68,7 @@ class Lane {
   #commands = new CommandBuffer();
   #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
   /** Payloads of the batches. A byte that was written is never written again: handlers may keep it. */
-  #slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+  #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
   #slabBytes = 0;
   /** Events of the batch, and those of them that were begun. */
   #count = 0;
@@ -97,17 +100,19 @@ class Lane {
   }
 
   /**
-   * Takes a batch, unless one is begun, and calls its handlers until `deadline`.
-   * @param {number} deadline by `performance.now()`
+   * Takes a batch, unless one is begun, and calls its handlers.
+   * @param {number} most events that may be handled
+   * @param {number} deadline by `performance.now()`, after which no other is begun
    * @returns {number} events that were handled
    */
-  turn(deadline) {
+  turn(most, deadline) {
     if (this.#position === this.#count) this.#take();
     const first = this.#position;
+    const end = Math.min(this.#count, first + most);
     this.#turning = true;
-    while (this.#position < this.#count) {
+    while (this.#position < end) {
       try {
-        if (this.#dispatch(deadline)) break;
+        if (this.#dispatch(end, deadline)) break;
       } catch (error) {
         this.native.report(error);
       }
@@ -121,11 +126,6 @@ class Lane {
     return this.#position === this.#count && !this.more && this.#commands.bytes === 0;
   }
 
-  /** Whether a turn stopped in the middle of its batch. */
-  get isBehind() {
-    return this.#position < this.#count;
-  }
-
   /** Hands the gathered commands over without taking events. */
   flush() {
     if (this.#commands.bytes === 0) return;
@@ -133,9 +133,12 @@ class Lane {
     this.#flushed();
   }
 
-  /** Closes every connection; the close handlers run. */
+  /** Closes every connection. The close handlers run; those whose open event is on its way get both later. */
   terminateAll() {
     for (const socket of this.#connections.open()) socket.close();
+    this.#makeRoom(0);
+    this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
+    this.flush();
   }
 
   /**
@@ -257,7 +260,7 @@ class Lane {
     if (pending > 0) this.#flushed();
     if (this.#count === 0 && this.more) {
       // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
-      this.#slab = Buffer.allocUnsafeSlow(DRAIN_PAYLOAD_BYTES);
+      this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
       this.#slabBytes = 0;
       this.#count = this.#exchange(0);
     }
@@ -281,25 +284,22 @@ class Lane {
   }
 
   /**
-   * Calls the handlers of the events from the position on.
+   * Calls the handlers of the events from the position to `end`.
+   * @param {number} end
    * @param {number} deadline
    * @returns {boolean} whether time ran out
    */
-  #dispatch(deadline) {
+  #dispatch(end, deadline) {
     const descriptors = this.#descriptors;
-    const count = this.#count;
-    for (;;) {
-      const event = this.#position;
-      if (event === count) return false;
-      if ((event & (CLOCK_EVENTS - 1)) === CLOCK_EVENTS - 1 && performance.now() > deadline) {
-        // The next turn begins with this event, and must not stop at it again.
-        this.#position = event + 1;
-        this.#one(descriptors, event * DESCRIPTOR_WORDS);
-        return true;
-      }
+    const first = this.#position;
+    for (let event = first; event < end; event++) {
+      const timely = (event & (CLOCK_EVENTS - 1)) !== 0 || event === first || performance.now() <= deadline;
+      if (!timely) return true;
+      // Moved before the call: behind a handler that throws, the next event comes.
       this.#position = event + 1;
       this.#one(descriptors, event * DESCRIPTOR_WORDS);
     }
+    return false;
   }
 
   /**
@@ -542,7 +542,8 @@ class Lane {
  * @param {Uint8Array} bytes
  */
 function ownCopy(kind, bytes) {
-  return wholeOf(kind, /** @type {ArrayBuffer} */ (bytes.slice().buffer));
+  // Not `bytes.slice()`: of a Buffer, that is a view of memory that it shares with others.
+  return wholeOf(kind, new Uint8Array(bytes).buffer);
 }
 
 module.exports = { Lane, LaneRoute };

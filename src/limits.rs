@@ -19,7 +19,8 @@ pub const LARGE_MESSAGE_BYTES: usize = 64 * 1024;
 pub const INTAKE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes that parked connections may hold in all, for each reactor, while the intake is full: what
-/// was already read when the bound was reached. Above it nothing at all is read.
+/// was already read when the bound was reached, and the events of pings and pongs that came since.
+/// Above it nothing at all is read.
 pub const PARKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of commands that may wait for a reactor. JavaScript waits inside `flush` above it: the
@@ -43,6 +44,10 @@ pub const TICK_SECONDS: u32 = 4;
 
 /// `idleTimeout` unless it is given, as in uWebSockets.js.
 pub const IDLE_TIMEOUT_SECONDS: u32 = 120;
+
+/// Connections that one turn pings or closes because of the clock. Each costs a system call or an
+/// event; some hundreds of them take about a millisecond.
+pub const SWEEP_STEP: usize = 256;
 
 /// Smallest `idleTimeout`: two ticks, one for the ping and one for its answer.
 pub const IDLE_TIMEOUT_MIN_SECONDS: u32 = 8;

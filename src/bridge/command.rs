@@ -32,6 +32,8 @@ pub enum CommandKind {
     Release = 5,
     /// Tell by an event when nothing waits to be written any more.
     WatchDrain = 6,
+    /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
+    TerminateAll = 7,
 }
 
 /// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
@@ -83,6 +85,7 @@ impl<'a> Commands<'a> {
             4 => CommandKind::Terminate,
             5 => CommandKind::Release,
             6 => CommandKind::WatchDrain,
+            7 => CommandKind::TerminateAll,
             _ => return None,
         };
         let length = word(8);

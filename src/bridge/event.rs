@@ -107,9 +107,15 @@ impl Batch {
         self.descriptors.len() / DESCRIPTOR_WORDS
     }
 
-    /// Memory that the events take.
+    /// Memory that the events take, with that of the batch itself: many batches of one small event
+    /// would take ten times what their events say.
     pub fn bytes(&self) -> usize {
-        self.descriptors.len() * size_of::<u32>() + self.payload.len() + self.large_bytes
+        // Twice, because the queue in which a batch waits grows by doubling.
+        2 * size_of::<Self>()
+            + self.descriptors.capacity() * size_of::<u32>()
+            + self.payload.capacity()
+            + self.large.capacity() * size_of::<Vec<u8>>()
+            + self.large_bytes
     }
 
     /// Appends an event whose payload is the concatenation of `parts`.
@@ -127,7 +133,7 @@ impl Batch {
 
     /// Appends an event whose payload crosses on its own.
     pub fn push_large(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, payload: Vec<u8>) {
-        self.large_bytes += payload.len();
+        self.large_bytes += payload.capacity();
         self.describe(connection, kind, flags | FLAG_LARGE, 0, payload.len());
         self.large.push_back(payload);
     }

@@ -10,18 +10,23 @@ use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, event};
 use crate::limits;
 use crate::protocol::{MessageKind, Payload};
 
+/// Memory of a control frame's event at most, alone in its batch.
+const CONTROL_EVENT_BYTES: usize = 512;
+
 /// The open batch of one reactor.
 pub struct Intake {
     shared: Arc<Shared>,
     open: Batch,
     waiting_bytes: usize,
+    /// Memory of the control frames' events that were told although the intake was full.
+    excess_bytes: usize,
     applied: u32,
 }
 
 impl Intake {
     /// With nothing in it.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: Batch::default(), waiting_bytes: 0, applied: 0 }
+        Self { shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: 0 }
     }
 
     /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
@@ -34,6 +39,14 @@ impl Intake {
         if self.is_full() {
             self.waiting_bytes = self.shared.mailbox.starve();
         }
+        if !self.is_full() {
+            self.excess_bytes = 0;
+        }
+    }
+
+    /// Memory of what came although the intake was full, at most.
+    pub fn excess_bytes(&self) -> usize {
+        self.excess_bytes
     }
 
     /// The commands of flush `number` are carried out.
@@ -55,6 +68,15 @@ impl Intake {
     pub fn tell(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, parts: [&[u8]; 2]) {
         self.make_room(parts[0].len() + parts[1].len());
         self.open.push(connection, kind, flags, parts);
+    }
+
+    /// A ping or pong, which is told even to a full intake: its peer wants an answer. The caller
+    /// sees to it that [`Intake::excess_bytes`] has a bound.
+    pub fn control(&mut self, connection: ConnectionId, kind: EventKind, payload: &[u8]) {
+        if self.is_full() {
+            self.excess_bytes += CONTROL_EVENT_BYTES;
+        }
+        self.tell(connection, kind, 0, [payload, b""]);
     }
 
     /// An event with an amount.

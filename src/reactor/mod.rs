@@ -17,11 +17,15 @@ mod outbox;
 mod poller;
 mod read;
 mod route;
+#[cfg(test)]
+mod scripted;
 mod served;
 mod shared;
 mod slab;
 mod slot;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod turn;
 mod write;

@@ -14,6 +14,9 @@ pub struct Ready {
     pub readable: bool,
     /// There may be room to write.
     pub writable: bool,
+    /// A FIN or an error is to be read, perhaps behind bytes. It came already, so nothing more will
+    /// be told: a read that did not fill the buffer is not the last one.
+    pub ended: bool,
 }
 
 /// Waits for the readiness of many sockets.
@@ -44,6 +47,6 @@ pub trait Socket {
     fn finish(&mut self) -> io::Result<()>;
 
     /// Whether a read that did not fill the buffer has taken all there was, so that the next
-    /// readiness is told anew. Saves the read that would only say "would block".
+    /// readiness is told anew; but see [`Ready::ended`]. Saves the read that would only say "would block".
     const SHORT_READ_DRAINS: bool;
 }

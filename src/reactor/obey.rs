@@ -18,12 +18,14 @@ impl<N: Network> Reactor<N> {
         if self.shared.inbox.take(&mut orders) {
             let mut agenda = std::mem::take(&mut self.agenda);
             let mut large = 0;
+            let mut ends_all = false;
             // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
             for mut command in Commands::new(&orders.commands).map_while(Result::ok) {
                 if command.kind == CommandKind::SendLarge {
                     command.offset = large;
                     large += 1;
                 }
+                ends_all |= command.kind == CommandKind::TerminateAll;
                 agenda.add(&mut self.slab, command);
             }
             for chain in 0..agenda.len() {
@@ -36,6 +38,9 @@ impl<N: Network> Reactor<N> {
             }
             agenda.clear();
             self.agenda = agenda;
+            if ends_all {
+                self.terminate_all();
+            }
             self.intake.set_applied(orders.flush);
             orders.recycle();
         }
@@ -76,10 +81,21 @@ impl<N: Network> Reactor<N> {
         }
     }
 
+    /// Ends the connections that are open behind JavaScript's commands: those of whose opening it has
+    /// not heard. It hears of both.
+    fn terminate_all(&mut self) {
+        for index in 0..self.slab.places() {
+            if self.slab.slot(index).phase == Phase::Open {
+                self.lose(index, CloseCause::Local);
+            }
+        }
+    }
+
     fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let slot = self.slab.slot(index);
         let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
-        if self.gather.bytes() + slot.waiting_bytes() > limit.min(GATHER_BYTES) {
+        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
+        if self.gather.bytes() + slot.waiting_bytes() > room {
             self.transmit(index, &orders.commands);
         }
         let waiting = self.slab.slot(index).waiting_bytes();
@@ -128,9 +144,13 @@ impl<N: Network> Reactor<N> {
         self.slab.set_idle(index, due);
         self.slab.set_lifetime(index, 0);
         let slot = self.slab.slot(index);
-        let kept = slot.rare_if_any().and_then(|rare| rare.farewell.take());
+        let (pong, kept) = slot.rare_if_any().map_or((None, None), |rare| (rare.pong.take(), rare.farewell.take()));
         slot.phase = Phase::Lingering;
         slot.assembly = None;
+        if let Some(pong) = pong {
+            // Nothing may follow the close frame (RFC 6455 §5.5.1), and the ping came first.
+            self.gather.control(Opcode::Pong, &pong);
+        }
         if let Some(payload) = farewell.or(kept) {
             self.gather.control(Opcode::Close, payload.as_ref());
         }

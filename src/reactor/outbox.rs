@@ -93,6 +93,14 @@ impl Outbox {
 }
 
 #[cfg(test)]
+impl Outbox {
+    /// The chunks, as they lie in memory.
+    pub fn chunks(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.chunks.iter()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -50,14 +50,15 @@ impl Network for Poller {
             index: event.token().0 as u32,
             readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             writable: event.is_writable(),
+            ended: event.is_read_closed() || event.is_error(),
         }));
         Ok(())
     }
 }
 
 impl Socket for TcpStream {
-    // epoll(7) and kqueue(2) tell of new bytes, and of FIN, after a short read of a stream. AFD on
-    // Windows tells again only after a read that would have blocked.
+    // epoll(7) and kqueue(2) tell of bytes, and of FIN, that come after a short read of a stream. AFD
+    // on Windows tells again only after a read that would have blocked.
     const SHORT_READ_DRAINS: bool = cfg!(unix);
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

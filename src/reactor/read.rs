@@ -13,6 +13,10 @@ use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Pr
 /// be parked behind a message is little.
 const CAUTIOUS_BYTES: usize = 4 * 1024;
 
+/// Bytes of pongs that one read is answered with; behind them the latest ping alone is. A peer that
+/// sends pings and reads nothing costs no more than this.
+const PONG_BYTES: usize = 64 * 1024;
+
 /// Reads of one lingering connection in one turn.
 const DISCARDS: usize = 16;
 
@@ -23,7 +27,10 @@ impl<N: Network> Reactor<N> {
         if self.intake.is_full() {
             return;
         }
-        for connection in std::mem::take(&mut self.parked) {
+        let mut parked = std::mem::take(&mut self.parked).into_iter();
+        while !self.intake.is_full()
+            && let Some(connection) = parked.next()
+        {
             let Some(slot) = self.slab.find(connection) else { continue };
             let mut leftover = slot.rare_if_any().map(|rare| std::mem::take(&mut rare.leftover)).unwrap_or_default();
             self.parked_bytes -= leftover.len();
@@ -32,6 +39,7 @@ impl<N: Network> Reactor<N> {
                 self.decode(connection.index, &mut leftover);
             }
         }
+        self.parked.extend(parked);
         for connection in std::mem::take(&mut self.unread) {
             if let Some(slot) = self.slab.find(connection) {
                 slot.unread = false;
@@ -49,7 +57,8 @@ impl<N: Network> Reactor<N> {
             Ok(0) => self.lose(index, CloseCause::Fin),
             Ok(count) => {
                 self.heard(index);
-                if count == limit || !N::Socket::SHORT_READ_DRAINS {
+                let slot = self.slab.slot(index);
+                if count == limit || slot.ended || !N::Socket::SHORT_READ_DRAINS {
                     self.leave_unread(index);
                 }
                 let mut buffer = std::mem::take(&mut self.buffer);
@@ -65,7 +74,8 @@ impl<N: Network> Reactor<N> {
     /// How much may be read from a connection now. `None`: nothing; it is remembered if it is only for now.
     fn readable_bytes(&mut self, index: u32) -> Option<usize> {
         let full = self.intake.is_full();
-        let room_to_park = self.parked_bytes + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
+        let held = self.parked_bytes + self.intake.excess_bytes();
+        let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
         let slot = self.slab.slot(index);
         match slot.phase {
             Phase::Open => {}
@@ -109,13 +119,14 @@ impl<N: Network> Reactor<N> {
             wants_pong: served.route.wants_pong,
         };
         let progress = protocol::receive(&mut slot.assembly, served.rules, bytes, &mut receiving);
-        if let Some(pong) = receiving.late_pong {
-            slot.rare().pong = Some(pong);
-        }
+        let late_pong = receiving.late_pong;
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
-            self.settle(index);
         }
+        if let Some(pong) = late_pong {
+            self.pong_late(index, pong);
+        }
+        self.settle(index);
         if self.slab.slot(index).phase != Phase::Open {
             return;
         }
@@ -136,6 +147,17 @@ impl<N: Network> Reactor<N> {
         }
     }
 
+    /// Answers the latest ping now, or behind what waits.
+    fn pong_late(&mut self, index: u32, pong: Vec<u8>) {
+        let slot = self.slab.slot(index);
+        if slot.waiting_bytes() > 0 {
+            slot.rare().pong = Some(pong);
+        } else if slot.phase == Phase::Open {
+            self.gather.control(Opcode::Pong, &pong);
+            self.transmit(index, &[]);
+        }
+    }
+
     /// Keeps bytes that cannot be decoded now because JavaScript's intake is full.
     fn park(&mut self, connection: ConnectionId, bytes: &[u8]) {
         if bytes.is_empty() {
@@ -146,15 +168,19 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(connection.index).rare().leftover = bytes.to_vec();
     }
 
-    /// Reads and throws away what comes behind our close frame, until the peer's FIN.
+    /// Reads and throws away what comes behind our close frame, until the peer's FIN. A peer that has
+    /// finished its side may still read what waits for it.
     fn discard(&mut self, index: u32) {
         for _ in 0..DISCARDS {
-            let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
+            let slot = self.slab.slot(index);
+            let waits = slot.waiting_bytes() > 0;
+            let Some(socket) = slot.socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
+                Ok(0) if waits => return,
                 Ok(0) => return self.close_socket(index),
-                Ok(count) if count < self.buffer.len() && N::Socket::SHORT_READ_DRAINS => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close_socket(index),
             }
         }
@@ -199,7 +225,7 @@ impl Receiving<'_> {
         if !wanted {
             return Flow::Continue;
         }
-        self.intake.tell(self.connection, kind, 0, [payload, b""]);
+        self.intake.control(self.connection, kind, payload);
         if self.intake.is_full() { Flow::Pause } else { Flow::Continue }
     }
 }
@@ -226,7 +252,7 @@ impl Receiver for Receiving<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
-        if self.backlogged {
+        if self.backlogged || self.gather.bytes() >= PONG_BYTES {
             // RFC 6455 §5.5.3 allows to answer the latest ping alone; the memory is bounded by it.
             self.late_pong = Some(payload.to_vec());
         } else {

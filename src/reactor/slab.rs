@@ -3,6 +3,8 @@
 //! Pages never move, so growing costs one page at a time and never a copy. A freed slot is the first
 //! to be used again, which keeps the pages in use dense. A page that was needed once stays.
 
+use std::ops::Range;
+
 use super::slot::{Phase, Slot};
 use crate::bridge::{ConnectionId, RouteId};
 use crate::limits;
@@ -71,6 +73,11 @@ impl<S> Slab<S> {
         self.occupied -= 1;
     }
 
+    /// Number of places, vacant ones counted.
+    pub fn places(&self) -> u32 {
+        (self.pages.len() * PAGE_SLOTS) as u32
+    }
+
     /// The slot at a place that is known to exist.
     pub fn slot(&mut self, index: u32) -> &mut Slot<S> {
         &mut self.pages[index as usize >> PAGE_BITS].slots[index as usize % PAGE_SLOTS]
@@ -99,9 +106,21 @@ impl<S> Slab<S> {
         self.pages[index as usize >> PAGE_BITS].lifetime[index as usize % PAGE_SLOTS] = due;
     }
 
-    /// The pages, in order.
-    pub fn pages(&self) -> impl Iterator<Item = &Page<S>> {
-        self.pages.iter().map(|page| &**page)
+    /// When something is due for the slot.
+    pub fn idle(&self, index: u32) -> u8 {
+        self.pages[index as usize >> PAGE_BITS].idle[index as usize % PAGE_SLOTS]
+    }
+
+    /// When the connection is old enough.
+    pub fn lifetime(&self, index: u32) -> u16 {
+        self.pages[index as usize >> PAGE_BITS].lifetime[index as usize % PAGE_SLOTS]
+    }
+
+    /// Both columns of a run of places that lies within one page.
+    pub fn columns(&self, run: Range<usize>) -> (&[u8], &[u16]) {
+        let page = &self.pages[run.start >> PAGE_BITS];
+        let places = run.start % PAGE_SLOTS..run.start % PAGE_SLOTS + run.len();
+        (&page.idle[places.clone()], &page.lifetime[places])
     }
 
     fn grow(&mut self) -> Option<()> {
@@ -159,8 +178,8 @@ mod tests {
         let again = slab.insert((), RouteId(0)).unwrap();
         assert_eq!(again.index, first[7].index);
         assert_ne!(again.generation, first[7].generation);
-        assert_eq!(slab.pages().count(), 1);
+        assert_eq!(slab.places() as usize, PAGE_SLOTS);
         slab.insert((), RouteId(0)).unwrap();
-        assert_eq!(slab.pages().count(), 2);
+        assert_eq!(slab.places() as usize, 2 * PAGE_SLOTS);
     }
 }

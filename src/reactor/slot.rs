@@ -46,6 +46,8 @@ pub struct Slot<S> {
     pub pinged: bool,
     /// The socket may have bytes that were not read, and is on the reactor's list of such.
     pub unread: bool,
+    /// A FIN or an error waits to be read behind the bytes, and will not be told again.
+    pub ended: bool,
     /// JavaScript has written its last command for this connection.
     pub released: bool,
     /// The socket is closed as soon as all is written: the peer has said its close frame already.
@@ -82,6 +84,7 @@ impl<S> Slot<S> {
             phase: Phase::Vacant,
             pinged: false,
             unread: false,
+            ended: false,
             released: false,
             hang_up: false,
             finished: false,

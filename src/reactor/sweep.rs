@@ -3,12 +3,14 @@
 //! The sweep reads one byte for each place, in order, sixty-four at a time; a connection has no
 //! timer. The columns hold the tick at which something is due (see [`clock`](super::clock)), 0 is never.
 
+use std::time::Instant;
+
 use super::clock::IdleTicks;
 use super::network::Network;
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
-use crate::limits::{CLOSING_SECONDS, TICK_SECONDS};
+use crate::limits::{CLOSING_SECONDS, SWEEP_STEP, TICK_SECONDS};
 use crate::protocol::{ClosePayload, Opcode};
 
 /// How long a closing connection may take for its next step: at least [`CLOSING_SECONDS`].
@@ -21,25 +23,32 @@ const RUN: usize = 64;
 const OLD: (u16, &str) = (1000, "please reconnect");
 
 impl<N: Network> Reactor<N> {
-    /// Does what is due at this tick.
-    pub(super) fn sweep(&mut self) {
+    /// Begins a sweep if a tick is due, and does a bounded part of what is due, so that a mass expiry
+    /// does not keep those that are alive from being served.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if self.sweeping.is_none() && !self.slab.is_empty() && self.clock.tick(now) {
+            self.sweeping = Some(0);
+        }
+        let Some(mut place) = self.sweeping else { return };
+        let (idle_now, lifetime_now) = (self.clock.idle_now(), self.clock.lifetime_now());
         let mut due = std::mem::take(&mut self.due);
-        for (number, page) in self.slab.pages().enumerate() {
-            find(&page.idle, self.clock.idle_now(), number * page.idle.len(), &mut due);
+        while due.len() < SWEEP_STEP && place < self.slab.places() as usize {
+            let (idle, lifetime) = self.slab.columns(place..place + RUN);
+            find(idle, idle_now, place, &mut due);
+            find(lifetime, lifetime_now, place, &mut due);
+            place += RUN;
         }
         for &index in &due {
-            self.idle_due(index);
+            if self.slab.idle(index) == idle_now {
+                self.idle_due(index);
+            }
+            if self.slab.lifetime(index) == lifetime_now {
+                self.lifetime_due(index);
+            }
         }
         due.clear();
-        for (number, page) in self.slab.pages().enumerate() {
-            find(&page.lifetime, self.clock.lifetime_now(), number * page.lifetime.len(), &mut due);
-        }
-        for &index in &due {
-            self.lifetime_due(index);
-        }
-        due.clear();
-        due.shrink_to(RUN);
         self.due = due;
+        self.sweeping = (place < self.slab.places() as usize).then_some(place);
     }
 
     /// Something came from the peer: its idle time begins anew.
@@ -49,6 +58,16 @@ impl<N: Network> Reactor<N> {
         let quiet = self.routes.of(slot.route).idle.quiet;
         if quiet > 0 {
             let due = self.clock.idle_due(quiet);
+            self.slab.set_idle(index, due);
+        }
+    }
+
+    /// Moves the first ping of a connection forward, by up to half of the quiet time, so that those
+    /// that came together are not pinged together for ever after.
+    pub(super) fn spread_ping(&mut self, index: u32) {
+        let IdleTicks { quiet, pinged } = self.routes.of(self.slab.slot(index).route).idle;
+        if pinged > 0 {
+            let due = self.clock.idle_due(quiet - scatter(index) % (quiet / 2));
             self.slab.set_idle(index, due);
         }
     }
@@ -83,7 +102,7 @@ impl<N: Network> Reactor<N> {
                     // We do not read it, so its silence is ours.
                     self.heard(index);
                 } else {
-                    self.lose(index, CloseCause::Timeout);
+                    self.time_out(index);
                 }
             }
             // JavaScript is busy; the peer has waited long enough for our close frame.
@@ -94,6 +113,19 @@ impl<N: Network> Reactor<N> {
             }
             Phase::Lingering => self.close_socket(index),
             Phase::Vacant | Phase::Gone => {}
+        }
+    }
+
+    /// Closes a connection from which nothing came. After a stall the poller tells of some sockets
+    /// later than of others, so a last look is taken at this one.
+    fn time_out(&mut self, index: u32) {
+        self.slab.slot(index).pinged = true;
+        self.read(index);
+        let slot = self.slab.slot(index);
+        match (slot.phase, slot.pinged, slot.unread) {
+            (Phase::Open, true, false) => self.lose(index, CloseCause::Timeout),
+            (Phase::Open, true, true) => self.heard(index),
+            _ => {}
         }
     }
 
@@ -115,13 +147,15 @@ impl<N: Network> Reactor<N> {
     }
 }
 
-/// Appends the places of a column that hold `due`.
-fn find<T: Copy + PartialEq>(column: &[T], due: T, first: usize, found: &mut Vec<u32>) {
-    for (number, run) in column.chunks(RUN).enumerate() {
-        // Without an early exit the comparison is vectorised.
-        if run.iter().fold(false, |any, &value| any | (value == due)) {
-            let start = first + number * RUN;
-            found.extend((start..).zip(run).filter(|(_, value)| **value == due).map(|(index, _)| index as u32));
-        }
+/// Appends the places of a run that hold `due`.
+fn find<T: Copy + PartialEq>(run: &[T], due: T, first: usize, found: &mut Vec<u32>) {
+    // Without an early exit the comparison is vectorised.
+    if run.iter().fold(false, |any, &value| any | (value == due)) {
+        found.extend((first..).zip(run).filter(|(_, value)| **value == due).map(|(place, _)| place as u32));
     }
+}
+
+/// A number that tells neighbouring places apart, and is 0 for the first (Knuth's multiplicative hash).
+fn scatter(index: u32) -> u32 {
+    index.wrapping_mul(2_654_435_761) >> 16
 }

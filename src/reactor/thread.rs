@@ -39,7 +39,10 @@ impl ReactorThread {
         let reactor = Reactor::new(poller, shared.clone(), Instant::now());
         let thread = std::thread::Builder::new().name(format!("tidewire-{}", id.0)).spawn({
             let shared = shared.clone();
-            move || run(reactor, &shared)
+            move || {
+                let _end = End(&shared);
+                run(reactor, &shared);
+            }
         })?;
         Ok(Self { shared, thread })
     }
@@ -59,7 +62,15 @@ impl ReactorThread {
         self.shared.stop();
         // A reactor that panicked has closed its sockets by unwinding.
         drop(self.thread.join());
-        self.shared.inbox.close();
+    }
+}
+
+/// The end of a reactor's thread, be it by a panic: nobody waits for it any more.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.inbox.close();
     }
 }
 

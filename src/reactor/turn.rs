@@ -39,6 +39,8 @@ pub struct Reactor<N: Network> {
     pub(super) parked: Vec<ConnectionId>,
     /// Bytes of those.
     pub(super) parked_bytes: usize,
+    /// Where the sweep of this tick goes on, until it is done.
+    pub(super) sweeping: Option<usize>,
     /// Places found by a sweep.
     pub(super) due: Vec<u32>,
     pub(super) random: u32,
@@ -61,6 +63,7 @@ impl<N: Network> Reactor<N> {
             unread: Vec::new(),
             parked: Vec::new(),
             parked_bytes: 0,
+            sweeping: None,
             due: Vec::new(),
             random: 0x9e37_79b9,
         }
@@ -92,6 +95,7 @@ impl<N: Network> Reactor<N> {
             return self.lose_to_error(index);
         }
         self.heard(index);
+        self.spread_ping(index);
         self.limit_lifetime(index);
         if !early.is_empty() {
             self.decode(index, &mut early);
@@ -108,15 +112,14 @@ impl<N: Network> Reactor<N> {
                 continue;
             }
             if ready.readable {
+                self.slab.slot(ready.index).ended |= ready.ended;
                 self.read(ready.index);
             }
             if ready.writable {
                 self.write_on(ready.index);
             }
         }
-        if !self.slab.is_empty() && self.clock.tick(now) {
-            self.sweep();
-        }
+        self.sweep(now);
         self.intake.post();
         self.intake.look_again();
     }
@@ -124,7 +127,7 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        if left_over && !self.intake.is_full() {
+        if self.sweeping.is_some() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         (!self.slab.is_empty()).then(|| self.clock.until_next(now))

@@ -46,7 +46,7 @@ impl<N: Network> Reactor<N> {
             _ => Ok(0),
         };
         let waiting = rare.outbox.bytes();
-        let drained = matches!(outcome, Ok(1..)) && waiting <= rare.told_bytes / 2;
+        let drained = matches!(outcome, Ok(1..)) && rare.told_bytes > 0 && waiting <= rare.told_bytes / 2;
         if drained {
             rare.told_bytes = waiting;
         }

@@ -1,6 +1,7 @@
 //! Mode `idle`: opens many connections that say nothing and reports what each one costs the
-//! server in resident memory: (after − before) / connections. Before means after a warm-up of 200
-//! connections and as many messages. Then, if asked, every connection sends one large message and
+//! server in resident memory: (after − before) / connections, and the same for the second half
+//! of them alone, which leaves out what a server pays once. Before means after a warm-up of five
+//! times 200 connections, each with a message. Then, if asked, every connection sends one large message and
 //! gets it back, and the memory is read again: a buffer that is kept shows here.
 
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ use crate::swarm::{ClientId, Pace, Swarm};
 use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
 
 const WARMUP_CONNECTIONS: usize = 200;
+
+/// A server's first thousands of connections cost once what the next ones do not: code that is
+/// compiled and paged in, and the young generation of a garbage collector growing.
+const WARMUP_ROUNDS: usize = 5;
 
 /// Connections that have their message under way together.
 const TALKING: usize = 32;
@@ -44,8 +49,11 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     warm_up(&mut swarm, pace)?;
     let before = scale.resident_bytes(&mut swarm)?;
 
+    swarm.open(connections / 2, pace)?;
+    let half = scale.resident_bytes(&mut swarm)?;
+    let further = connections - connections / 2;
     let interval = Interval::begin(None)?;
-    swarm.open(connections, pace)?;
+    swarm.open(further, pace)?;
     let ramp = interval.end()?.elapsed;
     let idle = scale.resident_bytes(&mut swarm)?;
 
@@ -54,10 +62,11 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     report
         .text("mode", "idle")
         .count("connections", connections as u64)
-        .number("connectionsPerSecond", connections as f64 / ramp.as_secs_f64())
+        .number("connectionsPerSecond", further as f64 / ramp.as_secs_f64())
         .count("residentBytesBefore", before)
         .count("residentBytesIdle", idle)
-        .number("bytesPerConnection", each(idle));
+        .number("bytesPerConnection", each(idle))
+        .number("bytesPerFurtherConnection", (idle as f64 - half as f64) / further as f64);
     let mut verdict = Ok(());
     if let Some(bytes) = message_bytes {
         let mut exchange = Exchange::new(Payload::new(Kind::Binary, bytes), connections, 1);
@@ -88,12 +97,14 @@ impl Scale {
 
 /// Opens and closes some connections that speak once, so that code and pools are there before.
 fn warm_up(swarm: &mut Swarm, pace: Pace) -> Result<(), Failure> {
-    swarm.open(WARMUP_CONNECTIONS, pace)?;
-    let payload = Payload::new(Kind::Binary, 1024);
-    let mut exchange = Exchange::new(payload, WARMUP_CONNECTIONS, 1);
-    one_message_each(swarm, &mut exchange, WARMUP_CONNECTIONS)?;
-    exchange.faults().verdict()?;
-    swarm.close()?;
+    for _ in 0..WARMUP_ROUNDS {
+        swarm.open(WARMUP_CONNECTIONS, pace)?;
+        let payload = Payload::new(Kind::Binary, 1024);
+        let mut exchange = Exchange::new(payload, WARMUP_CONNECTIONS, 1);
+        one_message_each(swarm, &mut exchange, WARMUP_CONNECTIONS)?;
+        exchange.faults().verdict()?;
+        swarm.close()?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use crate::proc::{ProcessId, ProcessTime};
+use crate::proc::{ProcessId, ProcessTime, machine_time};
 use crate::report::{Report, micros};
 
 /// An interval that has begun.
@@ -12,6 +12,7 @@ pub struct Interval {
     process: Option<ProcessId>,
     server: Option<ProcessTime>,
     client: ProcessTime,
+    machine: Duration,
     began: Instant,
 }
 
@@ -21,6 +22,7 @@ pub struct Used {
     pub elapsed: Duration,
     server: Option<ProcessTime>,
     client: ProcessTime,
+    machine: Duration,
 }
 
 impl Interval {
@@ -30,6 +32,7 @@ impl Interval {
             process,
             server: process.map(ProcessId::time).transpose()?,
             client: ProcessId::own().time()?,
+            machine: machine_time()?,
             began: Instant::now(),
         })
     }
@@ -46,13 +49,15 @@ impl Interval {
             (Some(process), Some(before)) => Some(process.time()?.since(before)),
             _ => None,
         };
-        Ok(Used { elapsed, server, client: ProcessId::own().time()?.since(&self.client) })
+        let machine = machine_time()?.saturating_sub(self.machine);
+        Ok(Used { elapsed, server, client: ProcessId::own().time()?.since(&self.client), machine })
     }
 }
 
 impl Used {
     /// Adds `serverCpu` (if the process is known) and `clientCpu`: microseconds for each of `count`
-    /// things, and `busy`, the processors in use (1 is one of them all the time).
+    /// things, and `busy`, the processors in use (1 is one of them all the time). `otherWork` is what
+    /// the rest of the machine used meanwhile, in the same measure.
     pub fn report(&self, report: &mut Report, count: u64) {
         let each = |time: Duration| micros(time) / count.max(1) as f64;
         let busy = |time: Duration| time.as_secs_f64() / self.elapsed.as_secs_f64();
@@ -69,6 +74,8 @@ impl Used {
                 .number("busy", busy(server.all.total()))
                 .group("otherThreads", threads);
             report.group("serverCpu", cpu);
+            let ours = server.all.total() + self.client.all.total();
+            report.number("otherWork", busy(self.machine.saturating_sub(ours)));
         }
         let mut cpu = Report::new();
         cpu.number("micros", each(self.client.all.total())).number("busy", busy(self.client.all.total()));

@@ -132,6 +132,21 @@ impl ProcessId {
     }
 }
 
+/// Time that all processes of this machine used until now, on all processors, and what a hypervisor took.
+pub fn machine_time() -> Result<Duration, Failure> {
+    let text = fs::read_to_string("/proc/stat").map_err(|error| Failure::io("/proc/stat cannot be read", &error))?;
+    parse_machine(&text, rustix::param::clock_ticks_per_second())
+        .ok_or_else(|| Failure::new("/proc/stat has an unknown form"))
+}
+
+/// User, nice, system and stolen time of the `cpu` line: its 1st, 2nd, 3rd and 8th number.
+fn parse_machine(text: &str, ticks_per_second: u64) -> Option<Duration> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _idle, _waiting, _irq, _softirq, stolen, ..] = ticks[..] else { return None };
+    Some(Duration::from_secs_f64((user + nice + system + stolen) as f64 / ticks_per_second as f64))
+}
+
 /// Name, user and system time from a `stat` line. The name stands in parentheses and may hold any
 /// character, parentheses too; `utime` and `stime` are the 12th and 13th fields after it.
 fn parse_stat(text: &str, ticks_per_second: u64) -> Option<(String, CpuTime)> {
@@ -185,6 +200,14 @@ mod tests {
         assert_eq!(parse_rollup("Pss: 9 kB\n"), None);
         assert_eq!(parse_statm("2000 321 10 1 0 99 0\n"), Some(321));
         assert_eq!(parse_statm("2000"), None);
+    }
+
+    #[test]
+    fn machine_time_leaves_idle_and_waiting_out() {
+        let text = "cpu  100 20 300 9000 70 5 6 80 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
+        assert_eq!(parse_machine(text, 100), Some(Duration::from_secs(5)));
+        assert_eq!(parse_machine("cpu  1 2 3\n", 100), None);
+        assert_eq!(parse_machine("cpu0 1 1 1 1 1 1 1 1 0 0\n", 100), None);
     }
 
     #[test]

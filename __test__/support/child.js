@@ -1,0 +1,70 @@
+'use strict';
+
+/** A Node process of its own, for what would end or disturb that of the tests. */
+
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+const { Queue } = require('./queue');
+
+const ROOT = path.join(__dirname, '../..');
+
+class Child {
+  /** Whole lines of its standard output. */
+  lines = new Queue();
+  errors = '';
+
+  /** @param {import('node:child_process').ChildProcessWithoutNullStreams} child */
+  constructor(child) {
+    this.process = child;
+    let unread = '';
+    child.stdout.setEncoding('utf8').on('data', (piece) => {
+      const lines = (unread + piece).split('\n');
+      unread = lines.pop() ?? '';
+      for (const line of lines) this.lines.push(line);
+    });
+    child.stderr.setEncoding('utf8').on('data', (piece) => {
+      this.errors += piece;
+    });
+    /** @type {Promise<{ code: number | null, signal: string | null }>} */
+    this.exited = new Promise((resolve) => {
+      child.on('close', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  /** The next line, as JSON. Fails if the process ends without one. */
+  async value() {
+    const line = await Promise.race([this.lines.next(), this.exited]);
+    if (typeof line === 'string') return JSON.parse(line);
+    throw new Error(`The process ended with ${line.code ?? line.signal}: ${this.errors}`);
+  }
+}
+
+/**
+ * Runs a function in a process of its own. It sees nothing of the file that it stands in, only
+ * `require` and its argument, and tells by printing JSON, a line each.
+ * @param {import('node:test').TestContext} context
+ * @param {(argument: any) => unknown} script
+ * @param {unknown} [argument] as JSON
+ * @param {string[]} [flags] of Node
+ */
+function runScript(context, script, argument = null, flags = []) {
+  return start(context, [...flags, '-e', `(${script})(${JSON.stringify(argument)})`]);
+}
+
+/**
+ * Runs a file of this package.
+ * @param {import('node:test').TestContext} context
+ * @param {string} file
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+function runFile(context, file, env = {}) {
+  return start(context, [path.join(ROOT, file)], env);
+}
+
+function start(context, args, env = {}) {
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env } });
+  context.after(() => child.kill('SIGKILL'));
+  return new Child(child);
+}
+
+module.exports = { runFile, runScript };

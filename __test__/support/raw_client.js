@@ -1,0 +1,187 @@
+'use strict';
+
+/**
+ * A client made of a bare TCP socket: says what a proper client never says, keeps silent where it
+ * would answer, and does not read where it would.
+ */
+
+const { once } = require('node:events');
+const net = require('node:net');
+const { Queue } = require('./queue');
+
+const TEXT = 1;
+const BINARY = 2;
+const CLOSE = 8;
+const PING = 9;
+const PONG = 10;
+
+/** RFC 6455 §1.2 has this key and its answer. */
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+
+const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
+
+/**
+ * One frame of a client (RFC 6455 §5.2).
+ * @param {number} opcode
+ * @param {string | Uint8Array} [data]
+ * @param {{ fin?: boolean, rsv?: number, masked?: boolean }} [shape]
+ */
+function frame(opcode, data = '', { fin = true, rsv = 0, masked = true } = {}) {
+  const payload = Buffer.from(data);
+  const first = (fin ? 0x80 : 0) | (rsv << 4) | opcode;
+  const mask = masked ? 0x80 : 0;
+  let head = Buffer.from([first, mask | payload.length]);
+  if (payload.length > 125) {
+    const wide = payload.length > 65_535;
+    head = Buffer.alloc(wide ? 10 : 4);
+    head[0] = first;
+    head[1] = mask | (wide ? 127 : 126);
+    if (wide) head.writeBigUInt64BE(BigInt(payload.length), 2);
+    else head.writeUInt16BE(payload.length, 2);
+  }
+  if (!masked) return Buffer.concat([head, payload]);
+  for (let at = 0; at < payload.length; at++) payload[at] ^= MASK[at & 3];
+  return Buffer.concat([head, MASK, payload]);
+}
+
+/** A client's close frame; a code of null leaves the payload empty. */
+function closeFrame(code = null, reason = '') {
+  if (code === null) return frame(CLOSE);
+  return frame(CLOSE, Buffer.concat([Buffer.from([code >>> 8, code & 0xff]), Buffer.from(reason)]));
+}
+
+/** The request that opens a WebSocket. */
+function opening(path = '/', host = 'localhost') {
+  return [
+    `GET ${path} HTTP/1.1`,
+    `Host: ${host}`,
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    `Sec-WebSocket-Key: ${KEY}`,
+    'Sec-WebSocket-Version: 13',
+    '\r\n',
+  ].join('\r\n');
+}
+
+class RawClient {
+  /** Frames of the server, as `{ opcode, fin, payload }`. */
+  frames = new Queue();
+  /** Bytes of the server that are no whole frame yet. */
+  #unread = Buffer.alloc(0);
+
+  /** @param {net.Socket} socket established, its 101 read */
+  constructor(socket) {
+    this.socket = socket;
+    /** How the connection ended: `'fin'`, or the code of the error, such as `'ECONNRESET'`. */
+    this.ended = new Promise((resolve) => {
+      socket.once('end', () => resolve('fin'));
+      socket.once('error', ({ code }) => resolve(code));
+    });
+  }
+
+  write(...pieces) {
+    this.socket.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))));
+  }
+
+  /** Begins to read, or goes on. */
+  read() {
+    if (this.socket.listenerCount('data') === 0) this.socket.on('data', (bytes) => this.#take(bytes));
+    this.socket.resume();
+  }
+
+  /** The code and reason of a close frame; a code of null where it has none. */
+  async closeFrame() {
+    for (;;) {
+      const { opcode, payload } = await this.frames.next();
+      if (opcode !== CLOSE) continue;
+      if (payload.length === 0) return { code: null, reason: '' };
+      return { code: payload.readUInt16BE(), reason: payload.subarray(2).toString() };
+    }
+  }
+
+  #take(bytes) {
+    this.#unread = Buffer.concat([this.#unread, bytes]);
+    for (;;) {
+      const unread = this.#unread;
+      if (unread.length < 2) return;
+      let [head, length] = [2, unread[1] & 0x7f];
+      if (length === 126) {
+        if (unread.length < 4) return;
+        [head, length] = [4, unread.readUInt16BE(2)];
+      } else if (length === 127) {
+        if (unread.length < 10) return;
+        [head, length] = [10, Number(unread.readBigUInt64BE(2))];
+      }
+      if (unread.length < head + length) return;
+      this.#unread = unread.subarray(head + length);
+      const fin = (unread[0] & 0x80) !== 0;
+      this.frames.push({ opcode: unread[0] & 0xf, fin, payload: unread.subarray(head, head + length) });
+    }
+  }
+}
+
+/**
+ * Opens a WebSocket by hand, and ends it with the test.
+ * @param {import('node:test').TestContext} context
+ * @param {number} port
+ * @param {{ path?: string, reads?: boolean, early?: Buffer, host?: string }} [manner] `reads`: whether it
+ *     takes what the server sends; `early`: bytes in the same segment as the request
+ */
+async function connectRaw(context, port, manner = {}) {
+  const { path, reads = true, early = Buffer.alloc(0), host = '127.0.0.1' } = manner;
+  const socket = net.connect({ port, host, allowHalfOpen: true, noDelay: true });
+  context.after(() => socket.destroy());
+  await once(socket, 'connect');
+  const client = new RawClient(socket);
+  socket.write(Buffer.concat([Buffer.from(opening(path)), early]));
+  let answer = Buffer.alloc(0);
+  let end = -1;
+  while (end < 0) {
+    const bytes = await oneChunk(socket);
+    if (bytes === null) throw new Error(`The server ended in the handshake: ${answer}`);
+    answer = Buffer.concat([answer, bytes]);
+    end = answer.indexOf('\r\n\r\n');
+  }
+  if (!answer.includes(ACCEPT)) throw new Error(`The server refused the handshake: ${answer}`);
+  socket.unshift(answer.subarray(end + 4));
+  if (reads) client.read();
+  return client;
+}
+
+/** The next bytes of a socket, which is paused behind them; null at its end. */
+async function oneChunk(socket) {
+  for (;;) {
+    const bytes = socket.read();
+    if (bytes !== null) return bytes;
+    if (socket.readableEnded) return null;
+    await Promise.race([once(socket, 'readable'), once(socket, 'end')]);
+  }
+}
+
+/**
+ * Sends bytes and returns all that is answered until the server ends.
+ * @param {number} port
+ * @param {string | Uint8Array} bytes
+ */
+async function exchange(port, bytes) {
+  const socket = net.connect({ port, host: '127.0.0.1' });
+  socket.end(bytes);
+  let answer = '';
+  for await (const piece of socket) answer += piece;
+  return answer;
+}
+
+module.exports = {
+  TEXT,
+  BINARY,
+  CLOSE,
+  PING,
+  PONG,
+  RawClient,
+  closeFrame,
+  connectRaw,
+  exchange,
+  frame,
+  opening,
+};

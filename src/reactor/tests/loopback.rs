@@ -1,0 +1,121 @@
+//! The same over the operating system's sockets, where a script might be kinder than the kernel.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+
+use super::frames::{TEXT, close, closed, decode, frame, said};
+use super::*;
+use crate::bridge::ReactorId;
+use crate::limits;
+use crate::reactor::{Adopter, Adoption, ReactorThread, Wake};
+
+/// A step that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running reactor, and JavaScript that is rung.
+struct Running {
+    thread: ReactorThread,
+    census: Arc<Census>,
+    js: JavaScript,
+    rung: Receiver<()>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let (ring, rung) = channel();
+        // The receiver is gone when a test has ended.
+        Self::ringing(Box::new(move || drop(ring.send(()))), rung)
+    }
+
+    fn ringing(ring: Wake, rung: Receiver<()>) -> Self {
+        let census = Census::new(|| {});
+        let thread = ReactorThread::start(ReactorId(0), census.clone(), ring).unwrap();
+        let js = JavaScript::new(thread.shared().clone());
+        Self { thread, census, js, rung }
+    }
+
+    fn adopt(&self, stream: TcpStream) {
+        stream.set_nonblocking(true).unwrap();
+        let ticket = self.census.enter();
+        let peer = stream.peer_addr().ok();
+        self.thread.handle().adopt(Adoption { stream, route: routed(|_| {}), early: Vec::new(), peer, ticket });
+    }
+
+    /// The events up to the first of this kind.
+    fn until(&mut self, kind: EventKind) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..1000 {
+            events.extend(self.js.drain());
+            if events.iter().any(|event| event.kind == kind) {
+                return events;
+            }
+            self.rung.recv_timeout(PATIENCE).unwrap();
+        }
+        panic!("no {kind:?} among {events:?}");
+    }
+}
+
+/// A client's end and a server's.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+#[test]
+fn a_fin_that_came_with_the_bytes_before_it() {
+    let mut running = Running::start();
+    let (mut client, server) = pair();
+    client.write_all(&frame(TEXT, b"and off")).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    running.adopt(server);
+    let events = running.until(EventKind::Close);
+    assert_eq!(kinds(&events), [EventKind::Open, EventKind::Message, EventKind::Close]);
+    let mut rest = Vec::new();
+    assert_eq!(client.read_to_end(&mut rest).unwrap(), 0);
+    running.thread.join();
+}
+
+#[test]
+fn an_echo_and_a_close() {
+    let mut running = Running::start();
+    let (mut client, server) = pair();
+    running.adopt(server);
+    let connection = running.until(EventKind::Open)[0].connection;
+    client.write_all(&frame(TEXT, b"hello")).unwrap();
+    let message = running.until(EventKind::Message).remove(0);
+    running.js.send(connection, TEXT, &message.payload);
+    running.js.flush();
+    client.write_all(&close(1000, "bye")).unwrap();
+    running.until(EventKind::Close);
+    running.js.command(CommandKind::Release, connection, b"");
+    running.js.flush();
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    assert_eq!(decode(&got), [said(TEXT, b"hello"), closed(1000, "")]);
+    running.thread.join();
+    assert!(running.census.is_vacant());
+}
+
+#[test]
+fn nobody_waits_for_a_reactor_that_is_gone() {
+    let (ring, rung) = channel::<()>();
+    let mut running = Running::ringing(
+        Box::new(move || {
+            drop(ring.clone());
+            panic!("a bell that breaks the reactor");
+        }),
+        rung,
+    );
+    let (mut client, server) = pair();
+    running.adopt(server);
+    let mut rest = Vec::new();
+    assert_eq!(client.read_to_end(&mut rest).unwrap(), 0, "its sockets are closed");
+    for _ in 0..3 {
+        running.js.garbage(&vec![0; limits::COMMAND_BACKLOG_BYTES + 1]);
+        running.js.flush();
+    }
+    running.thread.join();
+}

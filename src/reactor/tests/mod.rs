@@ -1,0 +1,183 @@
+//! The reactor over a scripted network: no descriptor, no thread, and the time that the test says.
+//!
+//! [`Rig`] runs the loop of [`thread`](super::thread), with one difference: where the thread would
+//! sleep, it returns to the test. So a wake-up that is lost shows, and a loop that never rests too.
+
+mod backpressure;
+mod closing;
+mod echo;
+mod ending;
+mod fairness;
+mod frames;
+mod idle;
+mod intake;
+mod javascript;
+mod loopback;
+mod million;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::clock::TICK;
+use super::route::tests::route;
+use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
+use super::slot::{Phase, Slot};
+use super::turn::Reactor;
+use super::{Route, Shared};
+use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
+use frames::Frame;
+use javascript::{Event, JavaScript};
+
+/// Turns without a rest that are taken for a busy loop.
+const TURNS: usize = 20_000;
+
+/// A reactor, the network it runs over, and the JavaScript thread it serves.
+struct Rig<const SHORT_READ_DRAINS: bool = true> {
+    reactor: Reactor<Scripted<SHORT_READ_DRAINS>>,
+    shared: Arc<Shared>,
+    census: Arc<Census>,
+    js: JavaScript,
+    now: Instant,
+    asleep: bool,
+    woken: Arc<AtomicBool>,
+    adoptions: Vec<(ScriptedSocket<SHORT_READ_DRAINS>, Arc<Route>, Vec<u8>)>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::of_host()
+    }
+}
+
+impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
+    fn of_host() -> Self {
+        let census = Census::new(|| {});
+        let woken = Arc::new(AtomicBool::new(false));
+        let wake = woken.clone();
+        // ORDERING: one thread.
+        let wake = Box::new(move || wake.store(true, Ordering::Relaxed));
+        let shared = Arc::new(Shared::new(census.clone(), wake, Box::new(|| {})));
+        let now = Instant::now();
+        Self {
+            reactor: Reactor::new(Scripted::default(), shared.clone(), now),
+            js: JavaScript::new(shared.clone()),
+            shared,
+            census,
+            now,
+            asleep: false,
+            woken,
+            adoptions: Vec::new(),
+        }
+    }
+
+    /// Hands a connection over, as the gate does, and runs.
+    fn adopt(&mut self, route: &Arc<Route>, early: &[u8]) -> Peer {
+        let (socket, peer) = connection();
+        self.census.enter().forget();
+        self.adoptions.push((socket, route.clone(), early.to_vec()));
+        self.shared.ring();
+        self.run();
+        peer
+    }
+
+    /// The same, and takes the Open event.
+    fn open(&mut self, route: &Arc<Route>) -> (Peer, ConnectionId) {
+        let peer = self.adopt(route, b"");
+        let events = self.js.drain();
+        let [Event { kind: EventKind::Open, connection, .. }] = &events[..] else { panic!("{events:?}") };
+        (peer, *connection)
+    }
+
+    /// Turns until the thread would sleep.
+    fn run(&mut self) {
+        let mut ready = Vec::new();
+        for _ in 0..TURNS {
+            let rest = self.reactor.rest(self.now);
+            if !self.asleep && rest != Some(Duration::ZERO) {
+                self.asleep = self.shared.sleep();
+            }
+            ready.clear();
+            super::network::Network::poll(&mut self.reactor.network, &mut ready, rest).unwrap();
+            // ORDERING: one thread.
+            let woken = self.woken.swap(false, Ordering::Relaxed);
+            if self.asleep && rest != Some(Duration::ZERO) && ready.is_empty() && !woken {
+                return;
+            }
+            self.asleep = false;
+            self.shared.answer();
+            for (socket, route, early) in std::mem::take(&mut self.adoptions) {
+                self.reactor.adopt(socket, &route, None, early, self.now);
+            }
+            self.reactor.turn(&ready, self.now);
+        }
+        panic!("the reactor does not come to rest");
+    }
+
+    /// Flushes JavaScript's commands and runs.
+    fn obey(&mut self) {
+        self.js.flush();
+        self.run();
+    }
+
+    /// Runs, and takes the events.
+    fn events(&mut self) -> Vec<Event> {
+        self.obey();
+        self.js.drain()
+    }
+
+    /// Lets time pass, a tick at a time.
+    fn ticks(&mut self, count: u32) {
+        for _ in 0..count {
+            self.now += TICK;
+            self.run();
+        }
+    }
+
+    /// Releases a connection, and runs.
+    fn release(&mut self, connection: ConnectionId) {
+        self.js.command(CommandKind::Release, connection, b"");
+        self.obey();
+    }
+
+    fn slot(&mut self, connection: ConnectionId) -> &mut Slot<ScriptedSocket<SHORT_READ_DRAINS>> {
+        self.reactor.slab.slot(connection.index)
+    }
+
+    fn phase(&mut self, connection: ConnectionId) -> Phase {
+        self.slot(connection).phase
+    }
+
+    /// An open connection that nothing hangs off.
+    fn assert_idle(&mut self, connection: ConnectionId) {
+        let slot = self.slot(connection);
+        assert_eq!(slot.phase, Phase::Open);
+        assert!(slot.assembly.is_none() && slot.rare.is_none() && !slot.unread);
+    }
+
+    /// Nothing is left of any connection.
+    fn assert_vacant(&mut self) {
+        assert!(self.reactor.slab.is_empty());
+        assert!(self.census.is_vacant());
+        assert_eq!(self.reactor.parked_bytes, 0);
+        assert_eq!(self.reactor.gather.bytes(), 0);
+        assert_eq!(self.reactor.rest(self.now), None);
+    }
+}
+
+/// What a peer has read since it last looked.
+fn heard(peer: &Peer) -> Vec<Frame> {
+    frames::decode(&peer.take())
+}
+
+/// A route of these options.
+fn routed(options: impl FnOnce(&mut Route)) -> Arc<Route> {
+    let mut route = route();
+    options(&mut route);
+    Arc::new(route)
+}
+
+/// The kinds of events.
+fn kinds(events: &[Event]) -> Vec<EventKind> {
+    events.iter().map(|event| event.kind).collect()
+}
