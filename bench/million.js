@@ -227,6 +227,7 @@ async function main() {
     minutes: asked.minutes,
     pace: asked.pace,
     intervalSeconds: asked.interval,
+    idleTimeoutSeconds: Number(process.env.IDLE_TIMEOUT) || null,
     interrupted: ends.signal.aborted,
     failure: failure ?? null,
   };

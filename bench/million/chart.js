@@ -87,7 +87,7 @@ async function chart({ meta, summary, series }) {
       ...(steadyFrom === undefined ? [] : [border(x(steadyFrom / unit.seconds), top, index === 0)]),
       ...shapes,
       `<text class="title" x="${LEFT}" y="${top - 14}">${escapeXml(panel.title)}</text>`,
-      legend(panel.traces, LEFT + panel.title.length * 7.6 + 22, top - 14),
+      legend(panel.traces, LEFT + panel.title.length * 8.4 + 18, top - 14),
       `<text class="figure" x="${WIDTH - RIGHT}" y="${top - 14}">${escapeXml(panel.figure)}</text>`,
     ].join('\n');
   });

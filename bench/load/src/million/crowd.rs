@@ -24,6 +24,9 @@ const EVENTS_PER_TURN: usize = 256;
 /// Far more than an answer: a frame that does not fit was never asked for.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Full reads in a row from one socket: nobody asked for so much.
+const READS_PER_EVENT: usize = 16;
+
 /// Ends of connections that are told in words; the others are only counted.
 const ENDS_TOLD: usize = 3;
 
@@ -198,7 +201,7 @@ impl Crowd {
 
     /// Reads until the socket is empty.
     fn read_all(&mut self, index: usize, now: Duration, is_closed: bool, buffer: &mut [u8]) -> Result<(), End> {
-        loop {
+        for _ in 0..READS_PER_EVENT {
             let Some(stream) = &mut self.seats[index].stream else {
                 return Ok(());
             };
@@ -228,6 +231,7 @@ impl Crowd {
                 return Ok(());
             }
         }
+        Err(End::BadFrame(BadFrame("there is no end of them")))
     }
 
     fn keep(&mut self, index: usize, rest: &[u8]) {
@@ -343,7 +347,136 @@ fn micros(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+    use crate::args::Args;
+
+    const MESSAGE_BYTES: usize = 20;
+
+    /// What a scripted server does with the first message of a connection.
+    #[derive(Clone, Copy)]
+    enum Script {
+        /// A ping, then the answer, byte by byte.
+        PingAndEcho,
+        /// The answer with one bit changed.
+        Changed,
+        /// A close frame with status 1001.
+        CloseFrame,
+        /// Nothing but the end.
+        Hangup,
+        /// A masked frame, which a server may not send.
+        Masked,
+        /// No upgrade in the first place.
+        Refuse,
+    }
+
+    /// Serves one connection for each part of the script, one after the other, and holds them open.
+    fn serve(listener: &TcpListener, scripts: &[Script]) -> io::Result<Vec<std::net::TcpStream>> {
+        scripts
+            .iter()
+            .map(|script| {
+                let (mut stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte)?;
+                    request.extend(byte);
+                }
+                if let Script::Refuse = script {
+                    stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n")?;
+                    return Ok(stream);
+                }
+                let accept = handshake::ACCEPT;
+                write!(stream, "HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")?;
+                let mut frame = [0; 6 + MESSAGE_BYTES];
+                stream.read_exact(&mut frame)?;
+                let mut answer = vec![0x82, MESSAGE_BYTES as u8];
+                answer.extend(frame[6..].iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+                match script {
+                    Script::PingAndEcho => {
+                        for byte in [0x89, 1, 7].iter().chain(&answer) {
+                            stream.write_all(&[*byte])?;
+                        }
+                        let mut pong = [0; 7];
+                        stream.read_exact(&mut pong)?;
+                        assert_eq!((pong[0], pong[6] ^ MASKING_KEY[0]), (0x8a, 7));
+                    }
+                    Script::Changed => {
+                        answer[12] ^= 1;
+                        stream.write_all(&answer)?;
+                    }
+                    Script::CloseFrame => stream.write_all(&[0x88, 2, 3, 0xe9])?,
+                    Script::Hangup => stream.shutdown(std::net::Shutdown::Write)?,
+                    Script::Masked => stream.write_all(&[0x82, 0x80, 0, 0, 0, 0])?,
+                    Script::Refuse => {}
+                }
+                Ok(stream)
+            })
+            .collect()
+    }
+
+    /// Takes turns until it holds, or ten seconds are over.
+    fn turn_until(crowd: &mut Crowd, holds: impl Fn(&Tally) -> bool) {
+        let began = Instant::now();
+        while !holds(&crowd.tally) && began.elapsed() < Duration::from_secs(10) {
+            crowd.turn(Duration::from_millis(10)).expect("a turn");
+        }
+        assert!(holds(&crowd.tally), "in vain: {}", crowd.tally.to_line());
+    }
+
+    #[test]
+    fn good_and_bad_servers_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let port = listener.local_addr().expect("its address").port();
+        let scripts =
+            [Script::PingAndEcho, Script::Changed, Script::CloseFrame, Script::Hangup, Script::Masked, Script::Refuse];
+        let server = thread::spawn(move || serve(&listener, &scripts));
+        let words = ["million".to_owned(), format!("--port={port}")];
+        let (_, mut args) = Args::parse(words).expect("arguments");
+        let target = Target::from_args(&mut args, 1).expect("a target");
+        let mut crowd = Crowd::new(target, 5, scripts.len(), MESSAGE_BYTES).expect("a crowd");
+        for (index, script) in scripts.iter().enumerate() {
+            crowd.connect().expect("a connection");
+            let settled = |tally: &Tally| tally[Count::Connecting] == 0;
+            turn_until(&mut crowd, settled);
+            crowd.speak(index, crowd.elapsed());
+            if !matches!(script, Script::Refuse) {
+                turn_until(&mut crowd, |tally| tally[Count::Unanswered] == 0);
+            }
+        }
+        let streams = server.join().expect("the server's thread").expect("the server's sockets");
+        assert_eq!(streams.len(), scripts.len());
+
+        let found = |count| crowd.tally[count];
+        assert_eq!((found(Count::Sent), found(Count::Answers), found(Count::Corrupt)), (5, 2, 1));
+        assert_eq!((found(Count::Pings), found(Count::Late)), (1, 0));
+        assert_eq!((found(Count::Closed), found(Count::Ended), found(Count::Spoilt)), (1, 1, 1));
+        assert_eq!((found(Count::Refused), found(Count::Open), found(Count::Reset)), (1, 2, 0));
+        assert!(crowd.cut.is_empty());
+    }
+
+    #[test]
+    fn a_message_waits_for_the_answer_to_the_one_before() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let port = listener.local_addr().expect("its address").port();
+        let server = thread::spawn(move || serve(&listener, &[Script::Changed]));
+        let (_, mut args) = Args::parse(["million".to_owned(), format!("--port={port}")]).expect("arguments");
+        let target = Target::from_args(&mut args, 1).expect("a target");
+        let mut crowd = Crowd::new(target, 0, 1, MESSAGE_BYTES).expect("a crowd");
+        crowd.speak(0, Duration::ZERO);
+        crowd.connect().expect("a connection");
+        crowd.speak(0, Duration::ZERO);
+        assert_eq!(crowd.tally[Count::Sent], 0, "nobody is there who could speak");
+        turn_until(&mut crowd, |tally| tally[Count::Open] == 1);
+        crowd.speak(0, Duration::ZERO);
+        crowd.speak(0, Duration::ZERO);
+        assert_eq!((crowd.tally[Count::Sent], crowd.tally[Count::Withheld]), (1, 1));
+        turn_until(&mut crowd, |tally| tally[Count::Answers] == 1);
+        server.join().expect("the server's thread").expect("its socket");
+    }
 
     #[test]
     fn a_connection_costs_a_seat_of_24_bytes() {
