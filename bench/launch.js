@@ -22,6 +22,7 @@ const alive = new Set();
  * @typedef {object} Server a server that listens
  * @property {number} port
  * @property {number} pid
+ * @property {Promise<unknown>} ended resolves when its process is over, for whatever reason
  * @property {() => Promise<void>} stop
  */
 
@@ -75,7 +76,8 @@ function version(program) {
 }
 
 /**
- * Starts a server on a port of its own choice and waits for its line `listening PORT`.
+ * Starts a server on a port of its own choice and waits for its line: `listening PORT`, or `Listening on
+ * port PORT`.
  *
  * @param {Recipe} recipe
  * @param {{ core?: number | undefined, env?: Record<string, string> }} options the processor to stay on, if any,
@@ -101,7 +103,7 @@ async function start({ command }, { core, env } = {}) {
   });
   try {
     const port = await listeningPort(child, ended, () => complaint);
-    return { port, pid: Number(child.pid), stop: () => end(child, ended) };
+    return { port, pid: Number(child.pid), ended, stop: () => end(child, ended) };
   } catch (error) {
     await end(child, ended);
     throw error;
@@ -122,7 +124,7 @@ function listeningPort(child, ended, complaint) {
       START_MILLISECONDS,
     );
     readline.createInterface({ input: child.stdout }).on('line', (line) => {
-      const [, port] = /^listening (\d+)$/.exec(line) ?? [];
+      const [, port] = /^listening (?:on port )?(\d+)$/i.exec(line) ?? [];
       if (port === undefined) return;
       clearTimeout(timer);
       resolve(Number(port));

@@ -3,7 +3,6 @@
 // npm run bench -- [scenario] [options]: measures servers in turn and prints a table for each row.
 // See bench/README.md.
 
-const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -11,6 +10,7 @@ const { parseArgs } = require('node:util');
 
 const { build, load } = require('./client');
 const { recipe, start, stopAll, version } = require('./launch');
+const { machine, sentence } = require('./machine');
 const { CLIENT, DEFAULT_SET, SCENARIOS } = require('./scenarios');
 const { medians, table } = require('./table');
 
@@ -172,29 +172,6 @@ function notes(columns, reports) {
   });
 }
 
-/** @returns {Record<string, unknown>} what the numbers depend on */
-function machine() {
-  const [first] = os.cpus();
-  return {
-    date: new Date().toISOString(),
-    cpu: first?.model,
-    processors: os.cpus().length,
-    kernel: os.release(),
-    node: process.version,
-    revision: revision(),
-  };
-}
-
-/** @returns {string | undefined} the commit that was measured */
-function revision() {
-  try {
-    const args = ['describe', '--always', '--dirty'];
-    return execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * @param {unknown} results
  * @returns {string} the file's path
@@ -205,14 +182,6 @@ function write(results) {
   const file = path.join(folder, `${new Date().toISOString().replaceAll(':', '-')}.json`);
   fs.writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`);
   return file;
-}
-
-/**
- * @param {unknown} error
- * @returns {string}
- */
-function sentence(error) {
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function main() {

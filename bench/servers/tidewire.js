@@ -1,6 +1,7 @@
 'use strict';
 
-// Echo server on tidewire. `node --expose-gc tidewire.js PORT`; BINARY_TYPE chooses the data's type.
+// Echo server on tidewire. `node --expose-gc tidewire.js PORT`; BINARY_TYPE chooses the data's type, IDLE_TIMEOUT
+// the seconds of silence after which a connection is closed.
 
 const { App } = require('../..');
 
@@ -14,7 +15,7 @@ App()
     binaryType: process.env.BINARY_TYPE ?? 'arraybuffer',
     maxPayloadLength: 16 * MEBIBYTE,
     maxBackpressure: 64 * MEBIBYTE,
-    idleTimeout: 120,
+    idleTimeout: Number(process.env.IDLE_TIMEOUT ?? 120),
     message(ws, data, isBinary) {
       ws.send(data, isBinary);
     },

@@ -45,6 +45,32 @@ impl Histogram {
         self.max_nanos = 0;
     }
 
+    /// The buckets that are not empty, with their counts: what [`Histogram::add`] takes in another
+    /// process.
+    pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// Counts `count` durations of a bucket, each as its upper edge. `None` if there is no such bucket.
+    pub fn add(&mut self, index: usize, count: u64) -> Option<()> {
+        let sum = self.counts.get_mut(index)?;
+        let edge = upper_edge(index);
+        *sum = sum.saturating_add(count);
+        self.total = self.total.saturating_add(count);
+        self.sum_nanos = self.sum_nanos.saturating_add(u128::from(edge) * u128::from(count));
+        if count > 0 {
+            self.max_nanos = self.max_nanos.max(edge);
+        }
+        Some(())
+    }
+
+    /// Counts all that another histogram has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (index, count) in other.filled() {
+            self.add(index, count);
+        }
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.total
@@ -136,6 +162,20 @@ mod tests {
         assert_eq!(histogram.max(), Duration::from_micros(1_000));
         assert_eq!(histogram.mean(), Duration::from_nanos(500_500));
         assert_eq!(histogram.count(), 1_000);
+    }
+
+    #[test]
+    fn merged_histograms_count_as_one() {
+        let mut sum = Histogram::new();
+        for micros in [100, 900] {
+            let mut one = Histogram::new();
+            one.record(Duration::from_micros(micros));
+            sum.merge(&one);
+        }
+        assert_eq!(sum.count(), 2);
+        assert!(sum.percentile(0.5) >= Duration::from_micros(100) && sum.percentile(0.5) < Duration::from_micros(102));
+        assert!(sum.max() >= Duration::from_micros(900) && sum.max() < Duration::from_micros(910));
+        assert_eq!(sum.add(BUCKETS, 1), None);
     }
 
     #[test]

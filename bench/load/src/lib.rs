@@ -2,7 +2,8 @@
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
 //! [`churn`]) says what the connections do and what is measured. A mode is one file with `run`;
-//! `main.rs` names it. The client knows nothing of the server but its port and its process id.
+//! `main.rs` names it. [`million`] is a folder: it has leaner connections of its own, in several
+//! processes. The client knows nothing of the server but its port and its process id.
 
 pub mod args;
 pub mod churn;
@@ -15,6 +16,7 @@ pub mod handshake;
 pub mod histogram;
 pub mod idle;
 pub mod measure;
+pub mod million;
 pub mod payload;
 pub mod proc;
 pub mod report;

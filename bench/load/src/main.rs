@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, idle, rtt};
+use tidewire_load::{churn, echo, idle, million, rtt};
 
 fn main() -> ExitCode {
     match run() {
@@ -22,14 +22,18 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let (mode, mut args) = Args::parse(std::env::args().skip(1))?;
+    if mode == "million-share" {
+        return million::share::run(args);
+    }
     let is_json = args.switch("json")?;
     let Outcome { report, verdict } = match mode.as_str() {
         "echo" => echo::run(args)?,
         "idle" => idle::run(args)?,
         "rtt" => rtt::run(args)?,
         "churn" => churn::run(args)?,
+        "million" => million::run(args)?,
         other => {
-            return Err(Failure::new(format!("`{other}` is no mode; there are echo, idle, rtt and churn")));
+            return Err(Failure::new(format!("`{other}` is no mode; there are echo, idle, rtt, churn and million")));
         }
     };
     let text = if is_json { report.to_json() + "\n" } else { report.to_text() };

@@ -102,6 +102,11 @@ impl ProcessId {
         if let Some(bytes) = self.read("smaps_rollup").ok().and_then(|text| parse_rollup(&text)) {
             return Ok(bytes);
         }
+        self.resident_pages_bytes()
+    }
+
+    /// Resident bytes, cheaply: `statm` alone, which may be some hundred KiB off.
+    pub fn resident_pages_bytes(self) -> Result<u64, Failure> {
         let pages = parse_statm(&self.read("statm")?).ok_or_else(|| self.unreadable("statm"))?;
         Ok(pages * rustix::param::page_size() as u64)
     }

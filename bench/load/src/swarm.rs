@@ -235,7 +235,8 @@ pub fn unexpected(id: ClientId, end: &End) -> Failure {
     Failure::new(format!("connection {} was {what}", id.0))
 }
 
-fn cannot_connect(living: usize, error: &io::Error) -> Failure {
+/// Why no further connection can be made, and what to do about it.
+pub(crate) fn cannot_connect(living: usize, error: &io::Error) -> Failure {
     let advice = match error.kind() {
         io::ErrorKind::AddrNotAvailable => " (no local port is left: raise --addresses)",
         _ if error.raw_os_error() == Some(24) => " (too many open files: raise `ulimit -n`)",
