@@ -7,12 +7,19 @@ const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire'
 const port = Number(process.env.PORT ?? 9001);
 
 const app = App();
+let clients = 0;
 
 app
   .ws('/*', {
     idleTimeout: 60,
+    open: () => {
+      clients += 1;
+    },
     message: (ws, message, isBinary) => {
       ws.send(message, isBinary);
+    },
+    close: () => {
+      clients -= 1;
     },
   })
   .listen(port, (token) => {
@@ -23,6 +30,7 @@ app
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
     process.once('SIGINT', () => {
+      console.log(`Closing ${clients} connections`);
       us_listen_socket_close(token);
       app.close();
     });
