@@ -55,6 +55,14 @@ function allocateSlab(bytes) {
 }
 
 /**
+ * Whether data of this kind shares the memory of its batch, rather than being a copy.
+ * @param {number} kind
+ */
+function isView(kind) {
+  return kind === AS_NODEBUFFER || kind === AS_UINT8ARRAY;
+}
+
+/**
  * Part of a batch as a handler gets it.
  * @param {number} kind
  * @param {Buffer} slab
@@ -117,4 +125,4 @@ function encoded(data) {
   return typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
 }
 
-module.exports = { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded };
+module.exports = { KINDS, allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded };

@@ -14,7 +14,7 @@ const commands = require('./commands');
 const events = require('./events');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, allocateSlab, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { KINDS, allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded } = require('./data');
 const { WebSocket, routeOf, retire } = require('./websocket');
 
 const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
@@ -67,9 +67,11 @@ class Lane {
   #connections = new Connections();
   #commands = new CommandBuffer();
   #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
-  /** Payloads of the batches. A byte that was written is never written again: handlers may keep it. */
+  /** Payloads of the batches. A byte that a handler may have kept is never written again. */
   #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
   #slabBytes = 0;
+  /** Whether a handler may have kept a view of the slab. If none has, its bytes are free again. */
+  #lent = false;
   /** Events of the batch, and those of them that were begun. */
   #count = 0;
   #position = 0;
@@ -255,6 +257,7 @@ class Lane {
   /** The crossing: commands out, a batch of events in. */
   #take() {
     const pending = this.#commands.bytes;
+    if (!this.#lent) this.#slabBytes = 0;
     this.#position = 0;
     this.#count = this.#exchange(pending);
     if (pending > 0) this.#flushed();
@@ -262,6 +265,7 @@ class Lane {
       // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
       this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
       this.#slabBytes = 0;
+      this.#lent = false;
       this.#count = this.#exchange(0);
     }
   }
@@ -332,7 +336,7 @@ class Lane {
       const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
       const as = isBinary ? route.binaryKind : route.textKind;
       const message = route.message;
-      message(socket, viewOf(as, this.#slab, descriptors[word + 2], descriptors[word + 3]), isBinary);
+      message(socket, this.#view(as, descriptors[word + 2], descriptors[word + 3]), isBinary);
       return;
     }
     if (kind === events.DROPPED && ((tag >>> 8) & events.FLAG_LARGE) !== 0) {
@@ -354,15 +358,15 @@ class Lane {
     const route = routeOf(socket);
     switch (tag & 0xff) {
       case events.PING:
-        route.ping?.(socket, viewOf(route.binaryKind, this.#slab, offset, length));
+        route.ping?.(socket, this.#view(route.binaryKind, offset, length));
         break;
       case events.PONG:
-        route.pong?.(socket, viewOf(route.binaryKind, this.#slab, offset, length));
+        route.pong?.(socket, this.#view(route.binaryKind, offset, length));
         break;
       case events.DROPPED: {
         const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
         const as = isBinary ? route.binaryKind : route.textKind;
-        route.dropped?.(socket, viewOf(as, this.#slab, offset, length), isBinary);
+        route.dropped?.(socket, this.#view(as, offset, length), isBinary);
         break;
       }
       case events.BACKLOG:
@@ -376,10 +380,21 @@ class Lane {
         break;
       case events.CLOSE: {
         const code = this.#slab.readUInt16LE(offset);
-        this.#finish(socket, index, code, viewOf(route.binaryKind, this.#slab, offset + 2, length - 2));
+        this.#finish(socket, index, code, this.#view(route.binaryKind, offset + 2, length - 2));
         break;
       }
     }
+  }
+
+  /**
+   * Part of the batch's payloads as a handler gets it.
+   * @param {number} kind
+   * @param {number} offset
+   * @param {number} length
+   */
+  #view(kind, offset, length) {
+    if (isView(kind)) this.#lent = true;
+    return viewOf(kind, this.#slab, offset, length);
   }
 
   /**
