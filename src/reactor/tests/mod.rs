@@ -165,6 +165,8 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         assert!(self.reactor.slab.is_empty());
         assert!(self.census.is_vacant());
         assert_eq!(self.reactor.parked_bytes, 0);
+        let tally = self.shared.tally();
+        assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
         assert_eq!(self.reactor.gather.bytes(), 0);
         assert_eq!(self.reactor.rest(self.now), None);
     }
