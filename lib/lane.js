@@ -547,7 +547,12 @@ class Lane {
    */
   #writeBare(kind, index, flags = 0) {
     this.#makeRoom(0);
-    this.#commands.writeBare(kind, flags, index, this.#connections.page(index).generations[index & PAGE_MASK]);
+    this.#commands.writeBare(
+      kind,
+      flags,
+      index,
+      this.#connections.page(index).generations[index & PAGE_MASK],
+    );
   }
 
   /**

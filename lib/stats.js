@@ -18,21 +18,20 @@
 function statsOf({ reactors, gate }, lanes) {
   // A message that finds too much waiting is mostly dropped on this side already.
   for (const [number, lane] of lanes.entries()) reactors[number].dropped += lane.dropped;
-  return { ...reactors.reduce(sum), reactors, gate };
+  return { ...sum(reactors), reactors, gate };
 }
 
 /**
  * Adds numbers by name, in objects by name, too.
  * @template {{}} Numbers
- * @param {Numbers} one
- * @param {Numbers} other of the same shape
+ * @param {Numbers[]} parts one or more, of the same shape
  * @returns {Numbers}
  */
-function sum(one, other) {
+function sum(parts) {
   const total = /** @type {any} */ ({});
-  for (const [name, value] of Object.entries(one)) {
-    const addend = /** @type {any} */ (other)[name];
-    total[name] = typeof value === 'number' ? value + addend : sum(value, addend);
+  for (const name of Object.keys(parts[0])) {
+    const values = parts.map((part) => /** @type {any} */ (part)[name]);
+    total[name] = typeof values[0] === 'number' ? values.reduce((one, other) => one + other) : sum(values);
   }
   return total;
 }
