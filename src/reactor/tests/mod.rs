@@ -15,6 +15,7 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
