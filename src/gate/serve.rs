@@ -224,7 +224,9 @@ mod tests {
 
     const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-    fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) {
+    /// Returns how many connections ran out of time.
+    fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) -> u64 {
+        let tally = Arc::new(Tally::default());
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
@@ -233,11 +235,14 @@ mod tests {
             let client = spawn_blocking(move || Client::connect(address).unwrap());
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
-            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), Arc::default()));
+            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone()));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance, stream, peer, ticket));
             test(served, client.await.unwrap()).await;
         });
+        let counts = tally.counts();
+        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded), (1, 0, 0));
+        counts.timed_out
     }
 
     /// Writes, and reads until the peer has sent these last bytes.
@@ -259,19 +264,20 @@ mod tests {
     #[test]
     fn a_head_that_does_not_come_ends_the_connection() {
         for beginning in [&b""[..], b"GET /none HTTP/1.1\r\nHost: local"] {
-            at_the_gate(async move |served, mut client| {
+            let timed_out = at_the_gate(async move |served, mut client| {
                 let began = Instant::now();
                 client.write_all(beginning).unwrap();
                 served.await.unwrap();
                 assert_eq!(began.elapsed().as_secs(), limits::REQUEST_HEAD_SECONDS);
                 assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
             });
+            assert_eq!(timed_out, 1);
         }
     }
 
     #[test]
     fn each_request_has_the_whole_time() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let began = Instant::now();
             for _ in 0..3 {
                 client = ask(client, NOWHERE, b"path").await;
@@ -282,22 +288,24 @@ mod tests {
             assert_eq!(began.elapsed().as_secs(), 3 * (limits::REQUEST_HEAD_SECONDS - 2) + 2);
             assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
         });
+        assert_eq!(timed_out, 1);
     }
 
     #[test]
     fn a_refused_peer_that_does_not_close_is_left() {
-        at_the_gate(async |served, client| {
+        let timed_out = at_the_gate(async |served, client| {
             let client = ask(client, b"GET /none HTTP/1.0\r\n\r\n", b"HTTP/1.1").await;
             let began = Instant::now();
             served.await.unwrap();
             assert_eq!(began.elapsed().as_secs(), limits::CLOSING_SECONDS.into());
             drop(client);
         });
+        assert_eq!(timed_out, 0);
     }
 
     #[test]
     fn a_peer_that_does_not_read_its_answers_is_left() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let client = spawn_blocking(move || {
                 socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
                 client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -312,11 +320,12 @@ mod tests {
             served.await.unwrap();
             drop(client);
         });
+        assert_eq!(timed_out, 1);
     }
 
     #[test]
     fn a_peer_that_sends_on_behind_a_refusal_is_left_after_a_while() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let client = spawn_blocking(move || {
                 client.write_all(b"GET /none HTTP/1.0\r\n\r\n").unwrap();
                 // Until the connection is reset: at most 64 MB.
@@ -326,5 +335,6 @@ mod tests {
             served.await.unwrap();
             client.await.unwrap();
         });
+        assert_eq!(timed_out, 0);
     }
 }
