@@ -321,6 +321,134 @@ export interface TemplatedApp<
 
   /** Closes all listeners and connections at once: peers and close handlers see 1006. */
   close(): this;
+
+  /**
+   * What the App has done and holds, in numbers: a new object at each call. Cheap: the threads count
+   * for themselves, and nothing is done for a message but to add to a number.
+   *
+   * Everything is 0 before the first `listen`. Totals count from there until the threads end, which
+   * they do when nothing listens and no connection is left (so soon after {@link close}); then it is 0
+   * again, and the next `listen` begins anew.
+   */
+  stats(): AppStats;
+}
+
+/**
+ * What one reactor thread has done (totals, which never shrink) and holds (numbers of now). What a
+ * handler was told of is counted already; what a handler does is counted once the reactor has done it,
+ * mostly within a millisecond.
+ */
+export interface ReactorStats {
+  /** Connections that are open now. One whose closing has begun is not. */
+  connections: number;
+
+  /** WebSockets that were opened. */
+  opened: number;
+
+  /** How many ended, by what ended them. `opened` is `connections` and all of these. */
+  closes: {
+    /** The peer's close frame. */
+    peer: number;
+    /** `ws.end()`, `ws.close()`, `app.close()` or `maxLifetime`. */
+    local: number;
+    /** The peer's FIN without a close frame. */
+    fin: number;
+    /** A reset, or another error of the socket. */
+    reset: number;
+    /** `idleTimeout`. */
+    timeout: number;
+    /** The peer broke RFC 6455, or exceeded a limit. */
+    protocol: number;
+    /** `closeOnBackpressureLimit`. */
+    backpressure: number;
+  };
+
+  /** Whole messages that came. */
+  messagesIn: number;
+
+  /** Messages that were framed for a peer, written or waiting. */
+  messagesOut: number;
+
+  /** Bytes that were read from WebSockets: frames, with their heads. */
+  bytesIn: number;
+
+  /** Bytes that the kernel has taken for WebSockets, likewise. */
+  bytesOut: number;
+
+  /** Messages that were dropped for `maxBackpressure`. */
+  dropped: number;
+
+  /** Pings that came. Each is answered; of several that wait behind a slow peer's other bytes, the latest is. */
+  pingsIn: number;
+
+  /** Pings that were sent, by `sendPingsAutomatically` or `ws.ping()`. */
+  pingsOut: number;
+
+  /** Pongs that came. */
+  pongsIn: number;
+
+  /** Batches of events that were posted to the JavaScript thread. */
+  batches: number;
+
+  /** Events in them: openings, messages, closings and so on. `events / batches` is the size of a batch. */
+  events: number;
+
+  /** What waits now. */
+  waiting: {
+    /** Events that the JavaScript thread has not taken. */
+    events: number;
+    /** The memory that they take. At 64 MiB for a reactor it stops reading messages. */
+    eventBytes: number;
+    /** Bytes of sends and other commands that the reactor has not taken. */
+    commandBytes: number;
+    /** Bytes that slow peers have not taken. */
+    outboxBytes: number;
+    /** Bytes that were read, and wait undecoded until the JavaScript thread takes its events. */
+    parkedBytes: number;
+  };
+}
+
+/** What {@link TemplatedApp.stats} returns: the sums over the reactors, each of these, and the gate. */
+export interface AppStats extends ReactorStats {
+  /** Each reactor thread: as many as the option `threads` says. */
+  reactors: ReactorStats[];
+
+  /** Connections before they are WebSockets. */
+  gate: GateStats;
+}
+
+/** What became of connections before they were WebSockets. */
+export interface GateStats {
+  /** TCP connections that were accepted. */
+  accepted: number;
+
+  /** Those that are under way now: a request is awaited or answered, or the end behind an answer. */
+  handshakes: number;
+
+  /** Those that became WebSockets. */
+  upgraded: number;
+
+  /** Those whose peer did not send a request in time, or did not take the answer. */
+  timedOut: number;
+
+  /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
+  refused: { [status: number]: number };
+
+  /**
+   * Accepting pauses when the host has no descriptor or memory left, from 10 ms up to 1 s, and tries
+   * again by itself. New peers wait in the kernel's queue; open connections are served as ever.
+   */
+  acceptPauses: {
+    /** How often it paused: one attempt that failed each time. */
+    count: number;
+    /**
+     * Why it paused last: `'EMFILE'` (the process has no descriptor left: see `ulimit -n`), `'ENFILE'`
+     * (the system has none), `'ENOBUFS'`, `'ENOMEM'`, or `'TIDEWIRE_ACCEPT_FAILED'` for anything else.
+     */
+    code: string | null;
+    /** Whether a listener pauses now. */
+    now: boolean;
+  };
 }
 
 /** The type of {@link App}: a constructor that works without `new`, too. */

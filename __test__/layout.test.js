@@ -95,7 +95,7 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
   });
 
   test('have the same head and flags', () => {
-    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN'];
+    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_BACKPRESSURE'];
     assert.deepEqual(pick(commands, names), pick(rust, names));
     const opcodes = Object.keys(commands).filter((name) => name.startsWith('OPCODE_'));
     assert.ok(opcodes.length >= 3);

@@ -100,6 +100,14 @@ app
   .listen('localhost', 0)
   .then((token) => same<number, ReturnType<typeof us_socket_local_port>>(true) ?? token);
 
+// The numbers of an App.
+const stats = app.stats();
+same<typeof stats.closes.timeout, number>(true);
+same<typeof stats.gate.acceptPauses.code, string | null>(true);
+same<(typeof stats.gate.refused)[404], number>(true);
+for (const { connections, waiting } of stats.reactors)
+  same<number, typeof connections & typeof waiting.events>(true);
+
 // @ts-expect-error a port is a number
 app.listen('9001', () => {});
 // @ts-expect-error not an option

@@ -52,6 +52,11 @@ class Application {
     return this;
   }
 
+  /** What the App has done and holds, in numbers. */
+  stats() {
+    return this.#engine.stats();
+  }
+
   /**
    * The token, or the error when it is the host that refused. Everything else is thrown.
    * @param {{ host: string | undefined, port: number, exclusive: boolean }} place

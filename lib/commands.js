@@ -135,4 +135,5 @@ module.exports = {
   OPCODE_PING: 9,
   /** Of SEND: the frame is the last of its message. */
   FLAG_FIN: 0x10,
+  FLAG_BACKPRESSURE: 1,
 };

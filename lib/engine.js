@@ -10,6 +10,7 @@
 
 const native = require('./binding');
 const { Lane } = require('./lane');
+const { statsOf } = require('./stats');
 
 /** A wake-up handles at most so many events, or works for so long, before other work gets its turn. */
 const WAKE_EVENTS = 1_000;
@@ -84,6 +85,11 @@ class Engine {
     this.#native.closeHandshakes();
     for (const lane of this.#lanes) lane.terminateAll();
     this.#stopIfVacant();
+  }
+
+  /** The numbers of this App; zeros while the threads do not run. */
+  stats() {
+    return statsOf(this.#native.stats(), this.#lanes);
   }
 
   #start() {

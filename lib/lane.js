@@ -96,6 +96,8 @@ class Lane {
     this.settings = routes;
     /** Connections that JavaScript has not released. */
     this.live = 0;
+    /** Messages that were dropped here, before the reactor saw them. */
+    this.dropped = 0;
     /** Whether more events waited when the last batch was taken. */
     this.more = false;
     this.flushSoon = () => this.flush();
@@ -222,10 +224,11 @@ class Lane {
    * Closes the socket at once. The close handler has run when this returns.
    * @param {WebSocket} socket
    * @param {number} index
+   * @param {number} [flags]
    */
-  terminate(socket, index) {
+  terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
-    this.#writeBare(commands.TERMINATE, index);
+    this.#writeBare(commands.TERMINATE, index, flags);
     this.#finish(socket, index, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
   }
 
@@ -486,6 +489,7 @@ class Lane {
     if (route.maxBackpressure === 0 || this.#waiting(index) <= route.maxBackpressure) return QUEUED;
     const payload = encoded(message);
     const opcode = flags & commands.OPCODE_MASK;
+    if (opcode !== commands.OPCODE_PING) this.dropped++;
     if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
       const isBinary = opcode === commands.OPCODE_BINARY;
       try {
@@ -494,7 +498,7 @@ class Lane {
         this.native.report(error);
       }
     }
-    if (route.closeOnBackpressureLimit) this.terminate(socket, index);
+    if (route.closeOnBackpressureLimit) this.terminate(socket, index, commands.FLAG_BACKPRESSURE);
     return DROPPED;
   }
 
@@ -539,10 +543,16 @@ class Lane {
   /**
    * @param {number} kind
    * @param {number} index
+   * @param {number} [flags]
    */
-  #writeBare(kind, index) {
+  #writeBare(kind, index, flags = 0) {
     this.#makeRoom(0);
-    this.#commands.writeBare(kind, 0, index, this.#connections.page(index).generations[index & PAGE_MASK]);
+    this.#commands.writeBare(
+      kind,
+      flags,
+      index,
+      this.#connections.page(index).generations[index & PAGE_MASK],
+    );
   }
 
   /**

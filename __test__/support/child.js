@@ -57,6 +57,17 @@ function runScript(context, script, argument = null, flags = []) {
 }
 
 /**
+ * The same, with a limit on the descriptors that the process may have. Not on Windows.
+ * @param {import('node:test').TestContext} context
+ * @param {number} descriptors
+ * @param {(argument: any) => unknown} script
+ */
+function runLimited(context, descriptors, script) {
+  const limited = `ulimit -n ${descriptors}; exec "$0" "$@"`;
+  return start(context, ['-c', limited, process.execPath, '-e', `(${script})()`], {}, '/bin/sh');
+}
+
+/**
  * Runs a file of this package.
  * @param {import('node:test').TestContext} context
  * @param {string} file
@@ -66,10 +77,10 @@ function runFile(context, file, env = {}) {
   return start(context, [path.join(ROOT, file)], env);
 }
 
-function start(context, args, env = {}) {
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env } });
+function start(context, args, env = {}, program = process.execPath) {
+  const child = spawn(program, args, { cwd: ROOT, env: { ...process.env, ...env } });
   context.after(() => child.kill('SIGKILL'));
   return new Child(child);
 }
 
-module.exports = { runFile, runScript };
+module.exports = { runFile, runLimited, runScript };

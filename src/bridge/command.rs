@@ -26,7 +26,7 @@ pub enum CommandKind {
     SendLarge = 2,
     /// Send a close frame, then FIN. Payload: nothing, or status code (two bytes, little-endian) and reason.
     End = 3,
-    /// Close the socket at once.
+    /// Close the socket at once. Flags: [`FLAG_BACKPRESSURE`].
     Terminate = 4,
     /// JavaScript is done with the connection: its close handler has run, no command follows.
     Release = 5,
@@ -40,6 +40,8 @@ pub enum CommandKind {
 pub const OPCODE_MASK: u8 = 0x0f;
 /// [`CommandKind::Send`]: the frame is the last of its message.
 pub const FLAG_FIN: u8 = 0x10;
+/// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
+pub const FLAG_BACKPRESSURE: u8 = 1;
 
 /// One checked command. The payload lies in the buffer that was decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,6 +83,12 @@ pub enum CloseCause {
     Backpressure = 7,
 }
 
+impl CloseCause {
+    /// Every cause, in the order of their numbers, which begin with 1.
+    pub const ALL: [Self; 7] =
+        [Self::Peer, Self::Local, Self::Fin, Self::Reset, Self::Timeout, Self::Protocol, Self::Backpressure];
+}
+
 /// Events in the order in which they happened, at most a drain's worth of them.
 #[derive(Default)]
 pub struct Batch {

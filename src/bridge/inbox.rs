@@ -89,6 +89,11 @@ impl Inbox {
         true
     }
 
+    /// Bytes of the commands and large payloads that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.lock().orders.bytes()
+    }
+
     /// The reactor is gone: from now on commands are thrown away, and nobody waits.
     pub fn close(&self) {
         let mut state = self.lock();

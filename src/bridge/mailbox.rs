@@ -22,9 +22,19 @@ pub struct Mailbox {
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
+    events: usize,
     bytes: usize,
     starved: bool,
     spares: Vec<Batch>,
+}
+
+/// What waits in a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Number of events.
+    pub events: usize,
+    /// Memory of their batches.
+    pub bytes: usize,
 }
 
 /// What one drain took.
@@ -46,10 +56,17 @@ impl Mailbox {
         let mut state = self.lock();
         if !batch.is_empty() {
             let spare = state.spares.pop().unwrap_or_default();
+            state.events += batch.events();
             state.bytes += batch.bytes();
             state.batches.push_back(std::mem::replace(batch, spare));
         }
         state.bytes
+    }
+
+    /// Events that wait, and the memory that they take.
+    pub fn waiting(&self) -> Waiting {
+        let state = self.lock();
+        Waiting { events: state.events, bytes: state.bytes }
     }
 
     /// The reactor stops reading: the drain that makes room again says so.
@@ -109,7 +126,9 @@ impl Mailbox {
             words -= batch.descriptors.len();
             payload_bytes -= batch.payload.len();
             large_bytes += batch.large_bytes;
-            state.bytes -= batch.bytes();
+            let (events, bytes) = (batch.events(), batch.bytes());
+            state.events -= events;
+            state.bytes -= bytes;
             taken.extend(state.batches.pop_front());
         }
         drained.more = !state.batches.is_empty();

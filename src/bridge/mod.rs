@@ -19,4 +19,4 @@ pub use doorbell::Doorbell;
 pub use event::{Batch, CloseCause, EventKind};
 pub use id::{ConnectionId, ListenerId, ReactorId, RouteId};
 pub use inbox::{Inbox, Orders};
-pub use mailbox::{Drained, Mailbox};
+pub use mailbox::{Drained, Mailbox, Waiting};

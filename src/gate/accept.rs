@@ -2,18 +2,20 @@
 //!
 //! Polled by the gate's thread. When the process has no descriptor or the kernel no memory left, it
 //! pauses, longer each time, and recovers by itself: the connection stays ready in the kernel, so
-//! trying at once would spin.
+//! trying at once would spin. What is open already is served meanwhile.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
+use super::tally::{Pausing, Tally};
 use crate::bridge::{ListenerId, Ticket};
 use crate::limits;
 
@@ -21,24 +23,30 @@ use crate::limits;
 pub(super) struct Acceptor {
     pub(super) id: ListenerId,
     listener: TcpListener,
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pause>,
     next_pause: Duration,
+    tally: Arc<Tally>,
     _counted_in: Ticket,
+}
+
+struct Pause {
+    over: Pin<Box<Sleep>>,
+    _counted: Pausing,
 }
 
 const PAUSE_MIN: Duration = Duration::from_millis(limits::ACCEPT_PAUSE_MIN_MILLISECONDS);
 const PAUSE_MAX: Duration = Duration::from_millis(limits::ACCEPT_PAUSE_MAX_MILLISECONDS);
 
 impl Acceptor {
-    pub(super) fn new(id: ListenerId, listener: TcpListener, ticket: Ticket) -> Self {
-        Self { id, listener, pause: None, next_pause: PAUSE_MIN, _counted_in: ticket }
+    pub(super) fn new(id: ListenerId, listener: TcpListener, tally: Arc<Tally>, ticket: Ticket) -> Self {
+        Self { id, listener, pause: None, next_pause: PAUSE_MIN, tally, _counted_in: ticket }
     }
 
     /// The next connection, with `TCP_NODELAY` set. tokio's budget for one turn ends a batch.
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<(TcpStream, SocketAddr)> {
         loop {
             if let Some(pause) = &mut self.pause {
-                ready!(pause.as_mut().poll(cx));
+                ready!(pause.over.as_mut().poll(cx));
                 self.pause = None;
             }
             match ready!(self.listener.poll_accept(cx)) {
@@ -49,8 +57,9 @@ impl Acceptor {
                     return Poll::Ready((stream, peer));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => {
-                    self.pause = Some(Box::pin(sleep(self.next_pause)));
+                Err(error) => {
+                    let counted = self.tally.pause(shortage(&error));
+                    self.pause = Some(Pause { over: Box::pin(sleep(self.next_pause)), _counted: counted });
                     self.next_pause = PAUSE_MAX.min(self.next_pause * 2);
                 }
             }
@@ -67,4 +76,40 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+/// The name of the error that ended a batch of accepting, as Node.js names it.
+fn shortage(error: &io::Error) -> &'static str {
+    /// (descriptors of the process, descriptors of the system, buffers, memory)
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CODES: [i32; 4] = [24, 23, 105, 12];
+    #[cfg(windows)]
+    const CODES: [i32; 4] = [10024, 4, 10055, 8];
+    #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+    const CODES: [i32; 4] = [24, 23, 55, 12];
+    const NAMES: [&str; 4] = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+    let place = CODES.iter().position(|code| error.raw_os_error() == Some(*code));
+    place.map_or("TIDEWIRE_ACCEPT_FAILED", |place| NAMES[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_shortage_has_the_name_of_the_systems_error() {
+        for (code, name) in
+            [(24, "EMFILE"), (23, "ENFILE"), (105, "ENOBUFS"), (12, "ENOMEM"), (22, "TIDEWIRE_ACCEPT_FAILED")]
+        {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(shortage(&error), name);
+            assert!(!is_of_one_connection(&error));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_before_it_is_accepted_is_no_shortage() {
+        assert!(is_of_one_connection(&io::ErrorKind::ConnectionAborted.into()));
+    }
 }

@@ -9,11 +9,13 @@ mod hand_over;
 mod listener;
 mod routes;
 mod serve;
+mod tally;
 mod thread;
 
 pub use crate::http::InvalidPattern;
 pub use listener::{Bind, bind};
 pub use routes::Routes;
+pub use tally::Counts;
 pub use thread::Gate;
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Routes;
 use super::hand_over::Reactors;
+use super::tally::Tally;
 use crate::bridge::Ticket;
 use crate::http::{Refusal, Then, request};
 use crate::limits;
@@ -37,11 +38,12 @@ use crate::reactor::Route;
 pub(super) struct Entrance {
     routes: Routes,
     reactors: Reactors,
+    tally: Arc<Tally>,
     http: http1::Builder,
 }
 
 impl Entrance {
-    pub(super) fn new(routes: Routes, reactors: Reactors) -> Self {
+    pub(super) fn new(routes: Routes, reactors: Reactors, tally: Arc<Tally>) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own deadline for a head is left out: `converse` has one that covers the writing,
         // too. A client that has finished sending still gets its answer.
@@ -49,18 +51,28 @@ impl Entrance {
             .max_header_size(limits::REQUEST_HEAD_BYTES)
             .max_headers(limits::REQUEST_HEADER_LINES)
             .half_close(true);
-        Self { routes, reactors, http }
+        Self { routes, reactors, tally, http }
     }
 }
 
-/// Serves a connection to its end, or until a reactor has it.
-pub(super) async fn serve(entrance: Rc<Entrance>, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
-    match converse(&entrance, stream).await {
-        Outcome::Upgraded { stream, early, route } => {
-            entrance.reactors.hand_over(stream, &early, route, peer, ticket);
+/// Serves a connection to its end, or until a reactor has it. It is counted at once, not when the
+/// task is first polled.
+pub(super) fn serve(
+    entrance: Rc<Entrance>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    ticket: Ticket,
+) -> impl Future<Output = ()> {
+    let visit = entrance.tally.enter();
+    async move {
+        match converse(&entrance, stream).await {
+            Outcome::Upgraded { stream, early, route } => {
+                visit.upgrade();
+                entrance.reactors.hand_over(stream, &early, route, peer, ticket);
+            }
+            Outcome::Ended(stream) => linger(&stream).await,
+            Outcome::TimedOut => visit.time_out(),
         }
-        Outcome::Ended(stream) => linger(&stream).await,
-        Outcome::TimedOut => {}
     }
 }
 
@@ -97,7 +109,21 @@ async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
     let stream = parts.io.into_inner();
     match (result, exchange.admitted.take()) {
         (Ok(()), Some(route)) => Outcome::Upgraded { stream, early: parts.read_buf, route },
-        _ => Outcome::Ended(stream),
+        (result, _) => {
+            if let Some(status) = result.err().and_then(|error| answered_by_hyper(&error)) {
+                entrance.tally.refuse(status);
+            }
+            Outcome::Ended(stream)
+        }
+    }
+}
+
+/// What hyper has answered a request with that is none, before this room saw it.
+fn answered_by_hyper(error: &hyper::Error) -> Option<StatusCode> {
+    match error {
+        error if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        error if error.is_parse_version_h2() => None,
+        error => error.is_parse().then_some(StatusCode::BAD_REQUEST),
     }
 }
 
@@ -140,7 +166,10 @@ impl Service<Request<Incoming>> for Exchange<'_> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.answered.set(true);
         let (head, content) = request.into_parts();
-        let response = self.answer(&head, &content).unwrap_or_else(Refusal::into_response);
+        let response = self.answer(&head, &content).unwrap_or_else(|refusal| {
+            self.entrance.tally.refuse(refusal.status);
+            refusal.into_response()
+        });
         ready(Ok(response.map(|says| Full::new(Bytes::from_static(says.as_bytes())))))
     }
 }
@@ -195,7 +224,9 @@ mod tests {
 
     const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-    fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) {
+    /// Returns how many connections ran out of time.
+    fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) -> u64 {
+        let tally = Arc::new(Tally::default());
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
@@ -204,11 +235,14 @@ mod tests {
             let client = spawn_blocking(move || Client::connect(address).unwrap());
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
-            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new())));
+            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone()));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance, stream, peer, ticket));
             test(served, client.await.unwrap()).await;
         });
+        let counts = tally.counts();
+        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded), (1, 0, 0));
+        counts.timed_out
     }
 
     /// Writes, and reads until the peer has sent these last bytes.
@@ -230,19 +264,20 @@ mod tests {
     #[test]
     fn a_head_that_does_not_come_ends_the_connection() {
         for beginning in [&b""[..], b"GET /none HTTP/1.1\r\nHost: local"] {
-            at_the_gate(async move |served, mut client| {
+            let timed_out = at_the_gate(async move |served, mut client| {
                 let began = Instant::now();
                 client.write_all(beginning).unwrap();
                 served.await.unwrap();
                 assert_eq!(began.elapsed().as_secs(), limits::REQUEST_HEAD_SECONDS);
                 assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
             });
+            assert_eq!(timed_out, 1);
         }
     }
 
     #[test]
     fn each_request_has_the_whole_time() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let began = Instant::now();
             for _ in 0..3 {
                 client = ask(client, NOWHERE, b"path").await;
@@ -253,22 +288,24 @@ mod tests {
             assert_eq!(began.elapsed().as_secs(), 3 * (limits::REQUEST_HEAD_SECONDS - 2) + 2);
             assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
         });
+        assert_eq!(timed_out, 1);
     }
 
     #[test]
     fn a_refused_peer_that_does_not_close_is_left() {
-        at_the_gate(async |served, client| {
+        let timed_out = at_the_gate(async |served, client| {
             let client = ask(client, b"GET /none HTTP/1.0\r\n\r\n", b"HTTP/1.1").await;
             let began = Instant::now();
             served.await.unwrap();
             assert_eq!(began.elapsed().as_secs(), limits::CLOSING_SECONDS.into());
             drop(client);
         });
+        assert_eq!(timed_out, 0);
     }
 
     #[test]
     fn a_peer_that_does_not_read_its_answers_is_left() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let client = spawn_blocking(move || {
                 socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
                 client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -283,11 +320,12 @@ mod tests {
             served.await.unwrap();
             drop(client);
         });
+        assert_eq!(timed_out, 1);
     }
 
     #[test]
     fn a_peer_that_sends_on_behind_a_refusal_is_left_after_a_while() {
-        at_the_gate(async |served, mut client| {
+        let timed_out = at_the_gate(async |served, mut client| {
             let client = spawn_blocking(move || {
                 client.write_all(b"GET /none HTTP/1.0\r\n\r\n").unwrap();
                 // Until the connection is reset: at most 64 MB.
@@ -297,5 +335,6 @@ mod tests {
             served.await.unwrap();
             client.await.unwrap();
         });
+        assert_eq!(timed_out, 0);
     }
 }

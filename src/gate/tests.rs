@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Gate, Routes, bind};
+use super::{Bind, Counts, Gate, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Route};
@@ -392,6 +392,46 @@ fn stopping_drops_everything_at_the_gate() {
     site.vacated.try_recv().unwrap();
     assert_eq!(waiting.read(&mut [0]).unwrap_or(0), 0);
     assert!(TcpStream::connect(site.address).is_err());
+}
+
+#[test]
+fn what_becomes_of_connections_is_counted() {
+    let site = site();
+    assert_eq!(site.gate.counts(), Counts::default());
+    for request in
+        ["GET /none HTTP/1.0\r\n\r\n", "nonsense\r\n\r\n", "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
+    {
+        site.answer_and_end(request.as_bytes());
+    }
+    let mut client = site.connect();
+    for _ in 0..2 {
+        client.write_all(opening("/none", "").as_bytes()).unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
+    }
+    // What was refused before is gone when its peer has closed, and the gate has seen that.
+    let under_way = |count: u64| {
+        let seen = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            site.gate.counts().handshakes == count
+        });
+        assert!(seen, "{:?}", site.gate.counts());
+    };
+    under_way(1);
+    let refused = [(400, 1), (404, 2), (426, 1), (505, 1)].into();
+    assert_eq!(site.gate.counts(), Counts { accepted: 4, handshakes: 1, refused, ..Counts::default() });
+
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    let adopted = site.adopted(0);
+    assert_eq!((site.gate.counts().upgraded, site.gate.counts().handshakes), (1, 0), "before it is handed over");
+    drop(adopted);
+    // One that is dropped with its request half read.
+    let mut waiting = site.connect();
+    waiting.write_all(b"GET /chat").unwrap();
+    under_way(1);
+    site.gate.close_connections();
+    under_way(0);
+    assert_eq!((site.gate.counts().accepted, site.gate.counts().upgraded), (5, 1));
+    site.gate.stop();
 }
 
 #[test]

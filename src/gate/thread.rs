@@ -21,6 +21,7 @@ use super::Routes;
 use super::accept::Acceptor;
 use super::hand_over::Reactors;
 use super::serve::{Entrance, serve};
+use super::tally::{Counts, Tally};
 use crate::bridge::{Census, ListenerId};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
@@ -33,6 +34,7 @@ pub struct Gate {
     runtime: Handle,
     thread: JoinHandle<()>,
     census: Arc<Census>,
+    tally: Arc<Tally>,
     listeners: AtomicU32,
 }
 
@@ -56,14 +58,15 @@ impl Gate {
         }
         let (commands, orders) = commands::unbounded_channel();
         let (started, start) = answers::channel();
+        let tally = Arc::new(Tally::default());
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
-            let census = census.clone();
+            let (census, tally) = (census.clone(), tally.clone());
             move || {
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let entrance = Entrance::new(routes, Reactors::new(adopters));
+                        let entrance = Entrance::new(routes, Reactors::new(adopters), tally);
                         keep(&runtime, Keeper::new(orders, entrance, census));
                     }
                     Err(error) => {
@@ -73,7 +76,7 @@ impl Gate {
             }
         })?;
         let runtime = start.recv().map_err(io::Error::other)??;
-        Ok(Self { commands, runtime, thread, census, listeners: AtomicU32::new(0) })
+        Ok(Self { commands, runtime, thread, census, tally, listeners: AtomicU32::new(0) })
     }
 
     /// Accepts connections from a listening socket, until it is closed. It counts in the census
@@ -90,7 +93,7 @@ impl Gate {
         };
         // ORDERING: only a number that is taken once; nothing is published with it.
         let id = ListenerId(self.listeners.fetch_add(1, Ordering::Relaxed));
-        self.tell(Command::Listen(Acceptor::new(id, listener, self.census.enter())));
+        self.tell(Command::Listen(Acceptor::new(id, listener, self.tally.clone(), self.census.enter())));
         Ok(id)
     }
 
@@ -104,6 +107,11 @@ impl Gate {
     /// returned. Listeners go on.
     pub fn close_connections(&self) {
         self.ask(Command::CloseConnections);
+    }
+
+    /// What the gate has done and has under way.
+    pub fn counts(&self) -> Counts {
+        self.tally.counts()
     }
 
     /// Ends the thread and waits for it. What is at the gate is closed, listeners included.
@@ -155,15 +163,28 @@ impl Keeper {
                 Poll::Pending => break,
             }
         }
+        // tokio lets one poll take a bounded number of steps, all kinds together. What was served comes
+        // first, so that a storm of connections is not accepted faster than it is served; and another
+        // listener each time, so that none waits for the storm of another.
+        self.join(cx);
+        if !self.acceptors.is_empty() {
+            self.acceptors.rotate_left(1);
+        }
         for acceptor in &mut self.acceptors {
             while let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx) {
                 let ticket = self.census.enter();
                 self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
             }
         }
-        // A task's memory is given back when it is joined. One that panicked took nothing with it.
-        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {}
+        // Again, so that the end of those that were spawned now wakes this.
+        self.join(cx);
         Poll::Pending
+    }
+
+    /// Joins the tasks that have ended: that gives their memory back. One that panicked took nothing
+    /// with it.
+    fn join(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {}
     }
 
     fn obey(&mut self, command: Command) {

@@ -16,9 +16,10 @@ use super::bell::{self, Bell};
 use super::fault::{self, Result};
 use super::heap;
 use super::settings::RouteSettings;
+use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
-use crate::gate::{Bind, Gate, Routes, bind};
+use crate::gate::{Bind, Counts, Gate, Routes, bind};
 use crate::limits;
 use crate::reactor::{Adopter, Hooks, ReactorThread};
 
@@ -228,6 +229,21 @@ impl Engine {
     #[napi]
     pub fn is_vacant(&self) -> bool {
         self.running.borrow().as_ref().is_none_or(|running| running.census.is_vacant())
+    }
+
+    /// The numbers of the threads; zeros while they do not run.
+    #[napi]
+    pub fn stats(&self) -> EngineStats {
+        match &*self.running.borrow() {
+            Some(running) => EngineStats {
+                reactors: running.lanes.iter().map(|lane| ReactorStats::of(lane.thread.shared())).collect(),
+                gate: running.gate.counts().into(),
+            },
+            None => EngineStats {
+                reactors: (0..self.threads).map(|_| ReactorStats::none()).collect(),
+                gate: GateStats::from(Counts::default()),
+            },
+        }
     }
 
     /// Ends the threads: every socket is closed, and no `wake` follows.

@@ -8,3 +8,4 @@ mod engine;
 mod fault;
 mod heap;
 mod settings;
+mod stats;

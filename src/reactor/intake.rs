@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::Tally;
 use super::shared::Shared;
 use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, event};
 use crate::limits;
@@ -15,6 +16,9 @@ const CONTROL_EVENT_BYTES: usize = 512;
 
 /// The open batch of one reactor.
 pub struct Intake {
+    /// The reactor's numbers. They are kept here because they are published before each batch.
+    pub tally: Tally,
+    published: Tally,
     shared: Arc<Shared>,
     open: Batch,
     waiting_bytes: usize,
@@ -27,7 +31,8 @@ pub struct Intake {
 impl Intake {
     /// With nothing in it.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: None }
+        let (tally, published) = (Tally::default(), Tally::default());
+        Self { tally, published, shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: None }
     }
 
     /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
@@ -58,6 +63,7 @@ impl Intake {
 
     /// A whole message.
     pub fn message(&mut self, connection: ConnectionId, kind: MessageKind, payload: Payload<'_>) {
+        self.tally.messages_in += 1;
         self.data(connection, EventKind::Message, kind, payload);
     }
 
@@ -89,6 +95,7 @@ impl Intake {
 
     /// The last event of a connection.
     pub fn close(&mut self, connection: ConnectionId, cause: CloseCause, code: u16, reason: &[u8]) {
+        self.tally.close(cause);
         self.tell(connection, EventKind::Close, cause as u8, [&code.to_le_bytes(), reason]);
     }
 
@@ -97,8 +104,19 @@ impl Intake {
         if self.open.is_empty() {
             return;
         }
+        self.tally.batches += 1;
+        self.tally.events += self.open.events() as u64;
+        self.publish();
         self.waiting_bytes = self.shared.mailbox.post(&mut self.open);
         self.shared.ring_javascript();
+    }
+
+    /// Shows the reactor's numbers to other threads, if they have changed.
+    pub fn publish(&mut self) {
+        if self.tally != self.published {
+            self.published = self.tally;
+            self.shared.publish(&self.tally);
+        }
     }
 
     fn data(&mut self, connection: ConnectionId, event: EventKind, kind: MessageKind, payload: Payload<'_>) {

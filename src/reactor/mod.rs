@@ -25,6 +25,7 @@ mod shared;
 mod slab;
 mod slot;
 mod sweep;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -34,4 +35,5 @@ mod write;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 pub use shared::{Hooks, Shared, Wake};
+pub use tally::Tally;
 pub use thread::{ReactorHandle, ReactorThread};

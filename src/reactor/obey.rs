@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::slot::Phase;
 use super::turn::Reactor;
-use crate::bridge::command::FLAG_FIN;
+use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_FIN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
 use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
@@ -55,6 +55,9 @@ impl<N: Network> Reactor<N> {
                 self.send(index, command, orders);
             }
             (CommandKind::End, Phase::Open | Phase::Ending) => {
+                if phase == Phase::Open {
+                    self.intake.tally.close(CloseCause::Local);
+                }
                 let payload = &orders.commands[range(command)];
                 let (code, reason) = payload
                     .split_first_chunk()
@@ -66,6 +69,9 @@ impl<N: Network> Reactor<N> {
             (CommandKind::Terminate, Phase::Open | Phase::Ending | Phase::Lingering) => {
                 // What was sent before goes out as far as the kernel takes it now.
                 self.transmit(index, &orders.commands);
+                if self.slab.slot(index).phase == Phase::Open {
+                    self.intake.tally.close(termination(command));
+                }
                 self.close_socket(index);
             }
             (CommandKind::Release, _) => {
@@ -110,6 +116,10 @@ impl<N: Network> Reactor<N> {
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
         let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
+        match head.opcode {
+            Opcode::Ping => self.intake.tally.pings_out += 1,
+            opcode => self.intake.tally.messages_out += u64::from(head.fin && !opcode.is_control()),
+        }
         self.gather.stage(|out| head.append_to(out));
         match owned {
             Some(payload) => self.gather.push_owned(payload),
@@ -124,6 +134,7 @@ impl<N: Network> Reactor<N> {
         let route = &self.routes.of(slot.route).route;
         let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
         let is_message = !opcode(command).is_control();
+        self.intake.tally.dropped += u64::from(is_message);
         if route.wants_dropped && is_message && slot.phase == Phase::Open {
             let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
             let payload = match command.kind {
@@ -183,6 +194,11 @@ impl<N: Network> Reactor<N> {
 /// The opcode that a send asks for; what is none is binary.
 fn opcode(command: &Command) -> Opcode {
     Opcode::from_low_bits(command.flags).unwrap_or(Opcode::Binary)
+}
+
+/// Why JavaScript closes a connection at once.
+fn termination(command: &Command) -> CloseCause {
+    if command.flags & FLAG_BACKPRESSURE != 0 { CloseCause::Backpressure } else { CloseCause::Local }
 }
 
 /// Where a command's payload lies in the buffer of commands.

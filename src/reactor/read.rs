@@ -59,6 +59,7 @@ impl<N: Network> Reactor<N> {
             Ok(0) => self.lose(index, CloseCause::Fin),
             Ok(count) => {
                 self.ebb.flow(count);
+                self.intake.tally.bytes_in += count as u64;
                 self.heard(index);
                 let slot = self.slab.slot(index);
                 if count == limit || slot.ended || !N::Socket::SHORT_READ_DRAINS {
@@ -181,7 +182,7 @@ impl<N: Network> Reactor<N> {
             match socket.receive(&mut self.buffer) {
                 Ok(0) if waits => return,
                 Ok(0) => return self.close_socket(index),
-                Ok(_) => {}
+                Ok(count) => self.intake.tally.bytes_in += count as u64,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close_socket(index),
@@ -255,6 +256,7 @@ impl Receiver for Receiving<'_> {
     }
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
+        self.intake.tally.pings_in += 1;
         if self.backlogged || self.gather.bytes() >= PONG_BYTES {
             // RFC 6455 §5.5.3 allows to answer the latest ping alone; the memory is bounded by it.
             self.late_pong = Some(payload.to_vec());
@@ -265,6 +267,7 @@ impl Receiver for Receiving<'_> {
     }
 
     fn pong(&mut self, payload: &[u8]) -> Flow {
+        self.intake.tally.pongs_in += 1;
         self.control(self.wants_pong, EventKind::Pong, payload)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Adoption;
+use super::{Adoption, Tally};
 use crate::bridge::{Census, Doorbell, Inbox, Mailbox};
 
 /// Wakes a thread; called on any other.
@@ -27,6 +27,7 @@ pub struct Shared {
     /// Counts the App's connections.
     pub census: Arc<Census>,
     adoptions: Mutex<Vec<Adoption>>,
+    tally: Mutex<Tally>,
     stopping: AtomicBool,
     doorbell: Doorbell,
     wake_reactor: Wake,
@@ -41,6 +42,7 @@ impl Shared {
             inbox: Inbox::default(),
             census,
             adoptions: Mutex::default(),
+            tally: Mutex::default(),
             stopping: AtomicBool::new(false),
             doorbell: Doorbell::awake(),
             wake_reactor,
@@ -57,6 +59,11 @@ impl Shared {
     pub fn adopt(&self, adoption: Adoption) {
         self.adoptions.lock().unwrap_or_else(PoisonError::into_inner).push(adoption);
         self.ring();
+    }
+
+    /// The reactor's numbers as it last published them. Any thread.
+    pub fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the reactor to end. Any thread.
@@ -85,6 +92,11 @@ impl Shared {
     /// The connections left since the last call.
     pub(super) fn adoptions(&self) -> Vec<Adoption> {
         std::mem::take(&mut self.adoptions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows the reactor's numbers to other threads.
+    pub(super) fn publish(&self, tally: &Tally) {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner) = *tally;
     }
 
     /// Tells JavaScript that something was posted.

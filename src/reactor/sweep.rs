@@ -137,6 +137,7 @@ impl<N: Network> Reactor<N> {
 
     fn ping(&mut self, index: u32, ticks: u32) {
         self.slab.slot(index).pinged = true;
+        self.intake.tally.pings_out += 1;
         let due = self.clock.idle_due(ticks);
         self.slab.set_idle(index, due);
         self.gather.control(Opcode::Ping, b"");

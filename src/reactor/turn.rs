@@ -95,6 +95,8 @@ impl<N: Network> Reactor<N> {
             return self.shared.census.leave();
         };
         let index = connection.index;
+        self.intake.tally.opened += 1;
+        self.intake.tally.bytes_in += early.len() as u64;
         let (family, port, address, length) = address::encode(peer);
         let head = [route.id.0.to_le_bytes(), port.to_le_bytes()].concat();
         self.intake.tell(connection, EventKind::Open, family, [&head, &address[..length]]);
@@ -128,7 +130,9 @@ impl<N: Network> Reactor<N> {
             }
         }
         self.sweep(now);
+        self.intake.tally.parked_bytes = self.parked_bytes as u64;
         self.intake.post();
+        self.intake.publish();
         self.intake.look_again();
     }
 

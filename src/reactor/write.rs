@@ -22,6 +22,7 @@ impl<N: Network> Reactor<N> {
                 Ok((0, _)) => return self.lose_unsent(index),
                 Ok((count, offered)) => {
                     sent += count;
+                    self.intake.tally.bytes_out += count as u64;
                     takes = count == offered || !N::Socket::SHORT_READ_DRAINS;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -30,6 +31,7 @@ impl<N: Network> Reactor<N> {
             }
         }
         if sent < self.gather.bytes() {
+            self.intake.tally.outbox_bytes += (self.gather.bytes() - sent) as u64;
             self.gather.move_to(&mut slot.rare().outbox, commands, sent);
         } else {
             self.gather.clear();
@@ -41,11 +43,14 @@ impl<N: Network> Reactor<N> {
         let Some(connection) = self.slab.connection(index) else { return };
         let slot = self.slab.slot(index);
         let Some(mut rare) = slot.take_rare() else { return };
+        let waited = rare.outbox.bytes();
         let outcome = match slot.socket.as_mut() {
             Some(socket) if !rare.outbox.is_empty() => rare.outbox.write_to(socket),
             _ => Ok(0),
         };
         let waiting = rare.outbox.bytes();
+        self.intake.tally.bytes_out += (waited - waiting) as u64;
+        self.intake.tally.outbox_shrinks(waited - waiting);
         let drained = matches!(outcome, Ok(1..)) && rare.told_bytes > 0 && waiting <= rare.told_bytes / 2;
         if drained {
             rare.told_bytes = waiting;
@@ -94,6 +99,7 @@ impl<N: Network> Reactor<N> {
             return;
         }
         slot.phase = Phase::Gone;
+        self.intake.tally.outbox_shrinks(slot.waiting_bytes());
         self.parked_bytes -= slot.empty();
         self.slab.set_idle(index, 0);
         self.slab.set_lifetime(index, 0);

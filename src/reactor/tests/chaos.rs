@@ -192,7 +192,7 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
     fn check(&mut self) {
         let reactor = &mut self.rig.reactor;
         assert_eq!(reactor.gather.bytes(), 0);
-        let mut parked = 0;
+        let (mut parked, mut outbox, mut open) = (0, 0, 0);
         for index in 0..reactor.slab.places() {
             let listed = |list: &[ConnectionId]| list.iter().filter(|one| one.index == index).count();
             let (in_unread, in_parked) = (listed(&reactor.unread), listed(&reactor.parked));
@@ -200,6 +200,8 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             assert_eq!(slot.socket.is_some(), !matches!(slot.phase, Phase::Vacant | Phase::Gone));
             assert!(!slot.unread || in_unread > 0, "an unread connection is remembered");
             assert!(slot.phase == Phase::Open || slot.assembly.is_none());
+            open += u64::from(slot.phase == Phase::Open);
+            outbox += slot.waiting_bytes();
             let Some(rare) = &slot.rare else { continue };
             parked += rare.leftover.len();
             assert!(rare.leftover.is_empty() || in_parked > 0, "a parked connection is remembered");
@@ -209,6 +211,9 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             assert!(rare.pong.is_none() || !rare.outbox.is_empty(), "a pong waits behind something");
         }
         assert_eq!(reactor.parked_bytes, parked);
+        let tally = self.rig.shared.tally();
+        assert_eq!((tally.connections(), tally.opened), (open, self.peers.len() as u64));
+        assert_eq!((tally.outbox_bytes, tally.parked_bytes), (outbox as u64, parked as u64));
     }
 
     /// JavaScript and the peers close what is left, and nothing remains.

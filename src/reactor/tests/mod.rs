@@ -15,6 +15,7 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,6 +166,8 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         assert!(self.reactor.slab.is_empty());
         assert!(self.census.is_vacant());
         assert_eq!(self.reactor.parked_bytes, 0);
+        let tally = self.shared.tally();
+        assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
         assert_eq!(self.reactor.gather.bytes(), 0);
         assert_eq!(self.reactor.rest(self.now), None);
     }

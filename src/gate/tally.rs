@@ -1,0 +1,130 @@
+//! What a gate has done and has under way: its part of `app.stats()`.
+//!
+//! Counted on the gate's thread and read on JavaScript's. Behind a mutex, which is taken a few times
+//! for each opening handshake and never for a message: a handshake costs a thousand times as much.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+
+/// The numbers of one gate. Totals count from the start of its thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// Connections at the gate now: their request is awaited or answered, or they end behind an answer.
+    pub handshakes: u64,
+    /// Connections that became WebSockets.
+    pub upgraded: u64,
+    /// Connections whose peer did not send its request in time, or did not take the answer.
+    pub timed_out: u64,
+    /// Requests that were answered with an error, by status code. Only codes that this room answers
+    /// with, so there are few of them.
+    pub refused: BTreeMap<u16, u64>,
+    /// Times that accepting paused for want of descriptors or memory; one failed attempt each.
+    pub accept_pauses: u64,
+    /// What was wanting at the last pause, by the name of the system's error.
+    pub accept_pause_code: Option<&'static str>,
+    /// Listeners that pause now.
+    pub pausing_listeners: u64,
+}
+
+/// The counts, shared by the gate's thread and its handle.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<Counts>);
+
+impl Tally {
+    /// A copy of the counts.
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    /// A connection was accepted; it is at the gate until the visit is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> Visit {
+        let mut counts = self.lock();
+        counts.accepted += 1;
+        counts.handshakes += 1;
+        drop(counts);
+        Visit(self.clone())
+    }
+
+    /// A request is answered with an error.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        *self.lock().refused.entry(status.as_u16()).or_default() += 1;
+    }
+
+    /// A listener pauses until what is returned is dropped.
+    pub(super) fn pause(self: &Arc<Self>, code: &'static str) -> Pausing {
+        let mut counts = self.lock();
+        counts.accept_pauses += 1;
+        counts.accept_pause_code = Some(code);
+        counts.pausing_listeners += 1;
+        drop(counts);
+        Pausing(self.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection at the gate.
+pub(super) struct Visit(Arc<Tally>);
+
+impl Visit {
+    /// It goes on as a WebSocket.
+    pub(super) fn upgrade(self) {
+        self.0.lock().upgraded += 1;
+    }
+
+    /// Its time is over.
+    pub(super) fn time_out(self) {
+        self.0.lock().timed_out += 1;
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.lock().handshakes -= 1;
+    }
+}
+
+/// A listener that pauses.
+pub(super) struct Pausing(Arc<Tally>);
+
+impl Drop for Pausing {
+    fn drop(&mut self) {
+        self.0.lock().pausing_listeners -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_is_counted_until_it_ends_however_it_ends() {
+        let tally = Arc::new(Tally::default());
+        let visits = [tally.enter(), tally.enter(), tally.enter()];
+        assert_eq!((tally.counts().accepted, tally.counts().handshakes), (3, 3));
+        let [first, second, third] = visits;
+        first.upgrade();
+        second.time_out();
+        drop(third);
+        let expected = Counts { accepted: 3, upgraded: 1, timed_out: 1, ..Counts::default() };
+        assert_eq!(tally.counts(), expected);
+    }
+
+    #[test]
+    fn the_last_pause_says_why_and_all_of_them_are_counted() {
+        let tally = Arc::new(Tally::default());
+        let first = tally.pause("EMFILE");
+        let second = tally.pause("ENOBUFS");
+        drop(first);
+        let counts = tally.counts();
+        assert_eq!((counts.accept_pauses, counts.accept_pause_code, counts.pausing_listeners), (2, Some("ENOBUFS"), 1));
+        drop(second);
+        assert_eq!(tally.counts().pausing_listeners, 0);
+    }
+}

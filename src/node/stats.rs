@@ -1,0 +1,151 @@
+//! The numbers of an App as they cross to JavaScript: `lib/stats.js` adds them up.
+//!
+//! Made on the JavaScript thread when somebody asks. A number is a double there: exact up to 2^53.
+
+use std::collections::BTreeMap;
+
+use napi_derive::napi;
+
+use crate::bridge::{CloseCause, Waiting};
+use crate::gate::Counts;
+use crate::reactor::{Shared, Tally};
+
+/// The numbers of the whole engine. What each one means stands in `index.d.ts`.
+#[napi(object)]
+pub struct EngineStats {
+    /// In the order of the reactors.
+    pub reactors: Vec<ReactorStats>,
+    /// Of the gate.
+    pub gate: GateStats,
+}
+
+/// One reactor: see [`Tally`].
+#[napi(object)]
+pub struct ReactorStats {
+    pub connections: f64,
+    pub opened: f64,
+    pub closes: ClosesByCause,
+    pub messages_in: f64,
+    pub messages_out: f64,
+    pub bytes_in: f64,
+    pub bytes_out: f64,
+    pub dropped: f64,
+    pub pings_in: f64,
+    pub pings_out: f64,
+    pub pongs_in: f64,
+    pub batches: f64,
+    pub events: f64,
+    pub waiting: WaitingStats,
+}
+
+/// See [`CloseCause`].
+#[napi(object)]
+pub struct ClosesByCause {
+    pub peer: f64,
+    pub local: f64,
+    pub fin: f64,
+    pub reset: f64,
+    pub timeout: f64,
+    pub protocol: f64,
+    pub backpressure: f64,
+}
+
+/// What waits in one reactor.
+#[napi(object)]
+pub struct WaitingStats {
+    /// Events that JavaScript has not taken.
+    pub events: f64,
+    /// Memory of those.
+    pub event_bytes: f64,
+    /// Commands that the reactor has not taken.
+    pub command_bytes: f64,
+    /// See [`Tally::outbox_bytes`].
+    pub outbox_bytes: f64,
+    /// See [`Tally::parked_bytes`].
+    pub parked_bytes: f64,
+}
+
+/// The gate: see [`Counts`].
+#[napi(object)]
+pub struct GateStats {
+    pub accepted: f64,
+    pub handshakes: f64,
+    pub upgraded: f64,
+    pub timed_out: f64,
+    pub refused: BTreeMap<String, f64>,
+    pub accept_pauses: AcceptPauses,
+}
+
+/// The pauses of accepting.
+#[napi(object, use_nullable = true)]
+pub struct AcceptPauses {
+    /// How many there were.
+    pub count: f64,
+    /// The reason of the last one.
+    pub code: Option<String>,
+    /// Whether a listener pauses now.
+    pub now: bool,
+}
+
+impl ReactorStats {
+    /// Of a reactor that runs.
+    pub fn of(shared: &Shared) -> Self {
+        Self::from(&shared.tally(), shared.mailbox.waiting(), shared.inbox.waiting_bytes())
+    }
+
+    /// Of one that does not run.
+    pub fn none() -> Self {
+        Self::from(&Tally::default(), Waiting::default(), 0)
+    }
+
+    fn from(tally: &Tally, waiting: Waiting, command_bytes: usize) -> Self {
+        let closes = |cause| tally.closes(cause) as f64;
+        Self {
+            connections: tally.connections() as f64,
+            opened: tally.opened as f64,
+            closes: ClosesByCause {
+                peer: closes(CloseCause::Peer),
+                local: closes(CloseCause::Local),
+                fin: closes(CloseCause::Fin),
+                reset: closes(CloseCause::Reset),
+                timeout: closes(CloseCause::Timeout),
+                protocol: closes(CloseCause::Protocol),
+                backpressure: closes(CloseCause::Backpressure),
+            },
+            messages_in: tally.messages_in as f64,
+            messages_out: tally.messages_out as f64,
+            bytes_in: tally.bytes_in as f64,
+            bytes_out: tally.bytes_out as f64,
+            dropped: tally.dropped as f64,
+            pings_in: tally.pings_in as f64,
+            pings_out: tally.pings_out as f64,
+            pongs_in: tally.pongs_in as f64,
+            batches: tally.batches as f64,
+            events: tally.events as f64,
+            waiting: WaitingStats {
+                events: waiting.events as f64,
+                event_bytes: waiting.bytes as f64,
+                command_bytes: command_bytes as f64,
+                outbox_bytes: tally.outbox_bytes as f64,
+                parked_bytes: tally.parked_bytes as f64,
+            },
+        }
+    }
+}
+
+impl From<Counts> for GateStats {
+    fn from(counts: Counts) -> Self {
+        Self {
+            accepted: counts.accepted as f64,
+            handshakes: counts.handshakes as f64,
+            upgraded: counts.upgraded as f64,
+            timed_out: counts.timed_out as f64,
+            refused: counts.refused.into_iter().map(|(status, count)| (status.to_string(), count as f64)).collect(),
+            accept_pauses: AcceptPauses {
+                count: counts.accept_pauses as f64,
+                code: counts.accept_pause_code.map(str::to_owned),
+                now: counts.pausing_listeners > 0,
+            },
+        }
+    }
+}

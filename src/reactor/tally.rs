@@ -1,0 +1,83 @@
+//! What one reactor has done and holds, in plain numbers: its part of `app.stats()`.
+//!
+//! The reactor's thread counts in a tally of its own, without a lock, and publishes a copy
+//! ([`Shared::publish`](super::Shared)) before each batch of events and at the end of a turn that
+//! changed it. So what JavaScript was told of is counted already when it asks.
+
+use crate::bridge::CloseCause;
+
+/// One reactor's numbers. Totals count from the start of its thread and never shrink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Connections that were taken over from the gate.
+    pub opened: u64,
+    /// Whole messages that were received.
+    pub messages_in: u64,
+    /// Messages that were framed for a peer, written or waiting.
+    pub messages_out: u64,
+    /// Bytes that were read from sockets, with the heads of frames.
+    pub bytes_in: u64,
+    /// Bytes that the kernel has taken, likewise.
+    pub bytes_out: u64,
+    /// Messages that were dropped by the backpressure limit.
+    pub dropped: u64,
+    /// Pings that came.
+    pub pings_in: u64,
+    /// Pings that were sent, by the idle clock or by JavaScript.
+    pub pings_out: u64,
+    /// Pongs that came.
+    pub pongs_in: u64,
+    /// Batches of events that were posted.
+    pub batches: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Bytes that wait for slow peers now, in all outboxes.
+    pub outbox_bytes: u64,
+    /// Bytes that were read and wait undecoded now, because JavaScript is busy.
+    pub parked_bytes: u64,
+    closes: [u64; CloseCause::ALL.len()],
+}
+
+impl Tally {
+    /// A connection has ended: once for each, when its end is known.
+    pub fn close(&mut self, cause: CloseCause) {
+        self.closes[place(cause)] += 1;
+    }
+
+    /// Connections that ended for this cause.
+    pub fn closes(&self, cause: CloseCause) -> u64 {
+        self.closes[place(cause)]
+    }
+
+    /// Connections that are open: those whose closing has begun are not.
+    pub fn connections(&self) -> u64 {
+        self.opened.saturating_sub(self.closes.iter().sum())
+    }
+
+    /// Bytes left the outboxes, written or thrown away.
+    pub fn outbox_shrinks(&mut self, bytes: usize) {
+        self.outbox_bytes = self.outbox_bytes.saturating_sub(bytes as u64);
+    }
+}
+
+/// The causes are numbered from 1.
+fn place(cause: CloseCause) -> usize {
+    cause as usize - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_place_of_its_own() {
+        let mut tally = Tally { opened: 100, ..Tally::default() };
+        for (number, cause) in CloseCause::ALL.into_iter().enumerate() {
+            (0..=number).for_each(|_| tally.close(cause));
+        }
+        for (number, cause) in CloseCause::ALL.into_iter().enumerate() {
+            assert_eq!(tally.closes(cause), number as u64 + 1);
+        }
+        assert_eq!(tally.connections(), 100 - (1..=CloseCause::ALL.len() as u64).sum::<u64>());
+    }
+}
