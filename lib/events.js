@@ -9,8 +9,8 @@
 module.exports = {
   /** Words of one descriptor. */
   DESCRIPTOR_WORDS: 4,
-  /** Words behind the descriptors: bytes of payload, number of the newest flush carried out, whether more waits. */
-  TRAILER_WORDS: 3,
+  /** Words behind the descriptors: bytes of payload, whether more waits. */
+  TRAILER_WORDS: 2,
 
   OPEN: 1,
   MESSAGE: 2,
@@ -20,6 +20,7 @@ module.exports = {
   BACKLOG: 6,
   DRAIN: 7,
   CLOSE: 8,
+  APPLIED: 9,
 
   /** Of MESSAGE and DROPPED: binary, not text. */
   FLAG_BINARY: 1,

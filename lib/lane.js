@@ -282,8 +282,7 @@ class Lane {
       this.#slabBytes,
     );
     this.#slabBytes += descriptors[BATCH_WORDS];
-    this.#confirmed = descriptors[BATCH_WORDS + 1] | 0;
-    this.more = descriptors[BATCH_WORDS + 2] !== 0;
+    this.more = descriptors[BATCH_WORDS + 1] !== 0;
     return count;
   }
 
@@ -316,6 +315,10 @@ class Lane {
     const kind = tag & 0xff;
     if (kind === events.OPEN) {
       this.#opened(index, tag, descriptors[word + 2], descriptors[word + 3]);
+      return;
+    }
+    if (kind === events.APPLIED) {
+      this.#confirmed = descriptors[word + 2] | 0;
       return;
     }
     const page = this.#connections.page(index);

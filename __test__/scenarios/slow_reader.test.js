@@ -88,6 +88,7 @@ test(
           client.socket.pause();
           setTimeout(() => client.socket.resume(), 5 * which);
         }, 15);
+        context.after(() => clearInterval(timer));
         if (which === 0) clearInterval(timer);
         for (let number = 0; number < CHUNKS; number++) {
           const { opcode, payload } = await client.frames.next();

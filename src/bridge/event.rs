@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | place of the connection's slot |
 //! | 1 | generation << 16, flags << 8, [`EventKind`] |
-//! | 2 | where the payload begins in the batch; for [`EventKind::Backlog`] and [`EventKind::Drain`] the bytes that wait |
+//! | 2 | where the payload begins in the batch; for [`EventKind::Backlog`] and [`EventKind::Drain`] the bytes that wait, for [`EventKind::Applied`] a number |
 //! | 3 | length of the payload |
 //!
 //! `lib/events.js` decodes the same layout; a test holds the two files against each other.
@@ -41,6 +41,9 @@ pub enum EventKind {
     /// The connection is over; nothing follows for it. Payload: status code (two bytes,
     /// little-endian), reason. Flags: [`CloseCause`].
     Close = 8,
+    /// The commands of a flush are carried out; what became of them is told next. Names no connection;
+    /// the number of the flush stands in the place of an amount.
+    Applied = 9,
 }
 
 /// [`EventKind::Message`], [`EventKind::Dropped`]: the message is binary, not text.
@@ -129,6 +132,11 @@ impl Batch {
     /// Appends an event that carries a number instead of a payload; beyond 32 bits it saturates.
     pub fn push_amount(&mut self, connection: ConnectionId, kind: EventKind, amount: usize) {
         self.describe(connection, kind, 0, amount, 0);
+    }
+
+    /// Appends that a flush is carried out.
+    pub fn push_applied(&mut self, flush: u32) {
+        self.descriptors.extend_from_slice(&[0, EventKind::Applied as u32, flush, 0]);
     }
 
     /// Appends an event whose payload crosses on its own.

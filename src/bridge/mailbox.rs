@@ -23,7 +23,6 @@ pub struct Mailbox {
 struct State {
     batches: VecDeque<Batch>,
     bytes: usize,
-    applied: u32,
     starved: bool,
     spares: Vec<Batch>,
 }
@@ -35,8 +34,6 @@ pub struct Drained {
     pub events: usize,
     /// Bytes written into the slab.
     pub payload_bytes: usize,
-    /// The newest flush of commands whose outcome these and earlier events tell.
-    pub applied: u32,
     /// More waits.
     pub more: bool,
     /// The reactor waits for room and there is some again: ring its bell.
@@ -44,11 +41,9 @@ pub struct Drained {
 }
 
 impl Mailbox {
-    /// Leaves `batch` and takes an empty one in its place; tells how many bytes wait now. `applied`
-    /// is the number of the newest flush that the reactor has carried out.
-    pub fn post(&self, batch: &mut Batch, applied: u32) -> usize {
+    /// Leaves `batch` and takes an empty one in its place; tells how many bytes wait now.
+    pub fn post(&self, batch: &mut Batch) -> usize {
         let mut state = self.lock();
-        state.applied = applied;
         if !batch.is_empty() {
             let spare = state.spares.pop().unwrap_or_default();
             state.bytes += batch.bytes();
@@ -117,7 +112,6 @@ impl Mailbox {
             state.bytes -= batch.bytes();
             taken.extend(state.batches.pop_front());
         }
-        drained.applied = state.applied;
         drained.more = !state.batches.is_empty();
         if state.starved && state.bytes < limits::INTAKE_BYTES / 2 {
             state.starved = false;
@@ -152,12 +146,12 @@ mod tests {
     #[test]
     fn drains_whole_batches_with_offsets_moved() {
         let mailbox = Mailbox::default();
-        mailbox.post(&mut batch(&[b"one", b"two"]), 1);
-        mailbox.post(&mut batch(&[b"three", b""]), 2);
+        mailbox.post(&mut batch(&[b"one", b"two"]));
+        mailbox.post(&mut batch(&[b"three", b""]));
         let mut descriptors = [0; 4 * DESCRIPTOR_WORDS];
         let mut slab = [0; 32];
         let drained = mailbox.drain(&mut descriptors, &mut slab, 10, &mut VecDeque::new());
-        assert_eq!(drained, Drained { events: 4, payload_bytes: 11, applied: 2, more: false, made_room: false });
+        assert_eq!(drained, Drained { events: 4, payload_bytes: 11, more: false, made_room: false });
         let tag = 1 << 16 | EventKind::Message as u32;
         assert_eq!(descriptors[..8], [3, tag, 10, 3, 3, tag, 13, 3]);
         assert_eq!(descriptors[8..12], [3, tag, 16, 5]);
@@ -167,8 +161,8 @@ mod tests {
     #[test]
     fn takes_no_batch_that_does_not_fit() {
         let mailbox = Mailbox::default();
-        mailbox.post(&mut batch(&[b"12345"]), 1);
-        mailbox.post(&mut batch(&[b"678"]), 1);
+        mailbox.post(&mut batch(&[b"12345"]));
+        mailbox.post(&mut batch(&[b"678"]));
         let mut descriptors = [0; 2 * DESCRIPTOR_WORDS];
         let mut slab = [0; 7];
         assert_eq!(mailbox.drain(&mut descriptors, &mut slab, 0, &mut VecDeque::new()).events, 1);
@@ -181,7 +175,7 @@ mod tests {
         let mailbox = Mailbox::default();
         let mut large = Batch::default();
         large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::INTAKE_BYTES]);
-        assert!(mailbox.post(&mut large, 1) > limits::INTAKE_BYTES);
+        assert!(mailbox.post(&mut large) > limits::INTAKE_BYTES);
         mailbox.starve();
         let mut payloads = VecDeque::new();
         let mut descriptors = [0; DESCRIPTOR_WORDS];
@@ -196,7 +190,7 @@ mod tests {
         for _ in 0..3 {
             let mut large = Batch::default();
             large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::DRAIN_LARGE_BYTES]);
-            mailbox.post(&mut large, 1);
+            mailbox.post(&mut large);
         }
         let mut descriptors = [0; 8 * DESCRIPTOR_WORDS];
         for _ in 0..3 {

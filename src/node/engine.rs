@@ -152,9 +152,8 @@ impl Engine {
 
     /// The crossing: hands the first `command_bytes` of `commands` to a reactor, and takes a batch
     /// of its events. Descriptors are written from the start of `descriptors`, payloads into `slab`
-    /// from `slab_offset` on; the last three words of `descriptors` get the bytes written
-    /// there, the number of the newest flush that the reactor has carried out, and whether more events
-    /// wait. Returns the number of events. None although more wait: the slab has no room for the next batch.
+    /// from `slab_offset` on; the last two words of `descriptors` get the bytes written
+    /// there, and whether more events wait. Returns the number of events. None although more wait: the slab has no room for the next batch.
     #[napi]
     #[allow(unsafe_code)]
     pub fn exchange(
@@ -177,13 +176,13 @@ impl Engine {
         // SAFETY: two typed arrays that `lib/lane.js` made for this call alone, on distinct buffers;
         // no JavaScript runs while the slices are in use.
         let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
-        let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<3>() else { return 0 };
+        let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<2>() else { return 0 };
         let whole = descriptors.len() / DESCRIPTOR_WORDS * DESCRIPTOR_WORDS;
         let drained = shared.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
         if drained.made_room {
             shared.ring();
         }
-        *trailer = [drained.payload_bytes as u32, drained.applied, u32::from(drained.more)];
+        *trailer = [drained.payload_bytes as u32, u32::from(drained.more)];
         drained.events as u32
     }
 

@@ -20,13 +20,14 @@ pub struct Intake {
     waiting_bytes: usize,
     /// Memory of the control frames' events that were told although the intake was full.
     excess_bytes: usize,
-    applied: u32,
+    /// The newest flush carried out, while JavaScript is not told of it.
+    applied: Option<u32>,
 }
 
 impl Intake {
     /// With nothing in it.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: 0 }
+        Self { shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: None }
     }
 
     /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
@@ -49,9 +50,10 @@ impl Intake {
         self.excess_bytes
     }
 
-    /// The commands of flush `number` are carried out.
+    /// The commands of flush `number` are being carried out. JavaScript is told before the next event,
+    /// and not woken for this alone: what it counts as buffered is right at each event.
     pub fn set_applied(&mut self, number: u32) {
-        self.applied = number;
+        self.applied = Some(number);
     }
 
     /// A whole message.
@@ -95,7 +97,7 @@ impl Intake {
         if self.open.is_empty() {
             return;
         }
-        self.waiting_bytes = self.shared.mailbox.post(&mut self.open, self.applied);
+        self.waiting_bytes = self.shared.mailbox.post(&mut self.open);
         self.shared.ring_javascript();
     }
 
@@ -118,7 +120,14 @@ impl Intake {
         }
     }
 
+    /// Makes room for one event.
     fn make_room(&mut self, payload_bytes: usize) {
+        if let Some(flush) = self.applied.take() {
+            if !self.open.has_room(0) {
+                self.post();
+            }
+            self.open.push_applied(flush);
+        }
         if !self.open.has_room(payload_bytes) {
             self.post();
         }

@@ -16,6 +16,7 @@ impl<N: Network> Reactor<N> {
     pub(super) fn obey(&mut self) {
         let mut orders = std::mem::take(&mut self.orders);
         if self.shared.inbox.take(&mut orders) {
+            self.intake.set_applied(orders.flush);
             self.ebb.flow(orders.bytes());
             let mut agenda = std::mem::take(&mut self.agenda);
             let mut large = 0;
@@ -42,7 +43,6 @@ impl<N: Network> Reactor<N> {
             if ends_all {
                 self.terminate_all();
             }
-            self.intake.set_applied(orders.flush);
             orders.recycle();
         }
         self.orders = orders;

@@ -59,11 +59,13 @@ impl JavaScript {
         if drained.made_room {
             self.shared.ring();
         }
-        self.applied = drained.applied;
-        let events = self.descriptors[..drained.events * DESCRIPTOR_WORDS]
+        let (applied, told): (Vec<_>, Vec<_>) = self.descriptors[..drained.events * DESCRIPTOR_WORDS]
             .chunks_exact(DESCRIPTOR_WORDS)
-            .map(|words| self.decode(words, &mut large))
-            .collect();
+            .partition(|words| words[1] == EventKind::Applied as u32);
+        let events = told.into_iter().map(|words| self.decode(words, &mut large)).collect();
+        if let Some(words) = applied.last() {
+            self.applied = words[2];
+        }
         assert!(large.is_empty(), "each large payload has its event");
         events
     }
