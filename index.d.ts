@@ -209,7 +209,9 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
    * @param compress has no effect on a connection without compression, as all are in this version
    * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
-   *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call.
+   *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call: what
+   *     was handed over in one batch can be dropped still, which the `dropped` handler tells.
+   * @throws `TIDEWIRE_TEXT_OR_DATA` for a message that is neither text nor bytes
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
 
@@ -217,6 +219,7 @@ export interface WebSocketMethods<UserData = unknown> {
    * Sends a ping.
    * @param message its payload, at most 125 bytes
    * @returns as `send`
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for a longer one; otherwise as `send`
    */
   ping(message?: RecognizedString): 0 | 1 | 2;
 
@@ -226,8 +229,10 @@ export interface WebSocketMethods<UserData = unknown> {
   /**
    * Closes with a closing handshake: what was sent before, a close frame, then FIN. The close handler
    * is called before this returns.
-   * @param code the status code (RFC 6455 §7.4); 0, 1005 and 1006 are not written
+   * @param code the status code (RFC 6455 §7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999; 0, which
+   *     is the default, 1005 and 1006 are not written
    * @param shortMessage the reason; what is beyond 123 bytes is cut, between characters
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for another code; `TIDEWIRE_TEXT_OR_DATA` as `send`
    */
   end(code?: number, shortMessage?: RecognizedString): void;
 
@@ -285,6 +290,8 @@ export interface TemplatedApp<
    *
    * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
+   * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; see {@link WebSocketBehavior} for the
+   *     options; `TIDEWIRE_UNSUPPORTED` for one that a later version has
    */
   ws<
     UserData = unknown,

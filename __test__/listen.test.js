@@ -278,6 +278,72 @@ describe('App.close', () => {
     assert.equal(tokens.length, 1);
   });
 
+  test('ends connections whatever their properties are called', BOUND, async (context) => {
+    const { app, url, events } = observe(context, { open: (ws) => Object.assign(ws, { close: 'mine' }) });
+    const client = await connect(context, url);
+    await events.take(1);
+    app.close();
+    assert.equal((await client.closed).code, 1006);
+  });
+
+  test(
+    'and listen in one handler begin a second life, which has all of its events',
+    BOUND,
+    async (context) => {
+      const child = runScript(context, () => {
+        const { Worker } = require('node:worker_threads');
+        const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+        const opened = new Int32Array(new SharedArrayBuffer(4));
+        const source = `
+        const { workerData } = require('node:worker_threads');
+        const WebSocket = require('ws');
+        for (let number = 0; number < 2; number++) {
+          const client = new WebSocket('ws://127.0.0.1:' + workerData.port);
+          client.on('open', () => {
+            client.send('who?');
+            if (Atomics.add(workerData.opened, 0, 1) === 1) Atomics.notify(workerData.opened, 0);
+          });
+          client.on('message', () => client.close());
+        }
+      `;
+        const app = App({ threads: 2 });
+        const counts = { open: 0, message: 0, close: 0 };
+        let token;
+        const secondLife = () => {
+          app.close();
+          // Time for the reactors to let go of all, so that the next call ends their threads.
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+          app.close();
+          app.listen('127.0.0.1', 0, (given) => {
+            token = given;
+          });
+          new Worker(source, { eval: true, workerData: { opened, port: us_socket_local_port(token) } });
+          for (let waits = 0; waits < 1_000 && Atomics.load(opened, 0) < 2; waits++) {
+            Atomics.wait(opened, 0, Atomics.load(opened, 0), 10);
+          }
+        };
+        app.ws('/*', {
+          open: () => counts.open++,
+          message: (ws) => {
+            if (counts.message++ === 0) secondLife();
+            else ws.send('the second life');
+          },
+          close: () => {
+            if (++counts.close === 3) us_listen_socket_close(token);
+          },
+        });
+        app.listen('127.0.0.1', 0, (token) => console.log(us_socket_local_port(token)));
+        process.on('exit', () => console.log(JSON.stringify(counts)));
+      });
+      const client = await connect(context, `ws://127.0.0.1:${await child.value()}`);
+      client.send('begin');
+      assert.equal((await client.closed).code, 1006);
+      assert.deepEqual(await child.value(), { open: 3, message: 3, close: 3 });
+      assert.deepEqual(await child.exited, { code: 0, signal: null });
+      assert.equal(child.errors, '');
+    },
+  );
+
   test('does nothing on an App that does not listen', () => {
     const app = App();
     assert.equal(app.close(), app);

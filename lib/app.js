@@ -26,7 +26,12 @@ class Application {
    * @param {import('../index').WebSocketBehavior<any>} behavior
    */
   ws(pattern, behavior) {
-    this.#engine.addRoute(pattern, routeOptions(pattern, behavior, this.#settings));
+    const route = routeOptions(pattern, behavior, this.#settings);
+    try {
+      this.#engine.addRoute(pattern, route);
+    } catch (error) {
+      throw errors.routeRefused(error);
+    }
     return this;
   }
 

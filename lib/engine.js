@@ -8,6 +8,8 @@
  * of Node have its turn.
  */
 
+// Taken once, as `lib/lane.js` takes `queueMicrotask`.
+const { setImmediate } = require('node:timers');
 const native = require('./binding');
 const { Lane } = require('./lane');
 const { statsOf } = require('./stats');
@@ -107,7 +109,10 @@ class Engine {
     let left = WAKE_EVENTS;
     do {
       let idle = true;
+      const lanes = this.#lanes;
       for (const lane of this.#lanesInTurn()) {
+        // A handler may have ended the threads and begun others, to which the numbers of these lanes belong now.
+        if (this.#lanes !== lanes) break;
         const handled = left > 0 ? lane.turn(left, deadline) : 0;
         left -= handled;
         // Behind a batch there are its commands to hand over, which takes the next batch as well.

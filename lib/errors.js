@@ -53,6 +53,15 @@ function unsupported(subject, value) {
   return withCode(new Error(message), 'TIDEWIRE_UNSUPPORTED');
 }
 
+/**
+ * A pattern that is none, or one route too many. The engine's error has the code and the sentence, but
+ * Node-API gives it no class of its own.
+ * @param {any} error
+ */
+function routeRefused(error) {
+  return withCode(new RangeError(error.message), error.code);
+}
+
 /** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
 function closed() {
   return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
@@ -139,6 +148,7 @@ module.exports = {
   invalidType,
   outOfRange,
   unsupported,
+  routeRefused,
   closed,
   textOrData,
   listenFailed,

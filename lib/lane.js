@@ -15,7 +15,10 @@ const events = require('./events');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
 const { KINDS, allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded } = require('./data');
-const { WebSocket, routeOf, retire } = require('./websocket');
+const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
+
+/** Taken once: applications replace the global one where they test with scripted time. */
+const { queueMicrotask } = globalThis;
 
 const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
 
@@ -139,7 +142,8 @@ class Lane {
 
   /** Closes every connection. The close handlers run; those whose open event is on its way get both later. */
   terminateAll() {
-    for (const socket of this.#connections.open()) socket.close();
+    // Not `socket.close()`: the application may have a property of that name.
+    for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
     this.#makeRoom(0);
     this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
     this.flush();

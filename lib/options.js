@@ -167,7 +167,8 @@ function listenOptions(values) {
 
   if (typeof port !== 'number') {
     const forms = 'a number, after at most a host: listen([host,] port, [options,] callback)';
-    throw errors.invalidType('`port` of App.listen()', forms, port);
+    // A lone string was meant to be the port, most often: `listen(process.env.PORT)`.
+    throw errors.invalidType('`port` of App.listen()', forms, port ?? host);
   }
   if (!isIntegerWithin(port, 0, 65_535)) {
     throw errors.outOfRange('`port` of App.listen()', 'an integer from 0 to 65535', port);

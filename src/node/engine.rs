@@ -174,7 +174,7 @@ impl Engine {
             shared.inbox.push(commands, None);
             shared.ring();
         }
-        // SAFETY: two typed arrays that `lib/reactor.js` made for this call alone, on distinct buffers;
+        // SAFETY: two typed arrays that `lib/lane.js` made for this call alone, on distinct buffers;
         // no JavaScript runs while the slices are in use.
         let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
         let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<2>() else { return 0 };

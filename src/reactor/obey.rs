@@ -33,10 +33,12 @@ impl<N: Network> Reactor<N> {
             for chain in 0..agenda.len() {
                 let index = agenda.index(chain);
                 self.slab.slot(index).link = 0;
+                let mut watched = false;
                 for command in agenda.commands(chain) {
+                    watched |= command.kind == CommandKind::WatchDrain;
                     self.carry_out(index, command, &mut orders);
                 }
-                self.conclude(index, &orders);
+                self.conclude(index, &orders, watched);
             }
             agenda.clear();
             self.agenda = agenda;
@@ -78,11 +80,6 @@ impl<N: Network> Reactor<N> {
                 self.slab.slot(index).released = true;
                 if phase == Phase::Ending {
                     self.say_farewell(index, None);
-                }
-            }
-            (CommandKind::WatchDrain, Phase::Open) if self.slab.slot(index).waiting_bytes() == 0 => {
-                if let Some(connection) = self.slab.connection(index) {
-                    self.intake.tell_amount(connection, EventKind::Drain, 0);
                 }
             }
             _ => {}
@@ -171,8 +168,9 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Behind the last command of a connection in this turn: writes what is gathered, and tells
-    /// JavaScript if some of it waits.
-    fn conclude(&mut self, index: u32, orders: &Orders) {
+    /// JavaScript if some of it waits; or that none does, if the drain is `watched`. Not earlier: a drain
+    /// handler that was told of nothing sends more than there is room for.
+    fn conclude(&mut self, index: u32, orders: &Orders, watched: bool) {
         if self.gather.bytes() > 0 {
             self.transmit(index, &orders.commands);
         }
@@ -185,6 +183,8 @@ impl<N: Network> Reactor<N> {
             if waiting > 0 && slot.phase == Phase::Open {
                 slot.rare().told_bytes = waiting;
                 self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+            } else if watched && slot.phase == Phase::Open {
+                self.intake.tell_amount(connection, EventKind::Drain, 0);
             }
             self.vacate(index);
         }

@@ -70,6 +70,22 @@ fn what_the_kernel_takes_does_not_count() {
 }
 
 #[test]
+fn a_watched_drain_is_not_told_while_what_was_sent_with_it_waits() {
+    let (mut rig, peer, connection) = opened(|_| {});
+    rig.js.send(connection, TEXT, &[b'a'; 100]);
+    rig.js.command(CommandKind::WatchDrain, connection, b"");
+    rig.js.send(connection, TEXT, &[b'b'; 100]);
+    assert_eq!(amounts(&rig.events()), [(EventKind::Backlog, 2 * FRAME_100)]);
+    peer.room(usize::MAX);
+    assert_eq!(amounts(&rig.events()), [(EventKind::Drain, 0)]);
+    rig.js.send(connection, TEXT, &[b'c'; 100]);
+    rig.js.command(CommandKind::WatchDrain, connection, b"");
+    assert_eq!(amounts(&rig.events()), [(EventKind::Drain, 0)]);
+    assert_eq!(heard(&peer).len(), 3);
+    rig.assert_idle(connection);
+}
+
+#[test]
 fn dropped_messages_are_told_with_their_payload() {
     let (mut rig, peer, connection) = opened(|route| route.wants_dropped = true);
     rig.js.send(connection, BINARY, &[0; 2000]);
