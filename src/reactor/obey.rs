@@ -125,6 +125,12 @@ impl<N: Network> Reactor<N> {
         let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
         let is_message = !opcode(command).is_control();
         if route.wants_dropped && is_message && slot.phase == Phase::Open {
+            let waiting = slot.waiting_bytes();
+            if slot.rare().told_bytes < waiting {
+                // The handler may send again at once: JavaScript must know by then that it is too much.
+                slot.rare().told_bytes = waiting;
+                self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+            }
             let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
             let payload = match command.kind {
                 CommandKind::SendLarge => Payload::Owned(
