@@ -33,10 +33,12 @@ impl<N: Network> Reactor<N> {
             for chain in 0..agenda.len() {
                 let index = agenda.index(chain);
                 self.slab.slot(index).link = 0;
+                let mut awaits_drain = false;
                 for command in agenda.commands(chain) {
+                    awaits_drain |= command.kind == CommandKind::WatchDrain;
                     self.carry_out(index, command, &mut orders);
                 }
-                self.conclude(index, &orders);
+                self.conclude(index, &orders, awaits_drain);
             }
             agenda.clear();
             self.agenda = agenda;
@@ -72,11 +74,6 @@ impl<N: Network> Reactor<N> {
                 self.slab.slot(index).released = true;
                 if phase == Phase::Ending {
                     self.say_farewell(index, None);
-                }
-            }
-            (CommandKind::WatchDrain, Phase::Open) if self.slab.slot(index).waiting_bytes() == 0 => {
-                if let Some(connection) = self.slab.connection(index) {
-                    self.intake.tell_amount(connection, EventKind::Drain, 0);
                 }
             }
             _ => {}
@@ -166,8 +163,8 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Behind the last command of a connection in this turn: writes what is gathered, and tells
-    /// JavaScript if some of it waits.
-    fn conclude(&mut self, index: u32, orders: &Orders) {
+    /// JavaScript if some of it waits, or none does and it `awaits_drain`.
+    fn conclude(&mut self, index: u32, orders: &Orders, awaits_drain: bool) {
         if self.gather.bytes() > 0 {
             self.transmit(index, &orders.commands);
         }
@@ -180,6 +177,8 @@ impl<N: Network> Reactor<N> {
             if waiting > 0 && slot.phase == Phase::Open {
                 slot.rare().told_bytes = waiting;
                 self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+            } else if awaits_drain && slot.phase == Phase::Open {
+                self.intake.tell_amount(connection, EventKind::Drain, 0);
             }
             self.vacate(index);
         }
