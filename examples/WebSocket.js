@@ -5,13 +5,14 @@
 const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
+const idleTimeout = Number(process.env.IDLE_TIMEOUT ?? 60);
 
 const app = App();
 let clients = 0;
 
 app
   .ws('/*', {
-    idleTimeout: 60,
+    idleTimeout,
     open: () => {
       clients += 1;
     },

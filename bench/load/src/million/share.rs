@@ -121,7 +121,8 @@ impl Share {
         self.schedule.wait(now).clamp(PULSE, longest)
     }
 
-    /// Writes the line, and forgets the latencies that it tells.
+    /// Writes the line, and forgets the latencies that it tells. A parent that is gone needs no line:
+    /// with it standard input has ended, too.
     fn tell(&mut self) -> Result<(), Failure> {
         self.crowd.tally[Count::Behind] = self.schedule.behind(self.crowd.elapsed());
         let resident = ProcessId::own().resident_pages_bytes()?;
@@ -129,9 +130,12 @@ impl Share {
         let line = self.crowd.tally.to_line() + "\n";
         self.crowd.tally.latency.clear();
         let mut out = io::stdout().lock();
-        out.write_all(line.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::io("the parent does not listen any more", &error))
+        match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::io("the counters cannot be written", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the last answers, and tells the last line.
