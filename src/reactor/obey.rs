@@ -133,6 +133,12 @@ impl<N: Network> Reactor<N> {
         let is_message = !opcode(command).is_control();
         self.intake.tally.dropped += u64::from(is_message);
         if route.wants_dropped && is_message && slot.phase == Phase::Open {
+            let waiting = slot.waiting_bytes();
+            if slot.rare().told_bytes < waiting {
+                // The handler may send again at once: JavaScript must know by then that it is too much.
+                slot.rare().told_bytes = waiting;
+                self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+            }
             let kind = if opcode(command) == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
             let payload = match command.kind {
                 CommandKind::SendLarge => Payload::Owned(
