@@ -37,6 +37,9 @@ const FRAME_HEAD_BYTES = 10;
 /** The place in a command that is for no connection. */
 const NO_PLACE = 0xffff_ffff;
 
+/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0. */
+const SURGE_BYTES = 16 * 1024 * 1024;
+
 /** What `send` returns, as in uWebSockets.js. */
 const QUEUED = 0;
 const SENT = 1;
@@ -189,7 +192,7 @@ class Lane {
       this.#commands.writeBytes(kind, flags, index, generation, payload);
     }
     this.#sent(page, at, bytes);
-    return status;
+    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
   }
 
   /**
@@ -200,10 +203,7 @@ class Lane {
   bufferedAmount(socket, index) {
     if (!this.isOpen(socket, index)) return 0;
     const bytes = this.#waiting(index);
-    if (bytes > 0 && !this.#watched.has(index)) {
-      this.#watched.add(index);
-      this.#writeBare(commands.WATCH_DRAIN, index);
-    }
+    if (bytes > 0) this.#watch(index);
     return bytes;
   }
 
@@ -380,8 +380,12 @@ class Lane {
         this.#backlog.set(index, offset);
         break;
       case events.DRAIN:
-        if (offset === 0) this.#backlog.delete(index);
-        else this.#backlog.set(index, offset);
+        if (offset === 0) {
+          this.#backlog.delete(index);
+          // Of one that never rests, all that was sent before the newest flush is counted until then.
+          const { unconfirmed } = this.#connections.page(index);
+          if (unconfirmed[index & PAGE_MASK] > SURGE_BYTES) unconfirmed[index & PAGE_MASK] = 0;
+        } else this.#backlog.set(index, offset);
         this.#watched.delete(index);
         route.drain?.(socket);
         break;
@@ -488,9 +492,11 @@ class Lane {
    * @param {unknown} message
    */
   #admit(socket, index, flags, message) {
-    if (!this.#backlog.has(index)) return SENT;
+    const backlog = this.#backlog.get(index);
+    if (backlog === undefined) return SENT;
     const route = routeOf(socket);
-    if (route.maxBackpressure === 0 || this.#waiting(index) <= route.maxBackpressure) return QUEUED;
+    // Only what the reactor told: it judges what is on its way there itself, and says what it drops.
+    if (route.maxBackpressure === 0 || backlog <= route.maxBackpressure) return QUEUED;
     const payload = encoded(message);
     const opcode = flags & commands.OPCODE_MASK;
     if (opcode !== commands.OPCODE_PING) this.dropped++;
@@ -504,6 +510,23 @@ class Lane {
     }
     if (route.closeOnBackpressureLimit) this.terminate(socket, index, commands.FLAG_BACKPRESSURE);
     return DROPPED;
+  }
+
+  /**
+   * So much was sent without a word from the reactor that a loop which sends until `send` says 0 must
+   * be told so. A drain event follows.
+   * @param {number} index
+   */
+  #surge(index) {
+    this.#watch(index);
+    return QUEUED;
+  }
+
+  /** @param {number} index */
+  #watch(index) {
+    if (this.#watched.has(index)) return;
+    this.#watched.add(index);
+    this.#writeBare(commands.WATCH_DRAIN, index);
   }
 
   /** @param {number} index */
