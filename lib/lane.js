@@ -564,7 +564,7 @@ class Lane {
     this.#sent(page, at, payload.length);
     this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
     this.#flushed();
-    return status;
+    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
   }
 
   /**
