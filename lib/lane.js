@@ -14,7 +14,8 @@ const commands = require('./commands');
 const events = require('./events');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { LaneRoute } = require('./lane_route');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
@@ -44,28 +45,6 @@ const SURGE_BYTES = 16 * 1024 * 1024;
 const QUEUED = 0;
 const SENT = 1;
 const DROPPED = 2;
-
-/** A route as one lane needs it: the handlers as plain properties, and how they get data. */
-class LaneRoute {
-  /**
-   * @param {Lane} lane
-   * @param {import('./options').RouteSettings} settings
-   */
-  constructor(lane, settings) {
-    this.lane = lane;
-    this.open = settings.open;
-    this.message = settings.message;
-    this.dropped = settings.dropped;
-    this.drain = settings.drain;
-    this.ping = settings.ping;
-    this.pong = settings.pong;
-    this.close = settings.close;
-    this.binaryKind = KINDS[settings.binaryType];
-    this.textKind = KINDS[settings.textType];
-    this.maxBackpressure = settings.maxBackpressure;
-    this.closeOnBackpressureLimit = settings.closeOnBackpressureLimit;
-  }
-}
 
 class Lane {
   /** @type {LaneRoute[]} by route id */
@@ -608,4 +587,4 @@ function ownCopy(kind, bytes) {
   return wholeOf(kind, new Uint8Array(bytes).buffer);
 }
 
-module.exports = { Lane, LaneRoute };
+module.exports = { Lane };

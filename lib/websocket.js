@@ -9,7 +9,7 @@ const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN } = require('./c
 const { encoded } = require('./data');
 const errors = require('./errors');
 
-/** @typedef {import('./lane').LaneRoute} LaneRoute */
+/** @typedef {import('./lane_route').LaneRoute} LaneRoute */
 
 /** The place of a socket that has none any more. */
 const CLOSED = -1;
