@@ -89,6 +89,14 @@ impl Inbox {
         true
     }
 
+    /// Lets go of the buffers, if nothing is in them.
+    pub fn let_go(&self) {
+        let orders = &mut self.lock().orders;
+        if orders.commands.is_empty() {
+            *orders = Orders { flush: orders.flush, ..Orders::default() };
+        }
+    }
+
     /// Bytes of the commands and large payloads that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.lock().orders.bytes()

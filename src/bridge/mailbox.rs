@@ -77,6 +77,13 @@ impl Mailbox {
         state.bytes
     }
 
+    /// Lets go of the batches kept for reuse.
+    pub fn let_go(&self) {
+        let mut state = self.lock();
+        state.spares = Vec::new();
+        state.batches.shrink_to_fit();
+    }
+
     /// Moves as many whole batches as fit into JavaScript's memory: descriptors (with offsets moved
     /// to where the payload now lies), payloads, and large payloads in order.
     pub fn drain(

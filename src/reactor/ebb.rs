@@ -12,7 +12,7 @@ const EBB_PART: usize = 8;
 
 /// Ticks after the ebb at which memory is given back: at once, after the settling of both sides, and
 /// when an idle JavaScript thread may have collected its garbage.
-const AT_TICKS: [u32; 4] = [0, 1, 3, 15];
+const AT_TICKS: [u32; 5] = [0, 1, 2, 4, 15];
 
 /// The traffic of one reactor, by ticks.
 #[derive(Default)]

@@ -111,6 +111,13 @@ impl Intake {
         self.shared.ring_javascript();
     }
 
+    /// Lets go of buffers that are empty.
+    pub fn let_go(&mut self) {
+        if self.open.is_empty() {
+            self.open = Batch::default();
+        }
+    }
+
     /// Shows the reactor's numbers to other threads, if they have changed.
     pub fn publish(&mut self) {
         if self.tally != self.published {

@@ -106,6 +106,9 @@ impl Shared {
 
     /// Has freed memory given back.
     pub(super) fn give_back_memory(&self) {
+        self.mailbox.let_go();
+        self.inbox.let_go();
+        self.adoptions.lock().unwrap_or_else(PoisonError::into_inner).shrink_to_fit();
         (self.hooks.give_back_memory)();
     }
 }

@@ -30,9 +30,7 @@ impl<N: Network> Reactor<N> {
         if self.sweeping.is_none() && keeps_time && self.clock.tick(now) {
             self.sweeping = Some(0);
             if self.ebb.tick() {
-                // A new one is not touched, and so takes no memory, until something is read into it.
-                self.buffer = vec![0; self.buffer.len()].into_boxed_slice();
-                self.shared.give_back_memory();
+                self.give_back_memory();
             }
         }
         let Some(mut place) = self.sweeping else { return };

@@ -136,6 +136,21 @@ impl<N: Network> Reactor<N> {
         self.intake.look_again();
     }
 
+    /// Lets go of what the last burst used and the next one can make again, and has the allocator give
+    /// all that is free back to the system.
+    pub(super) fn give_back_memory(&mut self) {
+        // A new one is not touched, and so takes no memory, until something is read into it.
+        self.buffer = vec![0; self.buffer.len()].into_boxed_slice();
+        self.orders = Orders::default();
+        self.agenda = Agenda::default();
+        self.gather = Gather::default();
+        self.unread.shrink_to_fit();
+        self.parked.shrink_to_fit();
+        self.due = Vec::new();
+        self.intake.let_go();
+        self.shared.give_back_memory();
+    }
+
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
