@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Counts, Gate, Routes, bind};
+use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Route};
@@ -14,17 +15,25 @@ use crate::reactor::{Adopter, Adoption, Route};
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Collector(Mutex<Sender<Adoption>>);
+struct Collector {
+    adoptions: Mutex<Sender<Adoption>>,
+    is_full: Arc<AtomicBool>,
+}
 
 impl Adopter for Collector {
     fn adopt(&self, adoption: Adoption) {
         // The test may have ended with connections under way.
-        let _ = self.0.lock().unwrap().send(adoption);
+        let _ = self.adoptions.lock().unwrap().send(adoption);
+    }
+
+    fn is_full(&self) -> bool {
+        // ORDERING: a test's switch; nothing is published with it.
+        self.is_full.load(Ordering::Relaxed)
     }
 }
 
-fn route(id: u16) -> Arc<Route> {
-    Arc::new(Route {
+fn route(id: u16) -> Arc<Endpoint> {
+    let route = Route {
         id: RouteId(id),
         max_payload_bytes: 16 * 1024,
         max_fragments: limits::FRAGMENTS,
@@ -36,7 +45,8 @@ fn route(id: u16) -> Arc<Route> {
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,
-    })
+    };
+    Arc::new(Endpoint { route: Arc::new(route), origins: Origins::Any })
 }
 
 struct Site {
@@ -47,10 +57,15 @@ struct Site {
     address: SocketAddr,
     vacated: Receiver<()>,
     adopted: Vec<Receiver<Adoption>>,
+    is_full: Arc<AtomicBool>,
 }
 
 /// A gate that listens on loopback, with the route `/chat` (1), `/room/:name` (2) and two reactors.
 fn site() -> Site {
+    bounded_site(Bounds::default())
+}
+
+fn bounded_site(bounds: Bounds) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
     let census = Census::new(move || {
@@ -59,17 +74,19 @@ fn site() -> Site {
     let routes = Routes::new();
     routes.insert("/chat", route(1)).unwrap();
     routes.insert("/room/:name", route(2)).unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
     let (adopters, adopted) = (0..2)
         .map(|_| {
             let (sender, receiver) = channel();
-            (Arc::new(Collector(Mutex::new(sender))) as Arc<dyn Adopter>, receiver)
+            let collector = Collector { adoptions: Mutex::new(sender), is_full: is_full.clone() };
+            (Arc::new(collector) as Arc<dyn Adopter>, receiver)
         })
         .unzip();
-    let gate = Gate::start(routes.clone(), adopters, census.clone()).unwrap();
+    let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, listener, address, vacated, adopted }
+    Site { gate, routes, census, listener, address, vacated, adopted, is_full }
 }
 
 fn loopback(port: u16) -> Bind {
@@ -256,17 +273,33 @@ fn what_breaks_the_rules_is_refused_and_the_connection_ends() {
         (format!("GET /chat HTTP/1.1\r\n{HOST}: a\r\n\r\n"), 400),
         (format!("GET  /chat HTTP/1.1\r\n{HOST}\r\n"), 400),
         (format!("GET /chat http/1.1\r\n{HOST}\r\n"), 400),
-        (format!("GET /chat HTTP/2.0\r\n{HOST}\r\n"), 400),
+        (format!("GET /chat HTTP/2.0\r\n{HOST}\r\n"), 505),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 505),
+        ("GET / HTTP/1.1\nHost: localhost\n\n".into(), 400),
+        (upgrade.replace("\r\n", "\n"), 400),
+        (upgrade.replacen("\r\n", "\n", 3), 400),
+        (opening("/chat", "Connection : Upgrade\r\n"), 400),
+        (opening("/chat", "X: a\x7f\r\n"), 400),
         ("GET /chat\r\n\r\n".into(), 400),
         (format!("GET chat HTTP/1.1\r\n{HOST}\r\n"), 400),
         (format!("CONNECT localhost:80 HTTP/1.1\r\n{HOST}\r\n"), 400),
         ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03".into(), 400),
         (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\na"), 400),
         (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1, 1\r\n\r\na"), 400),
-        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n"), 501),
         (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501),
-        // The connection ends because a proxy may have seen another end of this request.
-        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 404),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 1\r\n\r\na"), 400),
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: +1\r\n\r\na"), 400),
+        // Content is no part of this version: whatever it is, it is the end of the connection.
+        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n{HOST}\r\n"), 404),
+        (
+            format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n{HOST}\r\n"),
+            404,
+        ),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n-1\r\n"), 404),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"), 404),
+        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n1;x=\ny\na\n"), 404),
         (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\nabc"), 404),
         (format!("GET /chat HTTP/1.0\r\n{HOST}Connection: keep-alive\r\n\r\n"), 505),
         (upgrade.replace("HTTP/1.1", "HTTP/1.0"), 505),
@@ -284,6 +317,10 @@ fn what_breaks_the_rules_is_refused_and_the_connection_ends() {
     ] {
         let answer = site.answer_and_end(request.as_bytes());
         assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{request:.200}\n{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1 + usize::from(status == 505), "{request:.200}\n{answer}");
+        assert!(answer.contains("\r\nconnection: close") && answer.contains("\r\ndate: "), "{answer}");
+        let (_, sentence) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(sentence.len() > 10, "no sentence: {answer}");
     }
     site.gate.stop();
 }
@@ -303,9 +340,9 @@ fn a_client_that_has_finished_sending_still_gets_its_answer() {
 fn routes_change_while_the_gate_runs() {
     let site = site();
     let mut client = site.connect();
-    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.id), None);
-    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.id), Some(RouteId(1)));
-    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.id), Some(RouteId(2)));
+    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.route.id), None);
+    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.route.id), Some(RouteId(1)));
+    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.route.id), Some(RouteId(2)));
     assert!(site.routes.insert("late", route(5)).is_err());
     client.write_all(opening("/room/a", "").as_bytes()).unwrap();
     assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
@@ -335,7 +372,7 @@ fn a_closed_listener_frees_its_port_and_leaves_its_connections() {
 
     let second = site.gate.listen(again).unwrap();
     assert_ne!(second, site.listener);
-    assert!(site.answer_and_end(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 505 "));
+    assert!(site.answer_and_end(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 505 "));
     site.gate.stop();
 }
 
@@ -437,5 +474,137 @@ fn what_becomes_of_connections_is_counted() {
 #[test]
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
-    assert!(Gate::start(Routes::new(), Vec::new(), census).is_err());
+    assert!(Gate::start(Routes::new(), Vec::new(), census, Bounds::default()).is_err());
+}
+
+#[test]
+fn whatever_byte_stands_in_a_target_the_refusal_has_a_sentence() {
+    let site = site();
+    for byte in 0..=255u8 {
+        let request = [b"GET /a", &[byte][..], b"b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"].concat();
+        let mut client = site.connect();
+        client.write_all(&request).unwrap();
+        let answer = answer(&mut client);
+        let sentence = answer.split_once("\r\n\r\n").unwrap().1;
+        assert!(sentence.len() > 10, "{byte:#x}: {answer}");
+        let status = if byte.is_ascii_graphic() { "HTTP/1.1 4" } else { "HTTP/1.1 400 " };
+        assert!(answer.starts_with(status), "{byte:#x}: {answer}");
+    }
+    site.gate.stop();
+}
+
+#[test]
+fn a_bad_head_behind_good_ones_is_refused_behind_their_answers() {
+    let site = site();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let requests = get("/none") + &get("/chat") + "GET / HTTP/1.1\nHost: a\r\n\r\n" + &get("/none");
+    let answers = site.answer_and_end(requests.as_bytes());
+    let statuses: Vec<&str> = answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
+    assert_eq!(statuses, ["404", "426", "400"], "{answers}");
+    assert_eq!(site.gate.counts().refused, [(400, 1), (404, 1), (426, 1)].into());
+    site.gate.stop();
+}
+
+#[test]
+fn early_frames_are_handed_over_whatever_their_size() {
+    let site = site();
+    for (turn, size) in [1, 2, 125, 3_000, 4_096, 8_192, 16_384, 65_536].into_iter().enumerate() {
+        let mut client = site.connect();
+        // As hostile to a parser of heads as can be.
+        let frames: Vec<u8> = b"\n\r\n\0\xff \t:".iter().copied().cycle().take(size).collect();
+        client.write_all(&[opening("/chat", "").as_bytes(), &frames].concat()).unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+        let Adoption { early, mut stream, .. } = site.adopted(turn % 2);
+        assert_eq!(early_or_waiting(early, &mut stream, size), frames, "{size}");
+    }
+    site.gate.stop();
+}
+
+#[test]
+fn a_head_may_have_as_many_bytes_as_the_bound_says() {
+    for bytes in [512, 4_096, 40_000] {
+        let site = bounded_site(Bounds { request_head_bytes: bytes, ..Bounds::default() });
+        let filled = |length: usize| {
+            let bare = opening("/chat", "X: \r\n").len();
+            opening("/chat", &format!("X: {}\r\n", "x".repeat(length - bare)))
+        };
+        let mut client = site.connect();
+        client.write_all(filled(bytes).as_bytes()).unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 101 "), "{bytes}");
+        assert!(site.answer_and_end(filled(bytes + 1).as_bytes()).starts_with("HTTP/1.1 431 "), "{bytes}");
+        site.gate.stop();
+    }
+}
+
+#[test]
+fn a_page_of_another_site_is_refused_where_the_route_has_origins() {
+    let site = site();
+    let endpoint = Endpoint { origins: Origins::Same, ..(*route(3)).clone() };
+    site.routes.insert("/mine", Arc::new(endpoint)).unwrap();
+    let refusal = site.answer_and_end(opening("/mine", "Origin: http://evil.example\r\n").as_bytes());
+    assert!(refusal.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{refusal}");
+    assert!(refusal.ends_with("pages of this origin may not open a WebSocket here"), "{refusal}");
+    for good in ["Origin: https://localhost\r\n", ""] {
+        let mut client = site.connect();
+        client.write_all(opening("/mine", good).as_bytes()).unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    }
+    site.gate.stop();
+}
+
+impl Site {
+    fn when(&self, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            let counts = self.gate.counts();
+            if wanted(&counts) {
+                return counts;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{:?}", self.gate.counts());
+    }
+}
+
+#[test]
+fn beyond_the_bound_connections_wait_in_the_kernel_until_there_is_room() {
+    let site = bounded_site(Bounds { handshakes: 3, ..Bounds::default() });
+    let mut waiting: Vec<TcpStream> = (0..5).map(|_| site.connect()).collect();
+    for client in &mut waiting {
+        client.write_all(b"GET /chat HTTP/1.1\r\n").unwrap();
+    }
+    let full = site.when(|counts| counts.pausing_listeners > 0);
+    assert_eq!((full.accepted, full.handshakes, full.accept_pause_code), (3, 3, Some("TIDEWIRE_HANDSHAKES_FULL")));
+    let rest = opening("/chat", "").split_once("\r\n").unwrap().1.to_owned();
+    // Each one that goes on makes room for another, whether it goes to a reactor or ends.
+    for (turn, mut client) in waiting.drain(..).enumerate() {
+        if turn == 1 {
+            drop(client);
+            continue;
+        }
+        client.write_all(rest.as_bytes()).unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    }
+    let counts = site.when(|counts| counts.handshakes == 0 && counts.pausing_listeners == 0);
+    assert_eq!((counts.accepted, counts.upgraded), (5, 4));
+    site.gate.stop();
+}
+
+#[test]
+fn nothing_is_accepted_while_a_reactor_is_full() {
+    let site = site();
+    // ORDERING: a test's switch.
+    site.is_full.store(true, Ordering::Relaxed);
+    let mut client = site.connect();
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    let full = site.when(|counts| counts.pausing_listeners == 1);
+    assert_eq!((full.accepted, full.accept_pauses, full.accept_pause_code), (0, 1, Some("TIDEWIRE_INTAKE_FULL")));
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(client.read(&mut [0]).is_err(), "it waits");
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    // ORDERING: as above.
+    site.is_full.store(false, Ordering::Relaxed);
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    let open = site.when(|counts| counts.pausing_listeners == 0);
+    assert_eq!((open.accepted, open.accept_pauses), (1, 1), "one pause, however often it has looked");
+    site.gate.stop();
 }
