@@ -15,7 +15,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -178,14 +177,14 @@ impl Service<Request<Incoming>> for Exchange<'_> {
         self.answered.set(true);
         let (head, content) = request.into_parts();
         let answer = self.refused.take().map_or_else(|| self.answer(&head, &content), Err);
-        let mut response = answer.unwrap_or_else(|refusal| {
+        let response = answer.unwrap_or_else(|mut refusal| {
+            if !content.is_end_stream() {
+                // Nobody takes content, so no request is looked for behind it.
+                refusal.then = Then::Close;
+            }
             self.entrance.tally.refuse(refusal.status);
             refusal.into_response()
         });
-        if !content.is_end_stream() {
-            // Nobody takes content, so no request is looked for behind it.
-            response.headers_mut().append(CONNECTION, HeaderValue::from_static("close"));
-        }
         ready(Ok(response.map(|says| Full::new(Bytes::from_static(says.as_bytes())))))
     }
 }
