@@ -39,7 +39,13 @@ export interface DataTypes {
   string: string;
 }
 
-/** Options of {@link App}. One given as `undefined` has its default. An unknown one warns once. */
+/**
+ * Options of {@link App}. One given as `undefined` has its default. An unknown one warns once.
+ *
+ * The variable `UWS_HTTP_MAX_HEADERS_SIZE` of the environment is read when an App is made: the longest
+ * head of a request in bytes, 512 to 1,048,576 (16,384 by default). Beyond it, or beyond 100 header lines,
+ * the answer is 431. Another value warns (`TIDEWIRE_INVALID_ENVIRONMENT`), and the default is taken.
+ */
 export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends TextType = TextType> {
   /**
    * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
@@ -141,6 +147,26 @@ export interface WebSocketBehavior<
    * @default the App's `textType`; without one, as `binaryType`
    */
   textType?: Text | undefined;
+
+  /**
+   * From which sites' pages a browser may open a WebSocket here (RFC 6455 §10.2): others get 403 before
+   * the upgrade. A page of any site can open one to any server, with the user's cookies: name those that
+   * may, where cookies mean something.
+   *
+   * - `'same'`: the host and port of `Origin` are those that the request was sent to (`Host`). A port
+   *   that is left out is the default of the origin's scheme.
+   * - an array of origins as browsers send them, such as `'https://example.org'` or
+   *   `'http://localhost:3000'`: compared as a whole, without case, a default port being the same as none.
+   *   Patterns are none. An empty array lets no page in.
+   *
+   * A request without `Origin` passes: no browser sends one, and what is no browser can send any `Origin`.
+   * `Origin: null`, which a page sends that hides its own, does not.
+   *
+   * @default any
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for an element that is no origin; `TIDEWIRE_UNSUPPORTED` for a
+   *     function, which a later version takes
+   */
+  origins?: 'same' | readonly string[] | undefined;
 
   /** A connection is established. Exactly one `close` follows each `open`. */
   open?: ((ws: WebSocket<UserData>) => unknown) | null | undefined;
@@ -268,7 +294,10 @@ export interface us_listen_socket {
   readonly [listenSocket]: true;
 }
 
-/** Gets the token, or `false` if the host refuses the port: it is in use, or may not be listened on. */
+/**
+ * Gets the token, or `false` if the host refuses the port: it is in use, or may not be listened on. Where
+ * the host has no threads or descriptors for the engine, `listen` throws instead (`EMFILE`, `EAGAIN`).
+ */
 export type ListenCallback = (listenSocket: us_listen_socket | false) => void;
 
 /**
@@ -429,13 +458,16 @@ export interface GateStats {
   /** TCP connections that were accepted. */
   accepted: number;
 
-  /** Those that are under way now: a request is awaited or answered, or the end behind an answer. */
+  /**
+   * Those that are under way now: a request is awaited or answered, or the end behind an answer. At most
+   * 16,384: new peers wait in the kernel's queue beyond it.
+   */
   handshakes: number;
 
   /** Those that became WebSockets. */
   upgraded: number;
 
-  /** Those whose peer did not send a request in time, or did not take the answer. */
+  /** Those whose peer did not send a request within 10 seconds, or did not take the answer. */
   timedOut: number;
 
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
@@ -443,17 +475,19 @@ export interface GateStats {
 
   /**
    * Accepting pauses when the host has no descriptor or memory left, from 10 ms up to 1 s, and tries
-   * again by itself. New peers wait in the kernel's queue; open connections are served as ever.
+   * again by itself; and when there is no room here, until there is. New peers wait in the kernel's queue; open connections are served as ever.
    */
   acceptPauses: {
-    /** How often it paused: one attempt that failed each time. */
+    /** How often it paused; for want of descriptors or memory, one attempt that failed each time. */
     count: number;
     /**
      * Why it paused last: `'EMFILE'` (the process has no descriptor left: see `ulimit -n`), `'ENFILE'`
-     * (the system has none), `'ENOBUFS'`, `'ENOMEM'`, or `'TIDEWIRE_ACCEPT_FAILED'` for anything else.
+     * (the system has none), `'ENOBUFS'`, `'ENOMEM'`, or `'TIDEWIRE_ACCEPT_FAILED'` for another error;
+     * `'TIDEWIRE_HANDSHAKES_FULL'` (too many {@link GateStats.handshakes}), `'TIDEWIRE_INTAKE_FULL'` (the
+     * JavaScript thread is busy, and 64 MiB of events wait for it in a reactor).
      */
     code: string | null;
-    /** Whether a listener pauses now. */
+    /** Whether it pauses now. */
     now: boolean;
   };
 }

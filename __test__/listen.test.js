@@ -14,7 +14,7 @@ const {
   us_listen_socket_close,
   us_socket_local_port,
 } = require('tidewire');
-const { runScript } = require('./support/child');
+const { runLimited, runScript } = require('./support/child');
 const { connect } = require('./support/client');
 const { Queue } = require('./support/queue');
 const { PONG, TEXT, PING, connectRaw, exchange, frame, opening } = require('./support/raw_client');
@@ -57,7 +57,40 @@ describe('listen', () => {
       app.listen('127.0.0.1', port, options, (token) => outcomes.push(token));
       assert.deepEqual(outcomes, [false]);
     }
-    await assert.rejects(app.listen('127.0.0.1', port), { code: 'EADDRINUSE' });
+    const failed = { code: 'EADDRINUSE', syscall: 'listen', port };
+    await assert.rejects(app.listen('127.0.0.1', port), { ...failed, address: '127.0.0.1' });
+    // Without a host, it is every address that could not be had, as Node calls it.
+    await assert.rejects(app.listen(port, LIBUS_LISTEN_EXCLUSIVE_PORT), (error) => {
+      assert.deepEqual(
+        { code: error.code, syscall: error.syscall, port: error.port, address: error.address },
+        { ...failed, address: '::' },
+      );
+      assert.match(error.message, new RegExp(`^Cannot listen on \\[::\\]:${port}: the address is in use`));
+      return true;
+    });
+  });
+
+  test('throws, or rejects, where the host has no descriptors for its threads', {
+    ...BOUND,
+    skip: process.platform === 'win32',
+  }, async (context) => {
+    const child = runLimited(context, 100, () => {
+      const { App } = require('tidewire');
+      const show = ({ code, syscall, message }) => console.log(JSON.stringify({ code, syscall, message }));
+      const app = App({ threads: 64 });
+      try {
+        app.listen('127.0.0.1', 0, (token) => console.log(JSON.stringify(token)));
+      } catch (error) {
+        show(error);
+      }
+      app.listen('127.0.0.1', 0).catch(show);
+    });
+    for (let form = 0; form < 2; form++) {
+      const { code, syscall, message } = await child.value();
+      assert.deepEqual([code, syscall], ['EMFILE', 'start']);
+      assert.match(message, /threads cannot be started.*ulimit -n.*fewer `threads`/);
+    }
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
   });
 
   test('shares a port with another App unless one is exclusive', BOUND, async (context) => {

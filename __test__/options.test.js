@@ -36,6 +36,7 @@ describe('a route', () => {
     closeOnBackpressureLimit: false,
     binaryType: 'arraybuffer',
     textType: 'arraybuffer',
+    origins: undefined,
     open: null,
     message: null,
     dropped: null,
@@ -107,7 +108,9 @@ describe('a route', () => {
     ['compression', UNSUPPORTED, 1, 256, 'SHARED_COMPRESSOR'],
     ['upgrade', UNSUPPORTED, noop],
     ['subscription', UNSUPPORTED, noop],
-    ['origins', UNSUPPORTED, 'same'],
+    ['origins', UNSUPPORTED, noop],
+    ['origins', TYPE, null, 1, true, {}],
+    ['origins', RANGE, '', 'any', '*', 'https://example.org'],
   ];
   for (const [name, kind, ...values] of refused) {
     for (const value of values) {
@@ -116,6 +119,15 @@ describe('a route', () => {
       });
     }
   }
+
+  test('takes origins, and keeps its own copy of a list', () => {
+    const list = ['https://example.org'];
+    const { origins } = route({ origins: list });
+    list.push('http://evil.example');
+    assert.deepEqual(origins, ['https://example.org']);
+    assert.equal(route({ origins: 'same' }).origins, 'same');
+    assertThrows(() => route({ origins: ['http://a', 5] }), TYPE, 'Element 1 of `origins`', 'a string', '5');
+  });
 
   test('keeps a text within what a string can hold', () => {
     const most = constants.MAX_STRING_LENGTH;
@@ -157,13 +169,14 @@ describe('a route', () => {
 
 describe('an App', () => {
   test('has every default', () => {
-    assert.deepEqual(appOptions(undefined), { threads: 1, binaryType: 'arraybuffer', textType: null });
+    const defaults = { threads: 1, binaryType: 'arraybuffer', textType: null, requestHeadBytes: 16_384 };
+    assert.deepEqual(appOptions(undefined), defaults);
     assert.deepEqual(appOptions({ threads: undefined }), appOptions({}));
   });
 
   test('takes its options', () => {
     const options = { threads: 64, binaryType: 'uint8array', textType: 'string' };
-    assert.deepEqual(appOptions(options), options);
+    assert.deepEqual(appOptions(options), { ...options, requestHeadBytes: 16_384 });
   });
 
   const refused = [

@@ -195,6 +195,13 @@ describe('end', () => {
     ['with a reason cut before two bytes', [4000, `${'r'.repeat(122)}üx`], 4000, 'r'.repeat(122)],
     ['with a reason cut behind two bytes', [4000, `${'r'.repeat(121)}üx`], 4000, `${'r'.repeat(121)}ü`],
     ['with a reason cut before four bytes', [4000, `${'r'.repeat(120)}🌍x`], 4000, 'r'.repeat(120)],
+    ['with lone surrogates in the reason', [4000, 'a\ud800b\udc00'], 4000, 'a\ufffdb\ufffd'],
+    ['with a reason cut before a lone surrogate', [4000, `${'r'.repeat(121)}\ud83c`], 4000, 'r'.repeat(121)],
+    ['with a reason cut between the halves of 🌍', [4000, `${'r'.repeat(122)}🌍`], 4000, 'r'.repeat(122)],
+    ['with a reason of bytes', [4000, Buffer.from('grün')], 4000, 'grün'],
+    ['with a reason of bytes that are no UTF-8', [4000, Buffer.from([0x61, 0xff, 0x62])], 4000, 'a\ufffdb'],
+    ['with a reason of half a character', [4000, Buffer.from('aü').subarray(0, 2)], 4000, 'a\ufffd'],
+    ['with a reason of bytes that end nowhere', [4000, Buffer.alloc(200, 0x80)], 4000, '\ufffd'.repeat(41)],
     ['with a reason of 10,000 characters', [4000, '🌍'.repeat(10_000)], 4000, '🌍'.repeat(30)],
   ];
   for (const [name, values, code, reason] of ends) {

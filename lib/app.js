@@ -17,7 +17,7 @@ class Application {
   /** @param {unknown} [options] */
   constructor(options) {
     this.#settings = appOptions(options);
-    this.#engine = new Engine({ threads: this.#settings.threads });
+    this.#engine = new Engine(this.#settings);
   }
 
   /**
@@ -47,6 +47,7 @@ class Application {
     if (callback === undefined) {
       return outcome instanceof ListenSocket ? Promise.resolve(outcome) : Promise.reject(outcome);
     }
+    if (!(outcome instanceof ListenSocket) && outcome.syscall === 'start') throw outcome;
     callback(outcome instanceof ListenSocket ? outcome : false);
     return this;
   }
@@ -71,8 +72,8 @@ class Application {
       const { id, port } = this.#engine.listen(place);
       return new ListenSocket(this.#engine, id, port);
     } catch (error) {
-      if (isHostFault(error)) return errors.listenFailed(place.host, place.port, error);
-      throw error;
+      if (!isHostFault(error)) throw error;
+      return error.syscall === 'start' ? error : errors.listenFailed(place.host, place.port, error);
     }
   }
 }
@@ -81,7 +82,7 @@ class Application {
  * Whether it is the host that refused, by its code: the system's or the resolver's (`EADDRINUSE`,
  * `ENOTFOUND`), or the engine's own for a failure that has no name.
  * @param {unknown} error
- * @returns {error is Error & { code: string }}
+ * @returns {error is Error & { code: string, syscall?: string }}
  */
 function isHostFault(error) {
   return error instanceof Error && 'code' in error && /^E[A-Z0-9]+$|_LISTEN_FAILED$/.test(String(error.code));

@@ -11,6 +11,7 @@
 // Taken once, as `lib/lane.js` takes `queueMicrotask`.
 const { setImmediate } = require('node:timers');
 const native = require('./binding');
+const errors = require('./errors');
 const { Lane } = require('./lane');
 const { statsOf } = require('./stats');
 
@@ -31,9 +32,9 @@ class Engine {
   #first = 0;
   #wakeSoon = () => this.#wake();
 
-  /** @param {{ threads: number }} options */
-  constructor({ threads }) {
-    this.#native = new native.Engine(threads);
+  /** @param {{ threads: number, requestHeadBytes: number }} options */
+  constructor({ threads, requestHeadBytes }) {
+    this.#native = new native.Engine(threads, requestHeadBytes);
     this.#threads = threads;
   }
 
@@ -53,6 +54,7 @@ class Engine {
       wantsPing: route.ping !== null,
       wantsPong: route.pong !== null,
       wantsDropped: route.dropped !== null,
+      origins: route.origins,
     });
     this.#routes[id] = route;
   }
@@ -100,7 +102,12 @@ class Engine {
       { length: this.#threads },
       (_, number) => new Lane(this.#native, number, this.#routes),
     );
-    this.#native.start(this.#wakeSoon);
+    try {
+      this.#native.start(this.#wakeSoon);
+    } catch (error) {
+      this.#lanes = [];
+      throw errors.startFailed(error);
+    }
   }
 
   /** Called by the bell, and by itself when a wake-up has to go on. */

@@ -13,7 +13,7 @@ const { inspect } = require('node:util');
 /** Longest piece of a user's value that an error repeats, in UTF-16 units. */
 const SHOWN_LENGTH = 80;
 
-/** @type {Set<string>} Options that were warned about already. */
+/** @type {Set<string>} Options and variables that were warned about already. */
 const warned = new Set();
 
 /**
@@ -54,7 +54,18 @@ function unsupported(subject, value) {
 }
 
 /**
- * A pattern that is none, or one route too many. The engine's error has the code and the sentence, but
+ * A form of an option that this version does not take, although it takes others.
+ * @param {string} subject
+ * @param {string} accepted the forms that it takes
+ * @param {unknown} value
+ */
+function unsupportedForm(subject, accepted, value) {
+  const message = `${subject} must be ${accepted} in this version of tidewire (given: ${shown(value)})`;
+  return withCode(new Error(message), 'TIDEWIRE_UNSUPPORTED');
+}
+
+/**
+ * A pattern or an origin that is none, or one route too many. The engine's error has the code and the sentence, but
  * Node-API gives it no class of its own.
  * @param {any} error
  */
@@ -81,7 +92,19 @@ function textOrData() {
  * @param {Error & { code: string }} error
  */
 function listenFailed(host, port, error) {
-  return Object.assign(error, { syscall: 'listen', address: host, port });
+  // Node calls every address so.
+  return Object.assign(error, { syscall: 'listen', address: host ?? '::', port });
+}
+
+/**
+ * A `listen` for which the host has no threads, or no descriptors for them. It has nothing to do with the
+ * port, so `false` would say too little: it is thrown where there is no Promise to reject.
+ * @param {any} error the engine's, with the system's code
+ */
+function startFailed(error) {
+  const advice = error.code === 'EMFILE' ? 'raise the limit of descriptors (ulimit -n), or use' : 'use';
+  error.message = `${error.message}: ${advice} fewer \`threads\``;
+  return Object.assign(error, { syscall: 'start' });
 }
 
 /**
@@ -111,6 +134,20 @@ function warnUnknownOption(subject, name, known) {
   warned.add(name);
   const message = `${subject} ignores the unknown option ${shown(name)}; known are ${known.join(', ')}`;
   process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_UNKNOWN_OPTION' });
+}
+
+/**
+ * Warns of a variable of the environment whose value is none, once for each name.
+ * @param {string} name
+ * @param {string} accepted
+ * @param {string} value
+ * @param {number} fallback what is taken instead
+ */
+function warnEnvironment(name, accepted, value, fallback) {
+  if (warned.has(name)) return;
+  warned.add(name);
+  const message = `${name} must be ${accepted}, not ${shown(value)}: ${fallback} is taken`;
+  process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_INVALID_ENVIRONMENT' });
 }
 
 /**
@@ -148,11 +185,14 @@ module.exports = {
   invalidType,
   outOfRange,
   unsupported,
+  unsupportedForm,
   routeRefused,
   closed,
   textOrData,
   listenFailed,
+  startFailed,
   noBinary,
   warnUnknownOption,
+  warnEnvironment,
   shown,
 };

@@ -37,6 +37,15 @@ module.exports = {
   /** Largest `maxBackpressure`, as for the payload; beyond it, 0 says what is meant: unlimited. */
   BACKPRESSURE_MAX_BYTES: 2 ** 31 - 1,
 
+  /** Default of `UWS_HTTP_MAX_HEADERS_SIZE`: bytes of a request's head. */
+  REQUEST_HEAD_BYTES: 16 * 1024,
+
+  /** Smallest `UWS_HTTP_MAX_HEADERS_SIZE`: a browser's opening handshake has 500 bytes without cookies. */
+  REQUEST_HEAD_MIN_BYTES: 512,
+
+  /** Largest `UWS_HTTP_MAX_HEADERS_SIZE`: each connection before its upgrade may have as much. */
+  REQUEST_HEAD_MAX_BYTES: 1024 * 1024,
+
   /** Reactor threads of one App: six bits of a connection's id. */
   REACTORS: 64,
 };

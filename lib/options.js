@@ -15,6 +15,9 @@ const TEXT_TYPES = [...BINARY_TYPES, 'string'];
 
 const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
 
+/** As in uWebSockets.js. */
+const HEAD_SIZE_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
+
 const HANDLERS = ['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
 
 const ROUTE_OPTIONS = [
@@ -28,11 +31,12 @@ const ROUTE_OPTIONS = [
   'closeOnBackpressureLimit',
   'binaryType',
   'textType',
+  'origins',
   ...HANDLERS,
 ];
 
 /** Of uWebSockets.js or of a later version. Ignored, each would change what the application means. */
-const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription', 'origins'];
+const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription'];
 
 /**
  * @typedef {'arraybuffer' | 'nodebuffer' | 'uint8array'} BinaryType
@@ -46,6 +50,7 @@ const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription', 'origins'];
  * @property {number} threads reactor threads, 1 to 64
  * @property {BinaryType} binaryType default of the routes
  * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
+ * @property {number} requestHeadBytes longest head of a request
  */
 
 /**
@@ -60,6 +65,7 @@ const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription', 'origins'];
  * @property {boolean} closeOnBackpressureLimit
  * @property {BinaryType} binaryType
  * @property {TextType} textType
+ * @property {'same' | string[] | undefined} origins undefined: any
  * @property {Handler} open
  * @property {Handler} message
  * @property {Handler} dropped
@@ -90,7 +96,22 @@ function appOptions(options) {
     threads: given.integer('threads', 1, { min: 1, max: limits.REACTORS, unit: 'threads' }),
     binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
     textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
+    requestHeadBytes: requestHeadBytes(process.env[HEAD_SIZE_VARIABLE]),
   };
+}
+
+/**
+ * The longest head of a request that the environment asks for. A value that is none is warned about, and the
+ * default taken: it is not the program that is wrong.
+ * @param {string | undefined} value
+ */
+function requestHeadBytes(value) {
+  if (value === undefined || value === '') return limits.REQUEST_HEAD_BYTES;
+  const bytes = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (isIntegerWithin(bytes, limits.REQUEST_HEAD_MIN_BYTES, limits.REQUEST_HEAD_MAX_BYTES)) return bytes;
+  const accepted = `an integer from ${limits.REQUEST_HEAD_MIN_BYTES} to ${limits.REQUEST_HEAD_MAX_BYTES} (bytes)`;
+  errors.warnEnvironment(HEAD_SIZE_VARIABLE, accepted, value, limits.REQUEST_HEAD_BYTES);
+  return limits.REQUEST_HEAD_BYTES;
 }
 
 /**
@@ -143,6 +164,7 @@ function routeOptions(pattern, behavior, appDefaults) {
     closeOnBackpressureLimit: given.boolean('closeOnBackpressureLimit', false),
     binaryType,
     textType,
+    origins: given.origins(),
     open: given.handler('open'),
     message: given.handler('message'),
     dropped: given.handler('dropped'),
@@ -267,6 +289,24 @@ class Given {
     if (typeof value !== 'function')
       throw errors.invalidType(this.subject(name), 'a function or null', value);
     return /** @type {Handler} */ (value);
+  }
+
+  /**
+   * What an origin may look like is for the engine to judge, which throws in `addRoute`.
+   * @returns {'same' | string[] | undefined}
+   */
+  origins() {
+    const value = this.options.origins;
+    if (value === undefined) return undefined;
+    const subject = this.subject('origins');
+    if (typeof value === 'function') throw errors.unsupportedForm(subject, "'same' or an array", value);
+    const accepted = "'same', or an array of origins such as 'https://example.org'";
+    if (typeof value === 'string' && value !== 'same') throw errors.outOfRange(subject, accepted, value);
+    if (value !== 'same' && !Array.isArray(value)) throw errors.invalidType(subject, accepted, value);
+    if (value === 'same') return value;
+    const stray = value.findIndex((origin) => typeof origin !== 'string');
+    if (stray >= 0) throw errors.invalidType(`Element ${stray} of ${subject}`, 'a string', value[stray]);
+    return [...value];
   }
 
   /** @param {readonly string[]} names */

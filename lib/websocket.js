@@ -90,7 +90,7 @@ class WebSocket {
   end(code = 0, message = undefined) {
     const index = this.#place();
     checkStatusCode(code);
-    const reason = cut(encoded(message));
+    const reason = cut(wellFormed(encoded(message)));
     this.#route.lane.end(this, index, NO_STATUS_CODES.includes(code) ? 0 : code, reason);
   }
 
@@ -147,6 +147,16 @@ function checkStatusCode(code) {
   if (!Number.isInteger(code) || !(sendable || NO_STATUS_CODES.includes(code))) {
     throw errors.outOfRange('`code` of ws.end()', accepted, code);
   }
+}
+
+/**
+ * A reason whose bytes are UTF-8 (RFC 6455 §5.5.1): what was given as a string is, what was given as bytes
+ * may not be, and gets U+FFFD in its place, as a string's lone surrogates do.
+ * @param {Uint8Array} reason
+ */
+function wellFormed(reason) {
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(reason);
+  return text.includes('\ufffd') ? new TextEncoder().encode(text) : reason;
 }
 
 /**

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tidewire::bridge::event::{DESCRIPTOR_WORDS, FLAG_BINARY, FLAG_LARGE};
 use tidewire::bridge::{Census, CommandKind, EventKind, ReactorId, RouteId};
-use tidewire::gate::{Bind, Gate, Routes, bind};
+use tidewire::gate::{Bind, Bounds, Endpoint, Gate, Origins, Routes, bind};
 use tidewire::limits;
 use tidewire::reactor::{Adopter, Hooks, ReactorThread, Route, Shared};
 use tungstenite::protocol::frame::CloseFrame;
@@ -55,9 +55,9 @@ impl Server {
             })
             .collect();
         let routes = Routes::new();
-        routes.insert("/echo", Arc::new(route())).unwrap();
+        routes.insert("/echo", Arc::new(Endpoint { route: Arc::new(route()), origins: Origins::Any })).unwrap();
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
-        let gate = Gate::start(routes, adopters, census).unwrap();
+        let gate = Gate::start(routes, adopters, census, Bounds::default()).unwrap();
         let listener = bind(&Bind { host: Some("127.0.0.1".into()), port: 0, exclusive: true }).unwrap();
         let port = listener.local_addr().unwrap().port();
         gate.listen(listener).unwrap();

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::bridge::Ticket;
@@ -21,11 +20,16 @@ impl Reactors {
         Self { adopters, next: Cell::new(0) }
     }
 
+    /// Whether one of them is: all wait for the same JavaScript thread.
+    pub(super) fn is_full(&self) -> bool {
+        self.adopters.iter().any(|adopter| adopter.is_full())
+    }
+
     /// Hands a connection over, once its 101 is written. `early` is what came behind the request.
     pub(super) fn hand_over(
         &self,
         stream: TcpStream,
-        early: &Bytes,
+        early: Vec<u8>,
         route: Arc<Route>,
         peer: SocketAddr,
         ticket: Ticket,
@@ -35,9 +39,6 @@ impl Reactors {
         // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
         // hand over then, and the connection ends here.
         if let (Some(adopter), Ok(stream)) = (self.adopters.get(turn), stream.into_std()) {
-            // hyper's buffer is 8 KiB or more and most often has nothing left in it: what is left is
-            // copied, so that the reactor keeps no more than it needs.
-            let early = early.to_vec();
             adopter.adopt(Adoption { stream, route, early, peer: Some(peer), ticket });
         }
     }

@@ -7,14 +7,17 @@
 mod accept;
 mod hand_over;
 mod listener;
+mod room;
 mod routes;
+mod screened;
 mod serve;
 mod tally;
 mod thread;
 
-pub use crate::http::InvalidPattern;
+pub use crate::http::{InvalidPattern, Origin, Origins};
 pub use listener::{Bind, bind};
-pub use routes::Routes;
+pub use room::Bounds;
+pub use routes::{Endpoint, Routes};
 pub use tally::Counts;
 pub use thread::Gate;
 

@@ -4,12 +4,21 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::http::{InvalidPattern, Router};
+use crate::http::{InvalidPattern, Origins, Router};
 use crate::reactor::Route;
+
+/// What the gate knows of a route.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// What a reactor is told of it.
+    pub route: Arc<Route>,
+    /// Which sites' pages may open a WebSocket.
+    pub origins: Origins,
+}
 
 /// The shared table; a clone is the same table.
 #[derive(Clone, Default)]
-pub struct Routes(Arc<RwLock<Router<Arc<Route>>>>);
+pub struct Routes(Arc<RwLock<Router<Arc<Endpoint>>>>);
 
 impl Routes {
     /// A table without routes.
@@ -22,8 +31,8 @@ impl Routes {
     /// # Errors
     ///
     /// When the pattern is none; the table is as before.
-    pub fn insert(&self, pattern: &str, route: Arc<Route>) -> Result<Option<Arc<Route>>, InvalidPattern> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pattern, route)
+    pub fn insert(&self, pattern: &str, endpoint: Arc<Endpoint>) -> Result<Option<Arc<Endpoint>>, InvalidPattern> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pattern, endpoint)
     }
 
     /// Takes the route of a pattern out and returns it.
@@ -31,12 +40,12 @@ impl Routes {
     /// # Errors
     ///
     /// When the pattern is none.
-    pub fn remove(&self, pattern: &str) -> Result<Option<Arc<Route>>, InvalidPattern> {
+    pub fn remove(&self, pattern: &str) -> Result<Option<Arc<Endpoint>>, InvalidPattern> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(pattern)
     }
 
     /// The most specific route of a path. The path has no query.
-    pub fn lookup(&self, path: &str) -> Option<Arc<Route>> {
+    pub fn lookup(&self, path: &str) -> Option<Arc<Endpoint>> {
         let router = self.0.read().unwrap_or_else(PoisonError::into_inner);
         router.lookup(path).next().map(|matched| matched.value.clone())
     }

@@ -1,8 +1,8 @@
 //! Serving one connection: its requests, until one of them upgrades or the connection ends.
 //!
-//! One task of the gate's runtime each. It holds hyper's buffers (8 KiB, up to
-//! `limits::REQUEST_HEAD_BYTES`) for as long as it lives; an idle connection has its deadline, and
-//! an upgraded one leaves hyper and tokio behind.
+//! One task of the gate's runtime each. Until the first head is whole it holds no more than the bytes that
+//! came; then hyper's buffers as well (8 KiB, up to the longest head), for as long as it lives. An idle
+//! connection has its deadline, and an upgraded one leaves hyper and tokio behind.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -21,37 +21,45 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Routes;
 use super::hand_over::Reactors;
+use super::screened::Screened;
 use super::tally::Tally;
+use super::{Bounds, Endpoint, Routes};
 use crate::bridge::Ticket;
-use crate::http::{Refusal, Then, request};
+use crate::http::{HeadScreen, Refusal, Then, request};
 use crate::limits;
 use crate::protocol::Opening;
-use crate::reactor::Route;
+
+/// hyper's smallest buffer.
+const HYPER_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What all connections of a gate share.
 pub(super) struct Entrance {
     routes: Routes,
     reactors: Reactors,
     tally: Arc<Tally>,
+    screen: HeadScreen,
     http: http1::Builder,
 }
 
 impl Entrance {
-    pub(super) fn new(routes: Routes, reactors: Reactors, tally: Arc<Tally>) -> Self {
+    pub(super) fn reactors(&self) -> &Reactors {
+        &self.reactors
+    }
+
+    pub(super) fn new(routes: Routes, reactors: Reactors, tally: Arc<Tally>, bounds: Bounds) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own deadline for a head is left out: `converse` has one that covers the writing,
-        // too. A client that has finished sending still gets its answer.
-        http.max_buf_size(limits::REQUEST_HEAD_BYTES)
-            .max_header_size(limits::REQUEST_HEAD_BYTES)
+        // too. Its bounds are above those of the screen, which has judged before, and answers with a
+        // sentence. A client that has finished sending still gets its answer; with this setting hyper
+        // reads nothing, either, while a request is being answered, so no frame is taken for a head.
+        http.max_buf_size(bounds.request_head_bytes + HYPER_BUFFER_BYTES)
             .max_headers(limits::REQUEST_HEADER_LINES)
             .half_close(true);
-        Self { routes, reactors, tally, http }
+        Self { routes, reactors, tally, screen: HeadScreen::new(bounds.request_head_bytes), http }
     }
 }
 
@@ -66,9 +74,9 @@ pub(super) fn serve(
     let visit = entrance.tally.enter();
     async move {
         match converse(&entrance, stream).await {
-            Outcome::Upgraded { stream, early, route } => {
+            Outcome::Upgraded { stream, early, endpoint } => {
                 visit.upgrade();
-                entrance.reactors.hand_over(stream, &early, route, peer, ticket);
+                entrance.reactors.hand_over(stream, early, endpoint.route.clone(), peer, ticket);
             }
             Outcome::Ended(stream) => linger(&stream).await,
             Outcome::TimedOut => visit.time_out(),
@@ -78,7 +86,7 @@ pub(super) fn serve(
 
 enum Outcome {
     /// The 101 is written; `early` is what the peer has sent behind its request.
-    Upgraded { stream: TcpStream, early: Bytes, route: Arc<Route> },
+    Upgraded { stream: TcpStream, early: Vec<u8>, endpoint: Arc<Endpoint> },
     /// The last response is written, or the peer is gone.
     Ended(TcpStream),
     /// The peer did not send its request in time, or did not take the response.
@@ -89,9 +97,21 @@ enum Outcome {
 /// for a whole head, the idle time between requests, and the time the peer takes to read.
 async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
-    let exchange = Exchange { entrance, admitted: Cell::new(None), answered: Cell::new(false) };
-    let mut connection = entrance.http.serve_connection(TokioIo::new(stream), &exchange);
+    let exchange =
+        Exchange { entrance, refused: Cell::new(None), admitted: Cell::new(None), answered: Cell::new(false) };
+    let mut screened = Screened::new(stream, entrance.screen.clone(), &exchange.refused);
     let mut deadline = pin!(sleep(PATIENCE));
+    // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
+    let first_head = poll_fn(|cx| match screened.poll_cleared(cx) {
+        Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+    });
+    match first_head.await {
+        None => return Outcome::TimedOut,
+        Some(Ok(true)) => {}
+        Some(_) => return Outcome::Ended(screened.into_parts().0),
+    }
+    let mut connection = entrance.http.serve_connection(screened, &exchange);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
             return Poll::Ready(Some(result));
@@ -106,24 +126,12 @@ async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
         return Outcome::TimedOut;
     };
     let parts = connection.into_parts();
-    let stream = parts.io.into_inner();
+    let (stream, waiting) = parts.io.into_parts();
     match (result, exchange.admitted.take()) {
-        (Ok(()), Some(route)) => Outcome::Upgraded { stream, early: parts.read_buf, route },
-        (result, _) => {
-            if let Some(status) = result.err().and_then(|error| answered_by_hyper(&error)) {
-                entrance.tally.refuse(status);
-            }
-            Outcome::Ended(stream)
+        (Ok(()), Some(endpoint)) => {
+            Outcome::Upgraded { stream, early: [&parts.read_buf[..], &waiting].concat(), endpoint }
         }
-    }
-}
-
-/// What hyper has answered a request with that is none, before this room saw it.
-fn answered_by_hyper(error: &hyper::Error) -> Option<StatusCode> {
-    match error {
-        error if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-        error if error.is_parse_version_h2() => None,
-        error => error.is_parse().then_some(StatusCode::BAD_REQUEST),
+        _ => Outcome::Ended(stream),
     }
 }
 
@@ -152,8 +160,10 @@ async fn linger(stream: &TcpStream) {
 /// The requests of one connection, as hyper's service.
 struct Exchange<'e> {
     entrance: &'e Entrance,
-    /// The route of the request that was answered with 101.
-    admitted: Cell<Option<Arc<Route>>>,
+    /// Why a head was refused that hyper did not see, once its stand-in comes.
+    refused: Cell<Option<Refusal>>,
+    /// The endpoint of the request that was answered with 101.
+    admitted: Cell<Option<Arc<Endpoint>>>,
     /// Whether a request was answered since the deadline was last set.
     answered: Cell<bool>,
 }
@@ -166,7 +176,12 @@ impl Service<Request<Incoming>> for Exchange<'_> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.answered.set(true);
         let (head, content) = request.into_parts();
-        let response = self.answer(&head, &content).unwrap_or_else(|refusal| {
+        let answer = self.refused.take().map_or_else(|| self.answer(&head, &content), Err);
+        let response = answer.unwrap_or_else(|mut refusal| {
+            if !content.is_end_stream() {
+                // Nobody takes content, so no request is looked for behind it.
+                refusal.then = Then::Close;
+            }
             self.entrance.tally.refuse(refusal.status);
             refusal.into_response()
         });
@@ -178,14 +193,19 @@ impl Exchange<'_> {
     fn answer(&self, head: &Parts, content: &Incoming) -> Result<Response<&'static str>, Refusal> {
         let path = request::path(head)?;
         // A WebSocket's route is one for GET: for another method there is nothing at its path.
-        let route = match head.method {
+        let endpoint = match head.method {
             Method::GET => self.entrance.routes.lookup(path),
             _ => None,
         };
-        self.upgrade(head, content, route.ok_or(Refusal::NOT_FOUND)?)
+        self.upgrade(head, content, endpoint.ok_or(Refusal::NOT_FOUND)?)
     }
 
-    fn upgrade(&self, head: &Parts, content: &Incoming, route: Arc<Route>) -> Result<Response<&'static str>, Refusal> {
+    fn upgrade(
+        &self,
+        head: &Parts,
+        content: &Incoming,
+        endpoint: Arc<Endpoint>,
+    ) -> Result<Response<&'static str>, Refusal> {
         let opening = Opening::judge(head).map_err(|refusal| Refusal {
             status: refusal.status(),
             says: refusal.reason(),
@@ -199,10 +219,13 @@ impl Exchange<'_> {
         if !content.is_end_stream() {
             return Err(Refusal::bad_request("a request that opens a WebSocket has no content"));
         }
+        if !endpoint.origins.admit(head) {
+            return Err(Refusal::FORBIDDEN_ORIGIN);
+        }
         let mut response = Response::new("");
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = opening.headers();
-        self.admitted.set(Some(route));
+        self.admitted.set(Some(endpoint));
         Ok(response)
     }
 }
@@ -235,7 +258,8 @@ mod tests {
             let client = spawn_blocking(move || Client::connect(address).unwrap());
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
-            let entrance = Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone()));
+            let entrance =
+                Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone(), Bounds::default()));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance, stream, peer, ticket));
             test(served, client.await.unwrap()).await;

@@ -17,11 +17,12 @@ use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
-use super::Routes;
 use super::accept::Acceptor;
 use super::hand_over::Reactors;
+use super::room::Room;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
+use super::{Bounds, Routes};
 use crate::bridge::{Census, ListenerId};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
@@ -52,7 +53,12 @@ impl Gate {
     /// # Errors
     ///
     /// When there are no adopters, or the system gives no thread or no poller.
-    pub fn start(routes: Routes, adopters: Vec<Arc<dyn Adopter>>, census: Arc<Census>) -> io::Result<Self> {
+    pub fn start(
+        routes: Routes,
+        adopters: Vec<Arc<dyn Adopter>>,
+        census: Arc<Census>,
+        bounds: Bounds,
+    ) -> io::Result<Self> {
         if adopters.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a gate needs a reactor"));
         }
@@ -66,8 +72,8 @@ impl Gate {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let entrance = Entrance::new(routes, Reactors::new(adopters), tally);
-                        keep(&runtime, Keeper::new(orders, entrance, census));
+                        let entrance = Entrance::new(routes, Reactors::new(adopters), tally.clone(), bounds);
+                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally)));
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -147,11 +153,12 @@ struct Keeper {
     connections: JoinSet<()>,
     entrance: Rc<Entrance>,
     census: Arc<Census>,
+    room: Room,
 }
 
 impl Keeper {
-    fn new(orders: commands::UnboundedReceiver<Command>, entrance: Entrance, census: Arc<Census>) -> Self {
-        Self { orders, acceptors: Vec::new(), connections: JoinSet::new(), entrance: Rc::new(entrance), census }
+    fn new(orders: commands::UnboundedReceiver<Command>, entrance: Entrance, census: Arc<Census>, room: Room) -> Self {
+        Self { orders, acceptors: Vec::new(), connections: JoinSet::new(), entrance: Rc::new(entrance), census, room }
     }
 
     /// Ready when the orders have ended.
@@ -167,24 +174,34 @@ impl Keeper {
         // first, so that a storm of connections is not accepted faster than it is served; and another
         // listener each time, so that none waits for the storm of another.
         self.join(cx);
-        if !self.acceptors.is_empty() {
-            self.acceptors.rotate_left(1);
+        match self.acceptors.is_empty() {
+            true => self.room.let_go(),
+            false => self.acceptors.rotate_left(1),
         }
         for acceptor in &mut self.acceptors {
-            while let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx) {
+            while self.room.poll(cx, self.connections.len(), self.entrance.reactors()).is_ready()
+                && let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx)
+            {
                 let ticket = self.census.enter();
                 self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
             }
         }
-        // Again, so that the end of those that were spawned now wakes this.
-        self.join(cx);
+        // Again, so that the end of those that were spawned now wakes this. Those that have ended
+        // since the first look may have been what there was no room for.
+        if self.join(cx) > 0 {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 
-    /// Joins the tasks that have ended: that gives their memory back. One that panicked took nothing
-    /// with it.
-    fn join(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {}
+    /// Joins the tasks that have ended, and tells how many: that gives their memory back. One that
+    /// panicked took nothing with it.
+    fn join(&mut self, cx: &mut Context<'_>) -> usize {
+        let mut joined = 0;
+        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {
+            joined += 1;
+        }
+        joined
     }
 
     fn obey(&mut self, command: Command) {

@@ -1,13 +1,18 @@
 //! HTTP/1.1 without a socket: which requests may pass, where their path leads, how a refusal reads.
 //!
-//! The gate calls it for each request that hyper has parsed. Pure functions and one tree; nothing
+//! The gate calls it for each request, before hyper parses it and behind that. Pure functions and one tree; nothing
 //! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
 
+pub mod fields;
+mod head;
+mod origin;
 mod pattern;
 pub mod request;
 mod response;
 mod router;
 
+pub use head::{Content, Head, HeadScreen};
+pub use origin::{Origin, Origins};
 pub use pattern::InvalidPattern;
 pub use response::{Refusal, Then};
 pub use router::{Match, Matches, Router};

@@ -1,13 +1,13 @@
 //! The rules for a request's head that hyper leaves to its user (RFC 9112 §3, RFC 9110 §7.2).
 //!
-//! The gate calls it before anything else looks at a request. hyper has already refused what breaks
-//! the syntax: bare CR, NUL, folded lines, white space before a colon, a bad `Content-Length`.
+//! The gate calls it before anything else looks at a parsed request. What breaks the syntax or the
+//! framing of content, and other versions of HTTP, were refused before ([`super::HeadScreen`]).
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, Method, Uri};
 
-use super::response::{Refusal, Then};
+use super::response::Refusal;
 
 /// The path that a request asks for, without its query, if its head keeps the rules.
 ///
@@ -15,22 +15,8 @@ use super::response::{Refusal, Then};
 ///
 /// The refusal to answer with; the connection ends behind it.
 pub fn path(request: &Parts) -> Result<&str, Refusal> {
-    check_version(request.version)?;
     check_host(&request.headers)?;
-    check_transfer_coding(&request.headers)?;
     target_path(&request.method, &request.uri)
-}
-
-/// Only HTTP/1.1. hyper parses 1.0, too, and answers other versions with 400 itself.
-fn check_version(version: Version) -> Result<(), Refusal> {
-    if version == Version::HTTP_11 {
-        return Ok(());
-    }
-    Err(Refusal {
-        status: StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        says: "this server speaks HTTP/1.1",
-        then: Then::Close,
-    })
 }
 
 /// One `Host` line, with a host in it or empty (RFC 9112 §3.2). Two of them are how one server is
@@ -72,25 +58,6 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
 }
 
-/// `chunked`, once, is the only transfer coding (RFC 9112 §6.1). hyper lets others stand before it,
-/// and it twice; a proxy that reads such a list in another way would see other requests than we do.
-fn check_transfer_coding(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_plain = match (lines.next(), lines.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    };
-    if is_plain {
-        return Ok(());
-    }
-    Err(Refusal {
-        status: StatusCode::NOT_IMPLEMENTED,
-        says: "the only transfer coding here is chunked, once",
-        then: Then::Close,
-    })
-}
-
 /// The path of the four forms of a target (RFC 9112 §3.2).
 fn target_path<'u>(method: &Method, uri: &'u Uri) -> Result<&'u str, Refusal> {
     if method == Method::CONNECT {
@@ -111,6 +78,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::http::Then;
 
     fn judge(request: http::request::Builder) -> Result<String, u16> {
         let (head, ()) = request.body(()).unwrap().into_parts();
@@ -145,12 +113,6 @@ mod tests {
     }
 
     #[test]
-    fn only_http_1_1() {
-        assert_eq!(judge(get("/").version(Version::HTTP_10)), Err(505));
-        assert_eq!(judge(get("/").version(Version::HTTP_2)), Err(505));
-    }
-
-    #[test]
     fn one_host_that_is_a_host() {
         let host = |host: &[u8]| judge(Request::get("/a").header("Host", host));
         for good in [
@@ -176,17 +138,5 @@ mod tests {
         assert_eq!(judge(Request::get("/")), Err(400));
         assert_eq!(judge(get("/").header("Host", "localhost")), Err(400));
         assert_eq!(judge(Request::get("http://example.org/")), Err(400));
-    }
-
-    #[test]
-    fn one_transfer_coding() {
-        let coded = |coding: &str| judge(get("/a").header("Transfer-Encoding", coding));
-        assert_eq!(coded("chunked"), Ok("/a".into()));
-        assert_eq!(coded(" Chunked\t"), Ok("/a".into()));
-        for bad in ["gzip, chunked", "chunked, chunked", "identity", "", "xchunked"] {
-            assert_eq!(coded(bad), Err(501), "{bad}");
-        }
-        let twice = get("/a").header("Transfer-Encoding", "chunked").header("Transfer-Encoding", "chunked");
-        assert_eq!(judge(twice), Err(501));
     }
 }

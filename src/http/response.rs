@@ -32,6 +32,14 @@ impl Refusal {
     pub const NOT_FOUND: Self =
         Self { status: StatusCode::NOT_FOUND, says: "no route matches this method and path", then: Then::KeepAlive };
 
+    /// 403: the page that asks is of a site that the route's `origins` leave out. Frames may follow
+    /// already, so the connection ends.
+    pub const FORBIDDEN_ORIGIN: Self = Self {
+        status: StatusCode::FORBIDDEN,
+        says: "pages of this origin may not open a WebSocket here",
+        then: Then::Close,
+    };
+
     /// 400, and the end of the connection.
     pub const fn bad_request(says: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, says, then: Then::Close }

@@ -19,7 +19,7 @@ use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
-use crate::gate::{Bind, Counts, Gate, Routes, bind};
+use crate::gate::{Bind, Bounds, Counts, Endpoint, Gate, Routes, bind};
 use crate::limits;
 use crate::reactor::{Adopter, Hooks, ReactorThread};
 
@@ -45,6 +45,7 @@ type Shared = Rc<RefCell<Option<Running>>>;
 #[napi]
 pub struct Engine {
     threads: u8,
+    bounds: Bounds,
     routes: Routes,
     next_route: u32,
     running: Shared,
@@ -61,22 +62,25 @@ pub struct Listening {
 
 #[napi]
 impl Engine {
-    /// An engine that has no threads yet. `threads` reactors will run.
+    /// An engine that has no threads yet. `threads` reactors will run, and the head of a request may have
+    /// so many bytes.
     #[napi(constructor)]
-    pub fn new(threads: u8) -> Self {
+    pub fn new(threads: u8, request_head_bytes: u32) -> Self {
         let threads = threads.clamp(1, limits::REACTORS as u8);
-        Self { threads, routes: Routes::new(), next_route: 0, running: Shared::default() }
+        let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
+        Self { threads, bounds, routes: Routes::new(), next_route: 0, running: Shared::default() }
     }
 
     /// Adds a route, and returns its id. A pattern that is there already is replaced.
     #[napi]
-    pub fn add_route(&mut self, pattern: String, settings: RouteSettings) -> Result<u32> {
+    pub fn add_route(&mut self, pattern: String, mut settings: RouteSettings) -> Result<u32> {
         let Ok(id) = u16::try_from(self.next_route) else {
             let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
             return Err(fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence));
         };
-        let route = Arc::new(settings.into_route(RouteId(id)));
-        self.routes.insert(&pattern, route).map_err(|error| fault::pattern(&error))?;
+        let origins = settings.origins()?;
+        let endpoint = Endpoint { route: Arc::new(settings.into_route(RouteId(id))), origins };
+        self.routes.insert(&pattern, Arc::new(endpoint)).map_err(|error| fault::pattern(&error))?;
         self.next_route += 1;
         Ok(u32::from(id))
     }
@@ -115,7 +119,7 @@ impl Engine {
             Ok(())
         });
         let adopters = lanes.iter().map(|lane| Arc::new(lane.thread.handle()) as Arc<dyn Adopter>).collect();
-        match started.and_then(|()| Gate::start(self.routes.clone(), adopters, census.clone())) {
+        match started.and_then(|()| Gate::start(self.routes.clone(), adopters, census.clone(), self.bounds)) {
             Ok(gate) => Ok((gate, lanes)),
             Err(error) => {
                 lanes.into_iter().for_each(|lane| lane.thread.join());

@@ -1,8 +1,11 @@
 //! The options of a route as they cross from JavaScript, which has validated them (`lib/options.js`).
 
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
+use super::fault::{self, Result};
 use crate::bridge::RouteId;
+use crate::gate::{Origin, Origins};
 use crate::reactor::Route;
 
 /// What the engine needs of a route's options.
@@ -28,9 +31,31 @@ pub struct RouteSettings {
     pub wants_pong: bool,
     /// Whether there is a `dropped` handler.
     pub wants_dropped: bool,
+    /// Which sites' pages may connect: without it all, the server's own for `"same"`, or these.
+    pub origins: Option<Either<String, Vec<String>>>,
 }
 
 impl RouteSettings {
+    /// The rule of the origins.
+    pub fn origins(&mut self) -> Result<Origins> {
+        let listed = match self.origins.take() {
+            None => return Ok(Origins::Any),
+            Some(Either::A(same)) if same == "same" => return Ok(Origins::Same),
+            Some(Either::A(single)) => vec![single],
+            Some(Either::B(listed)) => listed,
+        };
+        let parse = |origin: String| {
+            Origin::parse(&origin).ok_or_else(|| {
+                let sentence = format!(
+                    "`origins` must list origins as browsers send them, such as \"https://example.org\" or \
+                     \"http://localhost:3000\", without a path: not {origin:?}"
+                );
+                fault::fault("TIDEWIRE_OUT_OF_RANGE", sentence)
+            })
+        };
+        listed.into_iter().map(parse).collect::<Result<_>>().map(Origins::Listed)
+    }
+
     /// The route with this id.
     pub fn into_route(self, id: RouteId) -> Route {
         Route {

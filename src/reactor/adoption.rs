@@ -24,4 +24,7 @@ pub struct Adoption {
 pub trait Adopter: Send + Sync {
     /// Hands the connection over; never blocks. May be called on any thread.
     fn adopt(&self, adoption: Adoption);
+
+    /// Whether so much waits for JavaScript that there is no room for more openings and closings. Any thread.
+    fn is_full(&self) -> bool;
 }

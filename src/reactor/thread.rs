@@ -13,6 +13,7 @@ use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
 use super::{Adopter, Adoption};
 use crate::bridge::{Census, ReactorId};
+use crate::limits;
 
 /// Pause after a poller that failed, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -77,6 +78,10 @@ impl Drop for End<'_> {
 impl Adopter for ReactorHandle {
     fn adopt(&self, adoption: Adoption) {
         self.0.adopt(adoption);
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.mailbox.waiting().bytes >= limits::INTAKE_BYTES
     }
 }
 

@@ -1,12 +1,16 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
+mod heads;
+mod room;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Counts, Gate, Routes, bind};
+use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Route};
@@ -14,17 +18,25 @@ use crate::reactor::{Adopter, Adoption, Route};
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Collector(Mutex<Sender<Adoption>>);
+struct Collector {
+    adoptions: Mutex<Sender<Adoption>>,
+    is_full: Arc<AtomicBool>,
+}
 
 impl Adopter for Collector {
     fn adopt(&self, adoption: Adoption) {
         // The test may have ended with connections under way.
-        let _ = self.0.lock().unwrap().send(adoption);
+        let _ = self.adoptions.lock().unwrap().send(adoption);
+    }
+
+    fn is_full(&self) -> bool {
+        // ORDERING: a test's switch; nothing is published with it.
+        self.is_full.load(Ordering::Relaxed)
     }
 }
 
-fn route(id: u16) -> Arc<Route> {
-    Arc::new(Route {
+fn route(id: u16) -> Arc<Endpoint> {
+    let route = Route {
         id: RouteId(id),
         max_payload_bytes: 16 * 1024,
         max_fragments: limits::FRAGMENTS,
@@ -36,7 +48,8 @@ fn route(id: u16) -> Arc<Route> {
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,
-    })
+    };
+    Arc::new(Endpoint { route: Arc::new(route), origins: Origins::Any })
 }
 
 struct Site {
@@ -47,10 +60,15 @@ struct Site {
     address: SocketAddr,
     vacated: Receiver<()>,
     adopted: Vec<Receiver<Adoption>>,
+    is_full: Arc<AtomicBool>,
 }
 
 /// A gate that listens on loopback, with the route `/chat` (1), `/room/:name` (2) and two reactors.
 fn site() -> Site {
+    bounded_site(Bounds::default())
+}
+
+fn bounded_site(bounds: Bounds) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
     let census = Census::new(move || {
@@ -59,17 +77,19 @@ fn site() -> Site {
     let routes = Routes::new();
     routes.insert("/chat", route(1)).unwrap();
     routes.insert("/room/:name", route(2)).unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
     let (adopters, adopted) = (0..2)
         .map(|_| {
             let (sender, receiver) = channel();
-            (Arc::new(Collector(Mutex::new(sender))) as Arc<dyn Adopter>, receiver)
+            let collector = Collector { adoptions: Mutex::new(sender), is_full: is_full.clone() };
+            (Arc::new(collector) as Arc<dyn Adopter>, receiver)
         })
         .unzip();
-    let gate = Gate::start(routes.clone(), adopters, census.clone()).unwrap();
+    let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, listener, address, vacated, adopted }
+    Site { gate, routes, census, listener, address, vacated, adopted, is_full }
 }
 
 fn loopback(port: u16) -> Bind {
@@ -90,6 +110,18 @@ impl Site {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8(answer).unwrap()
+    }
+
+    /// The gate's numbers, as soon as they are as wanted.
+    fn when(&self, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            let counts = self.gate.counts();
+            if wanted(&counts) {
+                return counts;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{:?}", self.gate.counts());
     }
 
     fn adopted(&self, reactor: usize) -> Adoption {
@@ -234,60 +266,6 @@ fn an_upgrade_of_another_version_is_told_which_one_would_do() {
     site.gate.stop();
 }
 
-/// Each of these is answered with its status, and then the connection ends. Whoever refuses, hyper
-/// or we: a hyper that lets one of them pass fails here.
-#[test]
-fn what_breaks_the_rules_is_refused_and_the_connection_ends() {
-    const HOST: &str = "Host: localhost\r\n";
-    let long = "x".repeat(limits::REQUEST_HEAD_BYTES);
-    let many = "X: 1\r\n".repeat(limits::REQUEST_HEADER_LINES);
-    let upgrade = opening("/chat", "");
-    let site = site();
-    for (request, status) in [
-        ("GET /chat HTTP/1.1\r\n\r\n".into(), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}{HOST}\r\n"), 400),
-        (opening("/chat", "Host: other\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}X : a\r\n\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n X: a\r\n{HOST}\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\r\n b\r\n\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\rb\r\n\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}X\r\n\r\n"), 400),
-        (format!("GET /chat HTTP/1.1\r\n{HOST}: a\r\n\r\n"), 400),
-        (format!("GET  /chat HTTP/1.1\r\n{HOST}\r\n"), 400),
-        (format!("GET /chat http/1.1\r\n{HOST}\r\n"), 400),
-        (format!("GET /chat HTTP/2.0\r\n{HOST}\r\n"), 400),
-        ("GET /chat\r\n\r\n".into(), 400),
-        (format!("GET chat HTTP/1.1\r\n{HOST}\r\n"), 400),
-        (format!("CONNECT localhost:80 HTTP/1.1\r\n{HOST}\r\n"), 400),
-        ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03".into(), 400),
-        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\na"), 400),
-        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1, 1\r\n\r\na"), 400),
-        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n\r\n"), 400),
-        (format!("POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501),
-        // The connection ends because a proxy may have seen another end of this request.
-        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 404),
-        (format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\nabc"), 404),
-        (format!("GET /chat HTTP/1.0\r\n{HOST}Connection: keep-alive\r\n\r\n"), 505),
-        (upgrade.replace("HTTP/1.1", "HTTP/1.0"), 505),
-        (format!("GET /{long} HTTP/1.1\r\n{HOST}\r\n"), 431),
-        (format!("GET / HTTP/1.1\r\n{HOST}X: {long}{long}\r\n\r\n"), 431),
-        (format!("GET / HTTP/1.1\r\n{HOST}{many}\r\n"), 431),
-        (upgrade.replace("Connection: Upgrade\r\n", ""), 400),
-        (upgrade.replace("dGhl", ""), 400),
-        (opening("/chat", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 400),
-        (opening("/chat", "Sec-WebSocket-Protocol: a b\r\n"), 400),
-        (opening("/chat", "Content-Length: 5\r\n") + "hello", 400),
-        (opening("/chat", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400),
-        (opening("/none", "Connection: close\r\n"), 404),
-        (upgrade.replace("GET", "POST").replace("Connection: ", "Connection: close, "), 404),
-    ] {
-        let answer = site.answer_and_end(request.as_bytes());
-        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{request:.200}\n{answer}");
-    }
-    site.gate.stop();
-}
-
 #[test]
 fn a_client_that_has_finished_sending_still_gets_its_answer() {
     let site = site();
@@ -303,9 +281,9 @@ fn a_client_that_has_finished_sending_still_gets_its_answer() {
 fn routes_change_while_the_gate_runs() {
     let site = site();
     let mut client = site.connect();
-    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.id), None);
-    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.id), Some(RouteId(1)));
-    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.id), Some(RouteId(2)));
+    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.route.id), None);
+    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.route.id), Some(RouteId(1)));
+    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.route.id), Some(RouteId(2)));
     assert!(site.routes.insert("late", route(5)).is_err());
     client.write_all(opening("/room/a", "").as_bytes()).unwrap();
     assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
@@ -335,7 +313,7 @@ fn a_closed_listener_frees_its_port_and_leaves_its_connections() {
 
     let second = site.gate.listen(again).unwrap();
     assert_ne!(second, site.listener);
-    assert!(site.answer_and_end(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 505 "));
+    assert!(site.answer_and_end(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 505 "));
     site.gate.stop();
 }
 
@@ -437,5 +415,5 @@ fn what_becomes_of_connections_is_counted() {
 #[test]
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
-    assert!(Gate::start(Routes::new(), Vec::new(), census).is_err());
+    assert!(Gate::start(Routes::new(), Vec::new(), census, Bounds::default()).is_err());
 }

@@ -1,0 +1,92 @@
+//! Whether the gate may accept one more connection, and the pause while it may not.
+//!
+//! Asked by the gate's thread before each connection that it accepts. While there is no room, new
+//! peers wait in the kernel's queue, which costs this process nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+use super::hand_over::Reactors;
+use super::tally::{Pausing, Tally};
+use crate::limits;
+
+/// What a gate takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a request's head.
+    pub request_head_bytes: usize,
+    /// Connections at the gate.
+    pub handshakes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { request_head_bytes: limits::REQUEST_HEAD_BYTES, handshakes: limits::HANDSHAKES }
+    }
+}
+
+/// The room for new connections.
+pub(super) struct Room {
+    most_handshakes: usize,
+    tally: Arc<Tally>,
+    pausing: Option<(Lack, Pausing)>,
+    /// When to look at the reactors again.
+    next_look: Option<Pin<Box<Sleep>>>,
+}
+
+/// What there is no room in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Handshakes,
+    Intake,
+}
+
+impl Lack {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Handshakes => "TIDEWIRE_HANDSHAKES_FULL",
+            Self::Intake => "TIDEWIRE_INTAKE_FULL",
+        }
+    }
+}
+
+impl Room {
+    pub(super) fn new(bounds: Bounds, tally: Arc<Tally>) -> Self {
+        Self { most_handshakes: bounds.handshakes, tally, pausing: None, next_look: None }
+    }
+
+    /// Ready when one more may be accepted, with so many at the gate. Pending for their number, it does
+    /// not wake: whoever sees one of them end asks again.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, handshakes: usize, reactors: &Reactors) -> Poll<()> {
+        if handshakes >= self.most_handshakes {
+            self.pause(Lack::Handshakes);
+            return Poll::Pending;
+        }
+        // The JavaScript thread makes room; that it does is seen soon enough by looking.
+        while reactors.is_full() {
+            self.pause(Lack::Intake);
+            let look = || Box::pin(sleep(Duration::from_millis(limits::INTAKE_LOOK_MILLISECONDS)));
+            ready!(self.next_look.get_or_insert_with(look).as_mut().poll(cx));
+            self.next_look = None;
+        }
+        self.pausing = None;
+        Poll::Ready(())
+    }
+
+    /// Nobody wants room any more.
+    pub(super) fn let_go(&mut self) {
+        self.pausing = None;
+    }
+
+    /// A pause for the same lack goes on.
+    fn pause(&mut self, lack: Lack) {
+        if self.pausing.as_ref().is_none_or(|(known, _)| *known != lack) {
+            self.pausing = Some((lack, self.tally.pause(lack.code())));
+        }
+    }
+}
