@@ -112,7 +112,8 @@ impl<N: Network> Reactor<N> {
             _ => None,
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
-        let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
+        let fin = command.flags & FLAG_FIN != 0;
+        let head = FrameHead { fin, ..FrameHead::whole(opcode(command), length) };
         match head.opcode {
             Opcode::Ping => self.intake.tally.pings_out += 1,
             opcode => self.intake.tally.messages_out += u64::from(head.fin && !opcode.is_control()),

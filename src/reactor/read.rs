@@ -122,7 +122,7 @@ impl<N: Network> Reactor<N> {
             wants_ping: served.route.wants_ping,
             wants_pong: served.route.wants_pong,
         };
-        let progress = protocol::receive(&mut slot.assembly, served.rules, bytes, &mut receiving);
+        let progress = protocol::receive(&mut slot.assembly, served.rules, None, bytes, &mut receiving);
         let late_pong = receiving.late_pong;
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
