@@ -35,8 +35,13 @@ pub struct Inflation<'a> {
 }
 
 impl Inflation<'_> {
-    /// A message's plain bytes; [`Inflater::payload`] gives them again.
-    pub(in crate::protocol) fn inflate(&mut self, payload: &[u8], max_bytes: usize) -> Result<&[u8], Violation> {
+    /// A compressed message's plain bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::InvalidDeflate`], or [`Violation::MessageTooBig`] for one that becomes longer than
+    /// `max_bytes`.
+    pub fn inflate(&mut self, payload: &[u8], max_bytes: usize) -> Result<&[u8], Violation> {
         let dictionary = self.window.as_ref().map_or(&[][..], |(window, _)| window.bytes());
         self.inflater.inflate(payload, max_bytes, dictionary)?;
         let message = &self.inflater.out[..self.inflater.size];
