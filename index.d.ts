@@ -575,10 +575,7 @@ export const DEDICATED_COMPRESSOR_256KB: 248;
 /** The largest: {@link DEDICATED_COMPRESSOR_256KB}. */
 export const DEDICATED_COMPRESSOR: 248;
 
-/**
- * Decompress each message by itself. Costs a connection no memory. As a compressor alone implies it, alone
- * it lets clients compress, while the server does not.
- */
+/** Decompress each message by itself. Costs a connection no memory. A compressor alone implies it. */
 export const SHARED_DECOMPRESSOR: 256;
 
 /** Decompress with the last 512 bytes that came as context. They are what it costs a connection. */
