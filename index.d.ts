@@ -131,10 +131,19 @@ export interface WebSocketBehavior<
   closeOnBackpressureLimit?: boolean | undefined;
 
   /**
-   * Only {@link DISABLED}: this version does not compress. Anything else throws `TIDEWIRE_UNSUPPORTED`.
+   * Compression of messages by permessage-deflate (RFC 7692), with clients that offer it: {@link DISABLED},
+   * one compressor, one decompressor, or one of each joined by `|`. A compressor alone has the
+   * {@link SHARED_DECOMPRESSOR}; a decompressor alone lets clients compress, while the server does not.
+   *
+   * A `DEDICATED` one takes the context over from message to message: messages that resemble each other get
+   * smaller, and each connection keeps the last bytes that passed, once some did. What comes is limited by
+   * `maxPayloadLength` once it is decompressed. Data that is not valid closes the connection: the peer gets
+   * 1007, the close handler 1006 with `Received invalid WebSocket frame`.
+   *
+   * Which messages the server compresses is said by each {@link WebSocketMethods.send}.
    * @default DISABLED
    */
-  compression?: 0 | undefined;
+  compression?: number | undefined;
 
   /**
    * How handlers get data.
@@ -233,7 +242,8 @@ export interface WebSocketMethods<UserData = unknown> {
   /**
    * Sends a message. All messages of one batch leave together.
    * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
-   * @param compress has no effect on a connection without compression, as all are in this version
+   * @param compress whether to compress it, where the route has a compressor and the client offered
+   *     permessage-deflate; ignored elsewhere. A message that would not get smaller is sent as it is.
    * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
    *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call: what
    *     was handed over in one batch can be dropped still, which the `dropped` handler tells.
@@ -534,3 +544,60 @@ export const LIBUS_LISTEN_EXCLUSIVE_PORT: 1;
 
 /** No compression. */
 export const DISABLED: 0;
+
+/** Compress each message by itself. Costs a connection no memory. */
+export const SHARED_COMPRESSOR: 1;
+
+/** Compress with the last 512 bytes that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_3KB: 145;
+
+/** Compress with the last 512 bytes that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_4KB: 146;
+
+/** Compress with the last 1 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_8KB: 163;
+
+/** Compress with the last 2 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_16KB: 180;
+
+/** Compress with the last 4 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_32KB: 197;
+
+/** Compress with the last 8 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_64KB: 214;
+
+/** Compress with the last 16 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_128KB: 231;
+
+/** Compress with the last 32 KiB that were sent as context. They are what it costs a connection. */
+export const DEDICATED_COMPRESSOR_256KB: 248;
+
+/** The largest: {@link DEDICATED_COMPRESSOR_256KB}. */
+export const DEDICATED_COMPRESSOR: 248;
+
+/** Decompress each message by itself. Costs a connection no memory. A compressor alone implies it. */
+export const SHARED_DECOMPRESSOR: 256;
+
+/** Decompress with the last 512 bytes that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_512B: 2304;
+
+/** Decompress with the last 1 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_1KB: 2560;
+
+/** Decompress with the last 2 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_2KB: 2816;
+
+/** Decompress with the last 4 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_4KB: 3072;
+
+/** Decompress with the last 8 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_8KB: 3328;
+
+/** Decompress with the last 16 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_16KB: 3584;
+
+/** Decompress with the last 32 KiB that came as context. They are what it costs a connection. */
+export const DEDICATED_DECOMPRESSOR_32KB: 3840;
+
+/** The largest: {@link DEDICATED_DECOMPRESSOR_32KB}. */
+export const DEDICATED_DECOMPRESSOR: 3840;

@@ -5,14 +5,33 @@ const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
-const NAMES = [
-  'App',
-  'DISABLED',
-  'LIBUS_LISTEN_DEFAULT',
-  'LIBUS_LISTEN_EXCLUSIVE_PORT',
-  'us_listen_socket_close',
-  'us_socket_local_port',
-];
+/** As in uWebSockets.js. */
+const CONSTANTS = {
+  DISABLED: 0,
+  SHARED_COMPRESSOR: 1,
+  DEDICATED_COMPRESSOR_3KB: 145,
+  DEDICATED_COMPRESSOR_4KB: 146,
+  DEDICATED_COMPRESSOR_8KB: 163,
+  DEDICATED_COMPRESSOR_16KB: 180,
+  DEDICATED_COMPRESSOR_32KB: 197,
+  DEDICATED_COMPRESSOR_64KB: 214,
+  DEDICATED_COMPRESSOR_128KB: 231,
+  DEDICATED_COMPRESSOR_256KB: 248,
+  DEDICATED_COMPRESSOR: 248,
+  SHARED_DECOMPRESSOR: 256,
+  DEDICATED_DECOMPRESSOR_512B: 2304,
+  DEDICATED_DECOMPRESSOR_1KB: 2560,
+  DEDICATED_DECOMPRESSOR_2KB: 2816,
+  DEDICATED_DECOMPRESSOR_4KB: 3072,
+  DEDICATED_DECOMPRESSOR_8KB: 3328,
+  DEDICATED_DECOMPRESSOR_16KB: 3584,
+  DEDICATED_DECOMPRESSOR_32KB: 3840,
+  DEDICATED_DECOMPRESSOR: 3840,
+  LIBUS_LISTEN_DEFAULT: 0,
+  LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
+};
+
+const NAMES = ['App', 'us_listen_socket_close', 'us_socket_local_port', ...Object.keys(CONSTANTS)].sort();
 
 const tidewire = require('tidewire');
 
@@ -45,13 +64,12 @@ test('the package has the files that its manifest names', () => {
 });
 
 test('the constants are those of uWebSockets.js', () => {
-  const { DISABLED, LIBUS_LISTEN_DEFAULT, LIBUS_LISTEN_EXCLUSIVE_PORT } = tidewire;
-  assert.deepEqual(
-    { DISABLED, LIBUS_LISTEN_DEFAULT, LIBUS_LISTEN_EXCLUSIVE_PORT },
-    {
-      DISABLED: 0,
-      LIBUS_LISTEN_DEFAULT: 0,
-      LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
-    },
-  );
+  const numbers = Object.entries(tidewire).filter(([, value]) => typeof value === 'number');
+  assert.deepEqual(Object.fromEntries(numbers), CONSTANTS);
+});
+
+test('the typings know the values of the constants', () => {
+  const typings = readFileSync(path.join(__dirname, '../index.d.ts'), 'utf8');
+  const declared = [...typings.matchAll(/^export const (\w+): (\d+);/gm)];
+  assert.deepEqual(Object.fromEntries(declared.map(([, name, value]) => [name, Number(value)])), CONSTANTS);
 });

@@ -95,12 +95,13 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
   });
 
   test('have the same head and flags', () => {
-    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_BACKPRESSURE'];
+    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_COMPRESS', 'FLAG_BACKPRESSURE'];
     assert.deepEqual(pick(commands, names), pick(rust, names));
     const opcodes = Object.keys(commands).filter((name) => name.startsWith('OPCODE_'));
     assert.ok(opcodes.length >= 3);
     for (const name of opcodes) assert.equal(commands[name] & rust.OPCODE_MASK, commands[name]);
-    assert.equal(commands.FLAG_FIN & rust.OPCODE_MASK, 0);
+    assert.equal((commands.FLAG_FIN | commands.FLAG_COMPRESS) & rust.OPCODE_MASK, 0);
+    assert.equal(commands.FLAG_FIN & commands.FLAG_COMPRESS, 0);
   });
 
   test('writes what Rust reads', () => {

@@ -34,6 +34,7 @@ describe('a route', () => {
     maxLifetime: 0,
     maxBackpressure: 64 * 1024,
     closeOnBackpressureLimit: false,
+    compression: 0,
     binaryType: 'arraybuffer',
     textType: 'arraybuffer',
     origins: undefined,
@@ -49,7 +50,7 @@ describe('a route', () => {
   test('has every default', () => assert.deepEqual(route({}), defaults));
 
   test('takes undefined for the default', () => {
-    const names = [...Object.keys(defaults), 'compression', 'upgrade', 'subscription', 'origins'];
+    const names = [...Object.keys(defaults), 'upgrade', 'subscription', 'origins'];
     assert.deepEqual(route(Object.fromEntries(names.map((name) => [name, undefined]))), defaults);
   });
 
@@ -71,6 +72,7 @@ describe('a route', () => {
     ['maxBackpressure', 0, 1, 2 ** 31 - 1],
     ['sendPingsAutomatically', true, false],
     ['closeOnBackpressureLimit', true, false],
+    ['compression', 0, 1, 256, 257, 145, 146, 248, 2304, 3840, 248 | 3840, 1 | 2816],
     ['binaryType', 'arraybuffer', 'nodebuffer', 'uint8array'],
     ['textType', 'arraybuffer', 'nodebuffer', 'uint8array', 'string'],
     ...['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'].map((name) => [name, noop, null]),
@@ -105,7 +107,8 @@ describe('a route', () => {
       'f',
       0,
     ]),
-    ['compression', UNSUPPORTED, 1, 256, 'SHARED_COMPRESSOR'],
+    ['compression', TYPE, 'SHARED_COMPRESSOR', true, null],
+    ['compression', RANGE, 2, -1, 144, 257.5, 512, 4096, 145 | 163, Number.NaN],
     ['upgrade', UNSUPPORTED, noop],
     ['subscription', UNSUPPORTED, noop],
     ['origins', UNSUPPORTED, noop],

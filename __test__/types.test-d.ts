@@ -2,8 +2,10 @@
 
 import tidewire, {
   App,
+  DEDICATED_DECOMPRESSOR_4KB,
   DISABLED,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
+  SHARED_COMPRESSOR,
   type TemplatedApp,
   us_listen_socket_close,
   us_socket_local_port,
@@ -118,8 +120,9 @@ app.ws('/', { idleTimeout: '8' });
 app.ws('/', { binaryType: 'blob' });
 // @ts-expect-error only text comes as strings
 app.ws('/', { binaryType: 'string' });
-// @ts-expect-error not in this version
-app.ws('/', { compression: 1 });
+app.ws('/', { compression: SHARED_COMPRESSOR | DEDICATED_DECOMPRESSOR_4KB });
+// @ts-expect-error a number
+app.ws('/', { compression: 'SHARED_COMPRESSOR' });
 // @ts-expect-error not in this version
 app.ws('/', { upgrade() {} });
 // @ts-expect-error the default of User alone is ArrayBuffer

@@ -16,6 +16,9 @@ const { medians, table } = require('./table');
 
 const SERVERS = 'raw,tidewire,bun,ws';
 
+/** Those that compress. */
+const DEFLATING = 'tidewire,bun,ws';
+
 /** Above this share of its processor the client, not the server, may be what was measured. */
 const CLIENT_BUSY = 0.95;
 
@@ -28,7 +31,7 @@ const OTHER_WORK = 0.1;
  * @property {string[]} servers
  * @property {boolean} pin
  * @property {boolean} json
- * @property {string | undefined} binaryType
+ * @property {Record<string, string>} env of the servers
  */
 
 /**
@@ -52,6 +55,7 @@ function plan(words) {
       'settle-seconds': text,
       text: flag,
       echo: flag,
+      deflate: flag,
       servers: text,
       'binary-type': text,
       pin: flag,
@@ -59,7 +63,14 @@ function plan(words) {
       json: flag,
     },
   });
-  const { servers = SERVERS, 'binary-type': binaryType, pin, 'no-pin': noPin, json, ...options } = values;
+  const {
+    servers = values.deflate ? DEFLATING : SERVERS,
+    'binary-type': binaryType,
+    pin,
+    'no-pin': noPin,
+    json,
+    ...options
+  } = values;
   const [scenario, surplus] = positionals;
   if (surplus !== undefined) throw new Error(`one scenario at a time: ${scenario} or ${surplus}?`);
   if (scenario !== undefined && !Object.hasOwn(SCENARIOS, scenario)) {
@@ -74,7 +85,10 @@ function plan(words) {
     servers: servers.split(',').filter(Boolean),
     pin: !noPin && (pin || canPin()),
     json: json ?? false,
-    binaryType,
+    env: {
+      ...(binaryType === undefined ? {} : { BINARY_TYPE: binaryType }),
+      ...(options.deflate ? { DEFLATE: '1' } : {}),
+    },
   };
 }
 
@@ -90,26 +104,18 @@ function canPin() {
  * @param {import('./client').Programs} programs
  * @returns {Promise<Map<string, import('./launch').Recipe>>}
  */
-async function available({ servers, binaryType }, programs) {
+async function available({ servers, env }, programs) {
   const found = new Map();
   for (const name of servers) {
     try {
       const way = recipe(name, programs.raw);
-      await (await start(way, { env: environment(binaryType) })).stop();
+      await (await start(way, { env })).stop();
       found.set(name, way);
     } catch (error) {
       console.log(`skipped: ${name} (${sentence(error)})`);
     }
   }
   return found;
-}
-
-/**
- * @param {string | undefined} binaryType
- * @returns {Record<string, string>}
- */
-function environment(binaryType) {
-  return binaryType === undefined ? {} : { BINARY_TYPE: binaryType };
 }
 
 /**
@@ -121,14 +127,14 @@ function environment(binaryType) {
  * @param {Plan} plan
  * @returns {Promise<{ reports: Map<string, import('./scenarios').Report[]>, failures: string[] }>}
  */
-async function measure({ scenario, options }, recipes, programs, { pin, binaryType }) {
+async function measure({ scenario, options }, recipes, programs, { pin, env }) {
   const { args, rounds } = SCENARIOS[scenario];
   /** @type {Map<string, import('./scenarios').Report[]>} */
   const reports = new Map();
   const failures = [];
   for (let round = 1; round <= Number(options.rounds ?? rounds); round++) {
     for (const [name, way] of recipes) {
-      const server = await start(way, { core: pin ? 0 : undefined, env: environment(binaryType) });
+      const server = await start(way, { core: pin ? 0 : undefined, env });
       try {
         const seconds = Number(options.seconds ?? 5);
         const report = await load(programs.load, args(options, way.collects), server, {

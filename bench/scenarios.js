@@ -22,6 +22,7 @@
  * @property {string} [message-bytes]
  * @property {string} [settle-seconds]
  * @property {boolean} [text]
+ * @property {boolean} [deflate]
  * @property {boolean} [echo]
  *
  * @typedef {object} Scenario
@@ -73,9 +74,20 @@ function given(options, names) {
 const SCENARIOS = {
   echo: {
     rounds: 5,
-    title: ({ size = '20', connections = '100', 'in-flight': inFlight = '1', text }) =>
-      `echo ${size} B ${text ? 'text' : 'binary'}, ${connections} connections, ${inFlight} in flight each`,
-    args: (options) => ['echo', ...given(options, ['size', 'connections', 'in-flight', 'seconds', 'text'])],
+    title: ({
+      deflate,
+      size = deflate ? '1024' : '20',
+      connections = '100',
+      'in-flight': inFlight = '1',
+      text,
+    }) => {
+      const kind = deflate ? 'compressed JSON-like text' : text ? 'text' : 'binary';
+      return `echo ${size} B ${kind}, ${connections} connections, ${inFlight} in flight each`;
+    },
+    args: (options) => [
+      'echo',
+      ...given(options, ['size', 'connections', 'in-flight', 'seconds', 'text', 'deflate']),
+    ],
     columns: [
       { title: 'messages/s', value: (report) => report.messagesPerSecond, ratio: 'rate' },
       ...CPU,

@@ -135,5 +135,7 @@ module.exports = {
   OPCODE_PING: 9,
   /** Of SEND: the frame is the last of its message. */
   FLAG_FIN: 0x10,
+  /** Of SEND: compress it, if that was agreed on with the client. */
+  FLAG_COMPRESS: 0x20,
   FLAG_BACKPRESSURE: 1,
 };

@@ -51,6 +51,7 @@ class Engine {
       maxLifetime: route.maxLifetime,
       maxBackpressure: route.maxBackpressure,
       closeOnBackpressureLimit: route.closeOnBackpressureLimit,
+      compression: route.compression,
       wantsPing: route.ping !== null,
       wantsPong: route.pong !== null,
       wantsDropped: route.dropped !== null,

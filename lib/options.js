@@ -7,6 +7,7 @@
  */
 
 const { constants } = require('node:buffer');
+const compression = require('./compression');
 const errors = require('./errors');
 const limits = require('./limits');
 
@@ -63,6 +64,7 @@ const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription'];
  * @property {number} maxLifetime minutes; 0: off
  * @property {number} maxBackpressure bytes; 0: unlimited
  * @property {boolean} closeOnBackpressureLimit
+ * @property {number} compression
  * @property {BinaryType} binaryType
  * @property {TextType} textType
  * @property {'same' | string[] | undefined} origins undefined: any
@@ -126,7 +128,6 @@ function routeOptions(pattern, behavior, appDefaults) {
   if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
   const given = new Given(`App.ws(${errors.shown(pattern)})`, behavior);
   given.refuse(UNSUPPORTED_ROUTE_OPTIONS);
-  given.refuseCompression();
   given.warnUnknown(ROUTE_OPTIONS);
 
   const binaryType = given.choice('binaryType', appDefaults.binaryType, BINARY_TYPES);
@@ -162,6 +163,7 @@ function routeOptions(pattern, behavior, appDefaults) {
       zero: 'unlimited',
     }),
     closeOnBackpressureLimit: given.boolean('closeOnBackpressureLimit', false),
+    compression: given.compression('compression'),
     binaryType,
     textType,
     origins: given.origins(),
@@ -317,9 +319,16 @@ class Given {
     }
   }
 
-  refuseCompression() {
-    const value = this.options.compression;
-    if (value !== undefined && value !== 0) throw errors.unsupported(this.subject('compression'), value);
+  /** @param {string} name */
+  compression(name) {
+    const value = this.options[name];
+    if (value === undefined) return compression.DISABLED;
+    if (typeof value !== 'number')
+      throw errors.invalidType(this.subject(name), compression.ACCEPTED_TEXT, value);
+    if (!compression.isCompression(value)) {
+      throw errors.outOfRange(this.subject(name), compression.ACCEPTED_TEXT, value);
+    }
+    return value + 0;
   }
 
   /** @param {readonly string[]} known */

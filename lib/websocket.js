@@ -5,7 +5,7 @@
  * little. All state that is not the application's lies in its lane's columns.
  */
 
-const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN } = require('./commands');
+const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
 const errors = require('./errors');
 
@@ -63,9 +63,9 @@ class WebSocket {
   send(message, isBinary, compress) {
     const index = this.#index;
     if (index === CLOSED) throw errors.closed();
-    void compress;
     const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
-    return this.#route.lane.send(this, index, SEND, FLAG_FIN | opcode, message);
+    const flags = compress ? FLAG_FIN | FLAG_COMPRESS : FLAG_FIN;
+    return this.#route.lane.send(this, index, SEND, flags | opcode, message);
   }
 
   /** @param {unknown} [message] */

@@ -32,6 +32,8 @@ pub enum Violation {
     ExpectedContinuation,
     /// A text message that is not UTF-8 (RFC 6455 §8.1).
     InvalidUtf8,
+    /// A compressed message that is not DEFLATE data (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A message longer than the route's `maxPayloadLength` (RFC 6455 §10.4).
     MessageTooBig,
     /// A message of more fragments than the route's `maxFragments` (RFC 6455 §10.4).
@@ -49,7 +51,7 @@ impl Violation {
     /// (RFC 6455 §7.4.1).
     pub const fn status_code(self) -> u16 {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => 1007,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => 1007,
             Self::TooManyFragments => 1008,
             Self::MessageTooBig => 1009,
             Self::ReservedBits
@@ -79,6 +81,7 @@ impl Violation {
             Self::UnexpectedContinuation => "continuation frame outside a message",
             Self::ExpectedContinuation => "new message inside a fragmented message",
             Self::InvalidUtf8 => "text is not UTF-8",
+            Self::InvalidDeflate => "compressed message is not DEFLATE data",
             Self::MessageTooBig => "message too big",
             Self::TooManyFragments => "too many fragments",
             Self::TruncatedCloseCode => "close frame with half a status code",
@@ -99,7 +102,8 @@ impl Violation {
             | Self::NonMinimalLength
             | Self::LengthTopBit
             | Self::UnexpectedContinuation
-            | Self::ExpectedContinuation => "Received invalid WebSocket frame",
+            | Self::ExpectedContinuation
+            | Self::InvalidDeflate => "Received invalid WebSocket frame",
             Self::InvalidUtf8 => "Received invalid UTF-8",
             Self::MessageTooBig => "Received too big message",
             Self::TooManyFragments => "Received too many fragments",
@@ -123,7 +127,7 @@ mod tests {
     use super::*;
     use crate::limits::CLOSE_REASON_BYTES;
 
-    const VIOLATIONS: [Violation; 15] = [
+    const VIOLATIONS: [Violation; 16] = [
         Violation::ReservedBits,
         Violation::ReservedOpcode,
         Violation::UnmaskedFrame,
@@ -134,6 +138,7 @@ mod tests {
         Violation::UnexpectedContinuation,
         Violation::ExpectedContinuation,
         Violation::InvalidUtf8,
+        Violation::InvalidDeflate,
         Violation::MessageTooBig,
         Violation::TooManyFragments,
         Violation::TruncatedCloseCode,
@@ -158,7 +163,8 @@ mod tests {
                 1008 => "Received too many fragments",
                 1009 => "Received too big message",
                 _ if violation.close_reason().contains("close") => "Received invalid close payload",
-                1007 => "Received invalid UTF-8",
+                1007 if violation == Violation::InvalidUtf8 => "Received invalid UTF-8",
+                1007 => "Received invalid WebSocket frame",
                 1002 => "Received invalid WebSocket frame",
                 other => panic!("{violation}: {other}"),
             };

@@ -71,6 +71,17 @@ pub const CLOSE_REASON_BYTES: usize = CONTROL_PAYLOAD_BYTES - 2;
 /// Longest message unless `maxPayloadLength` says otherwise, as in uWebSockets.js.
 pub const PAYLOAD_BYTES: usize = 16 * 1024;
 
+/// A compressed message may be longer than `maxPayloadLength` by one part in so many of it, since
+/// what cannot be compressed grows: a byte takes at most 9 bits in DEFLATE's fixed code (RFC 1951 §3.2.6).
+pub const DEFLATE_GROWTH_PART: usize = 8;
+
+/// And by so many bytes: heads of blocks, and padding.
+pub const DEFLATE_GROWTH_BYTES: usize = 64;
+
+/// A message shorter than this is not compressed by a compressor that keeps no context: it would
+/// hardly shrink, and it would cost as much as one of some hundred bytes.
+pub const DEFLATE_MIN_BYTES: usize = 32;
+
 /// Largest `maxPayloadLength`: lengths cross to JavaScript as 32-bit integers, and stay positive as
 /// signed ones.
 pub const PAYLOAD_MAX_BYTES: usize = 2_147_483_647;

@@ -12,7 +12,7 @@ use tidewire::bridge::event::{DESCRIPTOR_WORDS, FLAG_BINARY, FLAG_LARGE};
 use tidewire::bridge::{Census, CommandKind, EventKind, ReactorId, RouteId};
 use tidewire::gate::{Bind, Bounds, Endpoint, Gate, Origins, Routes, bind};
 use tidewire::limits;
-use tidewire::reactor::{Adopter, Hooks, ReactorThread, Route, Shared};
+use tidewire::reactor::{Adopter, Compression, Hooks, ReactorThread, Route, Shared};
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
@@ -94,6 +94,7 @@ fn route() -> Route {
         max_lifetime_minutes: 0,
         max_backpressure_bytes: 0,
         close_on_backpressure_limit: false,
+        compression: Compression::DISABLED,
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,

@@ -51,8 +51,8 @@ function closeFrame(code = null, reason = '') {
   return frame(CLOSE, Buffer.concat([Buffer.from([code >>> 8, code & 0xff]), Buffer.from(reason)]));
 }
 
-/** The request that opens a WebSocket. */
-function opening(path = '/', host = 'localhost') {
+/** The request that opens a WebSocket, with a line of extensions if they are given. */
+function opening(path = '/', host = 'localhost', extensions = undefined) {
   return [
     `GET ${path} HTTP/1.1`,
     `Host: ${host}`,
@@ -60,12 +60,13 @@ function opening(path = '/', host = 'localhost') {
     'Connection: Upgrade',
     `Sec-WebSocket-Key: ${KEY}`,
     'Sec-WebSocket-Version: 13',
+    ...(extensions === undefined ? [] : [`Sec-WebSocket-Extensions: ${extensions}`]),
     '\r\n',
   ].join('\r\n');
 }
 
 class RawClient {
-  /** Frames of the server, as `{ opcode, fin, payload }`. */
+  /** Frames of the server, as `{ opcode, fin, payload }`, and with `rsv` where one is set. */
   frames = new Queue();
   /** Bytes of the server that are no whole frame yet. */
   #unread = Buffer.alloc(0);
@@ -73,6 +74,8 @@ class RawClient {
   /** @param {net.Socket} socket established, its 101 read */
   constructor(socket) {
     this.socket = socket;
+    /** The value of the response's Sec-WebSocket-Extensions. */
+    this.extensions = '';
     /** How the connection ended: `'fin'`, or the code of the error, such as `'ECONNRESET'`. */
     this.ended = new Promise((resolve) => {
       socket.once('end', () => resolve('fin'));
@@ -116,7 +119,9 @@ class RawClient {
       if (unread.length < head + length) return;
       this.#unread = unread.subarray(head + length);
       const fin = (unread[0] & 0x80) !== 0;
-      this.frames.push({ opcode: unread[0] & 0xf, fin, payload: unread.subarray(head, head + length) });
+      const rsv = (unread[0] >>> 4) & 7;
+      const payload = unread.subarray(head, head + length);
+      this.frames.push({ opcode: unread[0] & 0xf, fin, payload, ...(rsv === 0 ? {} : { rsv }) });
     }
   }
 }
@@ -125,16 +130,17 @@ class RawClient {
  * Opens a WebSocket by hand, and ends it with the test.
  * @param {import('node:test').TestContext} context
  * @param {number} port
- * @param {{ path?: string, reads?: boolean, early?: Buffer, host?: string }} [manner] `reads`: whether it
- *     takes what the server sends; `early`: bytes in the same segment as the request
+ * @param {{ path?: string, reads?: boolean, early?: Buffer, host?: string, extensions?: string }} [manner]
+ *     `reads`: whether it takes what the server sends; `early`: bytes in the same segment as the request;
+ *     `extensions`: what it offers
  */
 async function connectRaw(context, port, manner = {}) {
-  const { path, reads = true, early = Buffer.alloc(0), host = '127.0.0.1' } = manner;
+  const { path, reads = true, early = Buffer.alloc(0), host = '127.0.0.1', extensions } = manner;
   const socket = net.connect({ port, host, allowHalfOpen: true, noDelay: true });
   context.after(() => socket.destroy());
   await once(socket, 'connect');
   const client = new RawClient(socket);
-  socket.write(Buffer.concat([Buffer.from(opening(path)), early]));
+  socket.write(Buffer.concat([Buffer.from(opening(path, undefined, extensions)), early]));
   let answer = Buffer.alloc(0);
   let end = -1;
   while (end < 0) {
@@ -144,6 +150,8 @@ async function connectRaw(context, port, manner = {}) {
     end = answer.indexOf('\r\n\r\n');
   }
   if (!answer.includes(ACCEPT)) throw new Error(`The server refused the handshake: ${answer}`);
+  [, client.extensions = ''] = /^sec-websocket-extensions: (.*)$/im.exec(answer.toString('latin1')) ?? [];
+  client.extensions = client.extensions.trim();
   socket.unshift(answer.subarray(end + 4));
   if (reads) client.read();
   return client;

@@ -1,10 +1,11 @@
 'use strict';
 
-// Echo server on Bun.serve. `bun bun.js PORT`.
+// Echo server on Bun.serve. `bun bun.js PORT`; DEFLATE compresses messages.
 
 /* global Bun */
 
 const MEBIBYTE = 1024 * 1024;
+const DEFLATE = process.env.DEFLATE !== undefined;
 
 // The idle scenario reads the memory after this, in every server alike.
 process.on('SIGUSR2', () => Bun.gc(true));
@@ -15,12 +16,12 @@ const server = Bun.serve({
     return server.upgrade(request) ? undefined : new Response('WebSocket only', { status: 400 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate: DEFLATE,
     maxPayloadLength: 16 * MEBIBYTE,
     backpressureLimit: 64 * MEBIBYTE,
     idleTimeout: 120,
     message(socket, data) {
-      socket.send(data);
+      socket.send(data, DEFLATE);
     },
   },
 });

@@ -1,6 +1,6 @@
 'use strict';
 
-// Echo server on the npm package `ws`. `node --expose-gc ws.js PORT`.
+// Echo server on the npm package `ws`. `node --expose-gc ws.js PORT`; DEFLATE compresses messages.
 
 const { WebSocketServer } = require('ws');
 
@@ -9,7 +9,7 @@ process.on('SIGUSR2', () => global.gc?.());
 
 const server = new WebSocketServer({
   port: Number(process.argv[2] ?? 0),
-  perMessageDeflate: false,
+  perMessageDeflate: process.env.DEFLATE !== undefined && { threshold: 0 },
   maxPayload: 16 * 1024 * 1024,
 });
 

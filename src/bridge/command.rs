@@ -20,7 +20,7 @@ pub const COMMAND_HEAD_BYTES: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum CommandKind {
-    /// Send the payload as a frame. Flags: the opcode, [`FLAG_FIN`].
+    /// Send the payload as a frame. Flags: the opcode, [`FLAG_FIN`], [`FLAG_COMPRESS`].
     Send = 1,
     /// The same, with the payload outside of the record: the next of the flush's large ones.
     SendLarge = 2,
@@ -40,6 +40,8 @@ pub enum CommandKind {
 pub const OPCODE_MASK: u8 = 0x0f;
 /// [`CommandKind::Send`]: the frame is the last of its message.
 pub const FLAG_FIN: u8 = 0x10;
+/// [`CommandKind::Send`]: compress it, if that was agreed on with the client.
+pub const FLAG_COMPRESS: u8 = 0x20;
 /// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
 pub const FLAG_BACKPRESSURE: u8 = 1;
 

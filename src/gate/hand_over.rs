@@ -7,7 +7,16 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use crate::bridge::Ticket;
+use crate::protocol::Agreement;
 use crate::reactor::{Adopter, Adoption, Route};
+
+/// Where a connection belongs, and how it speaks.
+pub(super) struct Admitted {
+    /// The route that its request matched.
+    pub(super) route: Arc<Route>,
+    /// What was agreed on with the client, if it is compression.
+    pub(super) agreement: Option<Agreement>,
+}
 
 /// The reactors of one App, in turn.
 pub(super) struct Reactors {
@@ -30,7 +39,7 @@ impl Reactors {
         &self,
         stream: TcpStream,
         early: Vec<u8>,
-        route: Arc<Route>,
+        admitted: Admitted,
         peer: SocketAddr,
         ticket: Ticket,
     ) {
@@ -39,7 +48,8 @@ impl Reactors {
         // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
         // hand over then, and the connection ends here.
         if let (Some(adopter), Ok(stream)) = (self.adopters.get(turn), stream.into_std()) {
-            adopter.adopt(Adoption { stream, route, early, peer: Some(peer), ticket });
+            let Admitted { route, agreement } = admitted;
+            adopter.adopt(Adoption { stream, route, agreement, early, peer: Some(peer), ticket });
         }
     }
 }

@@ -24,14 +24,14 @@ use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::hand_over::Reactors;
+use super::hand_over::{Admitted, Reactors};
 use super::screened::Screened;
 use super::tally::Tally;
 use super::{Bounds, Endpoint, Routes};
 use crate::bridge::Ticket;
 use crate::http::{HeadScreen, Refusal, Then, request};
 use crate::limits;
-use crate::protocol::Opening;
+use crate::protocol::{self, Opening, negotiate};
 
 /// hyper's smallest buffer.
 const HYPER_BUFFER_BYTES: usize = 8 * 1024;
@@ -74,9 +74,9 @@ pub(super) fn serve(
     let visit = entrance.tally.enter();
     async move {
         match converse(&entrance, stream).await {
-            Outcome::Upgraded { stream, early, endpoint } => {
+            Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
-                entrance.reactors.hand_over(stream, early, endpoint.route.clone(), peer, ticket);
+                entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
             }
             Outcome::Ended(stream) => linger(&stream).await,
             Outcome::TimedOut => visit.time_out(),
@@ -86,7 +86,7 @@ pub(super) fn serve(
 
 enum Outcome {
     /// The 101 is written; `early` is what the peer has sent behind its request.
-    Upgraded { stream: TcpStream, early: Vec<u8>, endpoint: Arc<Endpoint> },
+    Upgraded { stream: TcpStream, early: Vec<u8>, admitted: Admitted },
     /// The last response is written, or the peer is gone.
     Ended(TcpStream),
     /// The peer did not send its request in time, or did not take the response.
@@ -128,8 +128,8 @@ async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
     let parts = connection.into_parts();
     let (stream, waiting) = parts.io.into_parts();
     match (result, exchange.admitted.take()) {
-        (Ok(()), Some(endpoint)) => {
-            Outcome::Upgraded { stream, early: [&parts.read_buf[..], &waiting].concat(), endpoint }
+        (Ok(()), Some(admitted)) => {
+            Outcome::Upgraded { stream, early: [&parts.read_buf[..], &waiting].concat(), admitted }
         }
         _ => Outcome::Ended(stream),
     }
@@ -162,8 +162,8 @@ struct Exchange<'e> {
     entrance: &'e Entrance,
     /// Why a head was refused that hyper did not see, once its stand-in comes.
     refused: Cell<Option<Refusal>>,
-    /// The endpoint of the request that was answered with 101.
-    admitted: Cell<Option<Arc<Endpoint>>>,
+    /// What the request led to that was answered with 101.
+    admitted: Cell<Option<Admitted>>,
     /// Whether a request was answered since the deadline was last set.
     answered: Cell<bool>,
 }
@@ -206,15 +206,8 @@ impl Exchange<'_> {
         content: &Incoming,
         endpoint: Arc<Endpoint>,
     ) -> Result<Response<&'static str>, Refusal> {
-        let opening = Opening::judge(head).map_err(|refusal| Refusal {
-            status: refusal.status(),
-            says: refusal.reason(),
-            then: match refusal.status() {
-                StatusCode::UPGRADE_REQUIRED => Then::KeepAlive,
-                // Frames may follow already, and would be taken for requests.
-                _ => Then::Close,
-            },
-        })?;
+        let mut opening = Opening::judge(head).map_err(no_opening)?;
+        let agreed = negotiate(&head.headers, endpoint.route.compression).map_err(no_opening)?;
         // The content would be taken for frames (RFC 9110 §7.8: it comes before the new protocol).
         if !content.is_end_stream() {
             return Err(Refusal::bad_request("a request that opens a WebSocket has no content"));
@@ -224,9 +217,24 @@ impl Exchange<'_> {
         }
         let mut response = Response::new("");
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let (agreement, extensions) = agreed.unzip();
+        opening.extensions = extensions;
         *response.headers_mut() = opening.headers();
-        self.admitted.set(Some(endpoint));
+        self.admitted.set(Some(Admitted { route: endpoint.route.clone(), agreement }));
         Ok(response)
+    }
+}
+
+/// The answer to a request that asks for a WebSocket and does not get one.
+fn no_opening(refusal: protocol::Refusal) -> Refusal {
+    Refusal {
+        status: refusal.status(),
+        says: refusal.reason(),
+        then: match refusal.status() {
+            StatusCode::UPGRADE_REQUIRED => Then::KeepAlive,
+            // Frames may follow already, and would be taken for requests.
+            _ => Then::Close,
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use super::fault::{self, Result};
 use crate::bridge::RouteId;
 use crate::gate::{Origin, Origins};
-use crate::reactor::Route;
+use crate::reactor::{Compression, Route};
 
 /// What the engine needs of a route's options.
 #[napi(object)]
@@ -25,6 +25,8 @@ pub struct RouteSettings {
     pub max_backpressure: u32,
     /// Whether.
     pub close_on_backpressure_limit: bool,
+    /// One of the constants, or a compressor ORed with a decompressor.
+    pub compression: u32,
     /// Whether there is a `ping` handler.
     pub wants_ping: bool,
     /// Whether there is a `pong` handler.
@@ -67,6 +69,8 @@ impl RouteSettings {
             max_lifetime_minutes: self.max_lifetime,
             max_backpressure_bytes: self.max_backpressure as usize,
             close_on_backpressure_limit: self.close_on_backpressure_limit,
+            // What is none of them was refused by `lib/options.js`.
+            compression: Compression::from_constant(self.compression).unwrap_or(Compression::DISABLED),
             wants_ping: self.wants_ping,
             wants_pong: self.wants_pong,
             wants_dropped: self.wants_dropped,

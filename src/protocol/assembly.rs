@@ -3,9 +3,12 @@
 //! Made and dropped by [`receive`](super::receive()); a connection at a message boundary has none. Its
 //! buffers follow the bytes that came, never a length that was only declared.
 
+use super::deflate::Inflation;
 use super::frame::Opcode;
-use super::head::{Context, HEAD_BYTES_MAX, Head};
-use super::receive::{Flow, MessageKind, Payload, Progress, Receiver, Rules, Step, deliver_control};
+use super::head::{Context, HEAD_BYTES_MAX, Head, compressed_room_bytes};
+use super::receive::{
+    Flow, MessageKind, Payload, Progress, Receiver, Rules, Step, deliver_compressed, deliver_control,
+};
 use super::{mask, utf8};
 use crate::error::Violation;
 use crate::limits::LARGE_MESSAGE_BYTES;
@@ -33,15 +36,18 @@ impl Assembly {
     }
 
     /// What the next frame may be.
-    pub(super) fn context(&self, rules: Rules) -> Context {
-        let (size, fragments) = match &self.message {
-            Some(message) => (message.bytes.len(), message.fragments),
-            None => (0, 0),
+    pub(super) fn context(&self, rules: Rules, may_be_compressed: bool) -> Context {
+        let max = rules.max_payload_bytes;
+        let (max, size, fragments) = match &self.message {
+            Some(message) if message.compressed => (compressed_room_bytes(max), message.bytes.len(), message.fragments),
+            Some(message) => (max, message.bytes.len(), message.fragments),
+            None => (max, 0, 0),
         };
         Context {
             message_open: self.message.is_some(),
             fragments_left: fragments < rules.max_fragments,
-            room_bytes: rules.max_payload_bytes.saturating_sub(size),
+            may_be_compressed,
+            room_bytes: max.saturating_sub(size),
         }
     }
 
@@ -49,6 +55,7 @@ impl Assembly {
     pub(super) fn take(
         &mut self,
         rules: Rules,
+        inflation: Option<&mut Inflation<'_>>,
         bytes: &mut [u8],
         receiver: &mut impl Receiver,
     ) -> Result<Step, Progress> {
@@ -56,7 +63,7 @@ impl Assembly {
         let frame = match self.frame.take() {
             Some(frame) => frame,
             None => {
-                let context = self.context(rules);
+                let context = self.context(rules, inflation.is_some());
                 let before = usize::from(self.head.size);
                 let Some(head) = self.head.complete(bytes, context)? else {
                     return Ok(Step { taken: bytes.len(), flow: Flow::Continue });
@@ -66,15 +73,20 @@ impl Assembly {
             }
         };
         let count = frame.missing_bytes.min(bytes.len() - taken);
-        let flow = self.take_payload(frame, &mut bytes[taken..][..count], receiver)?;
+        let whole = self.take_payload(frame, &mut bytes[taken..][..count]);
+        let flow = match whole? {
+            Whole::Nothing => Flow::Continue,
+            Whole::Control(opcode) => deliver_control(opcode, &std::mem::take(&mut self.control), receiver)?,
+            Whole::Message => self.deliver_message(rules, inflation, receiver)?,
+        };
         Ok(Step { taken: taken + count, flow })
     }
 
     /// Begins a frame, and with a first fragment the message.
     fn begin(&mut self, head: Head) -> CutFrame {
         match (head.opcode, &mut self.message) {
-            (Opcode::Text, _) => self.message = Some(OpenMessage::new(MessageKind::Text)),
-            (Opcode::Binary, _) => self.message = Some(OpenMessage::new(MessageKind::Binary)),
+            (Opcode::Text, _) => self.message = Some(OpenMessage::new(MessageKind::Text, head.compressed)),
+            (Opcode::Binary, _) => self.message = Some(OpenMessage::new(MessageKind::Binary, head.compressed)),
             (Opcode::Continuation, Some(message)) => message.fragments += 1,
             _ => {}
         }
@@ -86,38 +98,40 @@ impl Assembly {
         }
     }
 
-    /// Takes the next part of a frame's payload. If it is the last, hands on what is whole with it.
-    fn take_payload(
-        &mut self,
-        mut frame: CutFrame,
-        part: &mut [u8],
-        receiver: &mut impl Receiver,
-    ) -> Result<Flow, Progress> {
+    /// Takes the next part of a frame's payload, and says what is whole with it.
+    fn take_payload(&mut self, mut frame: CutFrame, part: &mut [u8]) -> Result<Whole, Violation> {
         let is_ascii = frame.unmask(part);
         let whole = frame.missing_bytes == 0;
         if frame.opcode.is_control() {
             self.control.extend_from_slice(part);
             if whole {
-                let payload = std::mem::take(&mut self.control);
-                return deliver_control(frame.opcode, &payload, receiver);
+                return Ok(Whole::Control(frame.opcode));
             }
         } else if let Some(message) = &mut self.message {
             message.append(part, is_ascii, &frame)?;
             if whole && frame.fin {
-                return Ok(self.deliver_message(receiver)?);
+                return Ok(Whole::Message);
             }
         }
         if !whole {
             self.frame = Some(frame);
         }
-        Ok(Flow::Continue)
+        Ok(Whole::Nothing)
     }
 
     /// Hands the open message on, now that it is whole.
-    fn deliver_message(&mut self, receiver: &mut impl Receiver) -> Result<Flow, Violation> {
+    fn deliver_message(
+        &mut self,
+        rules: Rules,
+        inflation: Option<&mut Inflation<'_>>,
+        receiver: &mut impl Receiver,
+    ) -> Result<Flow, Violation> {
         let Some(message) = self.message.take() else {
             return Ok(Flow::Continue);
         };
+        if message.compressed {
+            return deliver_compressed(message.kind, &message.bytes, rules.max_payload_bytes, inflation, receiver);
+        }
         if message.kind == MessageKind::Text && message.checked_bytes < message.bytes.len() {
             return Err(Violation::InvalidUtf8);
         }
@@ -128,6 +142,15 @@ impl Assembly {
         };
         Ok(receiver.message(message.kind, payload))
     }
+}
+
+/// What a part of a payload completes.
+enum Whole {
+    Nothing,
+    /// The control frame.
+    Control(Opcode),
+    /// The open message.
+    Message,
 }
 
 /// The bytes of a head that a read cut.
@@ -178,11 +201,12 @@ struct OpenMessage {
     checked_bytes: usize,
     fragments: u32,
     kind: MessageKind,
+    compressed: bool,
 }
 
 impl OpenMessage {
-    fn new(kind: MessageKind) -> Self {
-        Self { bytes: Vec::new(), checked_bytes: 0, fragments: 1, kind }
+    fn new(kind: MessageKind, compressed: bool) -> Self {
+        Self { bytes: Vec::new(), checked_bytes: 0, fragments: 1, kind, compressed }
     }
 
     /// Appends an unmasked part of `frame`'s payload. The capacity is at most twice the bytes that
@@ -196,6 +220,9 @@ impl OpenMessage {
         }
         let cuts_character = self.checked_bytes < self.bytes.len();
         self.bytes.extend_from_slice(part);
+        if self.compressed {
+            return Ok(());
+        }
         if is_ascii && !cuts_character {
             self.checked_bytes = size;
         } else if self.kind == MessageKind::Text {

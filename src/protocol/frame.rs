@@ -42,6 +42,9 @@ impl Opcode {
     }
 }
 
+/// The bit of a frame's first byte that says that its message is compressed (RFC 7692 §6).
+pub(super) const RSV1: u8 = 0x40;
+
 /// The head of a frame that a server sends: never masked (RFC 6455 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
@@ -49,6 +52,8 @@ pub struct FrameHead {
     pub opcode: Opcode,
     /// Whether it is the last (or only) fragment of its message.
     pub fin: bool,
+    /// Whether it begins a compressed message (RFC 7692 §6): RSV1.
+    pub compressed: bool,
     /// Length of the payload behind the head.
     pub payload_bytes: usize,
 }
@@ -56,7 +61,7 @@ pub struct FrameHead {
 impl FrameHead {
     /// The head of a frame that is a whole message, or a control frame.
     pub const fn whole(opcode: Opcode, payload_bytes: usize) -> Self {
-        Self { opcode, fin: true, payload_bytes }
+        Self { opcode, fin: true, compressed: false, payload_bytes }
     }
 
     /// The head as it goes on the wire, with the payload length in its shortest form.
@@ -99,7 +104,7 @@ impl FrameHead {
 
     #[inline]
     const fn first_byte(self) -> u8 {
-        self.opcode as u8 | if self.fin { 0x80 } else { 0 }
+        self.opcode as u8 | if self.fin { 0x80 } else { 0 } | if self.compressed { RSV1 } else { 0 }
     }
 }
 
@@ -150,7 +155,9 @@ mod tests {
     fn heads_in_hex() {
         let cases = [
             (FrameHead::whole(Opcode::Text, 5), "8105"),
-            (FrameHead { opcode: Opcode::Text, fin: false, payload_bytes: 3 }, "0103"),
+            (FrameHead { fin: false, ..FrameHead::whole(Opcode::Text, 3) }, "0103"),
+            (FrameHead { compressed: true, ..FrameHead::whole(Opcode::Text, 7) }, "c107"),
+            (FrameHead { fin: false, compressed: true, ..FrameHead::whole(Opcode::Binary, 7) }, "4207"),
             (FrameHead::whole(Opcode::Continuation, 2), "8002"),
             (FrameHead::whole(Opcode::Ping, 0), "8900"),
             (FrameHead::whole(Opcode::Binary, 125), "827d"),
@@ -168,9 +175,14 @@ mod tests {
         for first in 0..=0xFF_u8 {
             let Some(opcode) = Opcode::from_low_bits(first) else { continue };
             for payload_bytes in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 1 << 31] {
-                let head = FrameHead { opcode, fin: first & 0x80 != 0, payload_bytes };
-                let oracle =
-                    FrameHeader { is_final: head.fin, opcode: OpCode::from(first & 0xF), ..FrameHeader::default() };
+                let (fin, compressed) = (first & 0x80 != 0, first & RSV1 != 0);
+                let head = FrameHead { opcode, fin, compressed, payload_bytes };
+                let oracle = FrameHeader {
+                    is_final: fin,
+                    rsv1: compressed,
+                    opcode: OpCode::from(first & 0xF),
+                    ..FrameHeader::default()
+                };
                 let (mut expected, mut appended) = (Vec::new(), Vec::new());
                 oracle.format(payload_bytes as u64, &mut expected).expect("a Vec takes everything");
                 head.append_to(&mut appended);

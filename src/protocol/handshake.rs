@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use http::header::{
-    ALLOW, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
@@ -19,6 +20,8 @@ pub struct Opening {
     /// The subprotocol to answer with: at first the one that the client offered first. Whoever sets
     /// another answers for the client having offered it (RFC 6455 §4.2.2).
     pub subprotocol: Option<HeaderValue>,
+    /// The extensions to answer with: at first none. [`negotiate`](super::negotiate) gives them.
+    pub extensions: Option<HeaderValue>,
 }
 
 impl Opening {
@@ -47,17 +50,21 @@ impl Opening {
         Ok(Self {
             accept_key: HeaderValue::try_from(derive_accept_key(key)).map_err(|_| Refusal::Key)?,
             subprotocol: first_subprotocol(headers)?,
+            extensions: None,
         })
     }
 
     /// The header fields of the 101 response (RFC 6455 §4.2.2).
     pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(5);
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept_key.clone());
         if let Some(subprotocol) = &self.subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
+        }
+        if let Some(extensions) = &self.extensions {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions.clone());
         }
         headers
     }
@@ -80,6 +87,8 @@ pub enum Refusal {
     Key,
     /// `Sec-WebSocket-Protocol` is not a list of distinct tokens.
     Subprotocol,
+    /// `Sec-WebSocket-Extensions` breaks its grammar (RFC 6455 §9.1).
+    Extensions,
 }
 
 impl Refusal {
@@ -90,7 +99,7 @@ impl Refusal {
             Self::NotAnUpgrade | Self::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Connection | Self::Key | Self::Subprotocol => StatusCode::BAD_REQUEST,
+            Self::Connection | Self::Key | Self::Subprotocol | Self::Extensions => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -101,7 +110,7 @@ impl Refusal {
             Self::NotAnUpgrade => Some((UPGRADE, HeaderValue::from_static("websocket"))),
             Self::Method => Some((ALLOW, HeaderValue::from_static("GET"))),
             Self::WebSocketVersion => Some((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))),
-            Self::HttpVersion | Self::Connection | Self::Key | Self::Subprotocol => None,
+            Self::HttpVersion | Self::Connection | Self::Key | Self::Subprotocol | Self::Extensions => None,
         }
     }
 
@@ -115,6 +124,7 @@ impl Refusal {
             Self::WebSocketVersion => "Sec-WebSocket-Version must be 13",
             Self::Key => "Sec-WebSocket-Key must be one base64 value of 16 bytes",
             Self::Subprotocol => "Sec-WebSocket-Protocol must be a list of distinct tokens",
+            Self::Extensions => "Sec-WebSocket-Extensions must be a list of extensions with their parameters",
         }
     }
 }
@@ -169,7 +179,7 @@ fn first_subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal
 }
 
 /// Whether a byte may stand in a token (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -4,8 +4,9 @@
 //! earliest byte that shows it broken, in the order of the bytes, so that a stream fails in the same
 //! way however its reads are cut. Allocates nothing.
 
-use super::frame::Opcode;
+use super::frame::{Opcode, RSV1};
 use crate::error::Violation;
+use crate::limits::{DEFLATE_GROWTH_BYTES, DEFLATE_GROWTH_PART};
 
 /// RSV1, RSV2 and RSV3: each needs an extension that gives it a meaning.
 const RESERVED_BITS: u8 = 0x70;
@@ -20,8 +21,15 @@ pub(super) struct Context {
     pub(super) message_open: bool,
     /// Whether that message may have one more fragment.
     pub(super) fragments_left: bool,
+    /// Whether a message that begins may be compressed: whether the client has agreed on it.
+    pub(super) may_be_compressed: bool,
     /// How much longer the message may become.
     pub(super) room_bytes: usize,
+}
+
+/// How long a compressed message may be, where a plain one may have `max_payload_bytes`.
+pub(super) fn compressed_room_bytes(max_payload_bytes: usize) -> usize {
+    max_payload_bytes.saturating_add(max_payload_bytes / DEFLATE_GROWTH_PART).saturating_add(DEFLATE_GROWTH_BYTES)
 }
 
 /// A client's frame without its payload.
@@ -29,6 +37,8 @@ pub(super) struct Context {
 pub(super) struct Head {
     pub(super) opcode: Opcode,
     pub(super) fin: bool,
+    /// Of a message's first frame.
+    pub(super) compressed: bool,
     pub(super) masking_key: [u8; 4],
     /// Within the room that the context left.
     pub(super) payload_bytes: usize,
@@ -45,6 +55,8 @@ impl Head {
             return Ok(None);
         };
         let (opcode, fin) = judge_first_byte(first, context)?;
+        // Elsewhere it was refused.
+        let compressed = first & RSV1 != 0;
         let Some((&second, rest)) = rest.split_first() else {
             return Ok(None);
         };
@@ -77,14 +89,17 @@ impl Head {
         let payload_bytes = if opcode.is_control() {
             usize::from(short_length)
         } else {
+            // A message that begins has all of its room yet.
+            let room_bytes = if compressed { compressed_room_bytes(context.room_bytes) } else { context.room_bytes };
             match usize::try_from(length) {
-                Ok(length) if length <= context.room_bytes => length,
+                Ok(length) if length <= room_bytes => length,
                 _ => return Err(Violation::MessageTooBig),
             }
         };
         Ok(rest[length_size..].first_chunk().map(|&masking_key| Self {
             opcode,
             fin,
+            compressed,
             masking_key,
             payload_bytes,
             size: 2 + length_size + 4,
@@ -95,7 +110,7 @@ impl Head {
 /// The opcode and FIN, unless the first byte alone breaks a rule.
 #[inline]
 fn judge_first_byte(byte: u8, context: Context) -> Result<(Opcode, bool), Violation> {
-    if byte & RESERVED_BITS != 0 {
+    if byte & RESERVED_BITS != 0 && !(context.may_be_compressed && begins_compressed(byte)) {
         return Err(Violation::ReservedBits);
     }
     let fin = byte & 0x80 != 0;
@@ -109,14 +124,23 @@ fn judge_first_byte(byte: u8, context: Context) -> Result<(Opcode, bool), Violat
     }
 }
 
+/// Whether the first byte is that of a compressed message. Control frames and later fragments have no
+/// RSV1 (RFC 7692 §6.1).
+fn begins_compressed(byte: u8) -> bool {
+    byte & RESERVED_BITS == RSV1 && matches!(Opcode::from_low_bits(byte), Some(Opcode::Text | Opcode::Binary))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::script::hex;
 
-    const OUTSIDE: Context = Context { message_open: false, fragments_left: true, room_bytes: 70_000 };
-    const INSIDE: Context = Context { message_open: true, fragments_left: true, room_bytes: 100 };
-    const LAST: Context = Context { message_open: true, fragments_left: false, room_bytes: 100 };
+    const OUTSIDE: Context =
+        Context { message_open: false, fragments_left: true, may_be_compressed: false, room_bytes: 70_000 };
+    const INSIDE: Context = Context { message_open: true, room_bytes: 100, ..OUTSIDE };
+    const LAST: Context = Context { fragments_left: false, ..INSIDE };
+    const AGREED: Context = Context { may_be_compressed: true, ..OUTSIDE };
+    const AGREED_INSIDE: Context = Context { may_be_compressed: true, ..INSIDE };
 
     /// Each violation shows at the last byte of its line: with one byte less the head is only cut.
     #[test]
@@ -125,6 +149,17 @@ mod tests {
             (OUTSIDE, "c1", Violation::ReservedBits),
             (OUTSIDE, "a1", Violation::ReservedBits),
             (OUTSIDE, "91", Violation::ReservedBits),
+            (AGREED, "e1", Violation::ReservedBits),
+            (AGREED, "d2", Violation::ReservedBits),
+            (AGREED, "a1", Violation::ReservedBits),
+            (AGREED, "c0", Violation::ReservedBits),
+            (AGREED, "c3", Violation::ReservedBits),
+            (AGREED, "c8", Violation::ReservedBits),
+            (AGREED, "c9", Violation::ReservedBits),
+            (AGREED, "ca", Violation::ReservedBits),
+            (AGREED_INSIDE, "c0", Violation::ReservedBits),
+            (AGREED_INSIDE, "40", Violation::ReservedBits),
+            (AGREED_INSIDE, "c1", Violation::ExpectedContinuation),
             (OUTSIDE, "83", Violation::ReservedOpcode),
             (OUTSIDE, "87", Violation::ReservedOpcode),
             (OUTSIDE, "8b", Violation::ReservedOpcode),
@@ -149,6 +184,8 @@ mod tests {
             (OUTSIDE, "82ff000000000000ffff", Violation::NonMinimalLength),
             (OUTSIDE, "82ff0000000000011171", Violation::MessageTooBig),
             (OUTSIDE, "82ff7fffffffffffffff", Violation::MessageTooBig),
+            // 70,000 and an eighth of it, and 64.
+            (AGREED, "c2ff00000000000133df", Violation::MessageTooBig),
         ];
         for (context, dump, violation) in cases {
             let bytes = hex(dump);
@@ -163,6 +200,9 @@ mod tests {
             (OUTSIDE, "818537fa213d", Opcode::Text, true, 5, 6),
             (OUTSIDE, "028037fa213d", Opcode::Binary, false, 0, 6),
             (INSIDE, "80e437fa213d", Opcode::Continuation, true, 100, 6),
+            (AGREED, "c18537fa213d", Opcode::Text, true, 5, 6),
+            (AGREED, "428537fa213d", Opcode::Binary, false, 5, 6),
+            (AGREED, "c2ff00000000000133de37fa213d", Opcode::Binary, true, 78_814, 14),
             (LAST, "89fd37fa213d", Opcode::Ping, true, 125, 6),
             (OUTSIDE, "82fe007e37fa213d", Opcode::Binary, true, 126, 8),
             (OUTSIDE, "82feffff37fa213d", Opcode::Binary, true, 65_535, 8),
@@ -170,7 +210,8 @@ mod tests {
         ];
         for (context, dump, opcode, fin, payload_bytes, size) in cases {
             let bytes = hex(dump);
-            let head = Head { opcode, fin, masking_key: [0x37, 0xfa, 0x21, 0x3d], payload_bytes, size };
+            let compressed = matches!(bytes[0] >> 4, 0xc | 0x4);
+            let head = Head { opcode, fin, compressed, masking_key: [0x37, 0xfa, 0x21, 0x3d], payload_bytes, size };
             assert_eq!(Head::parse(&bytes, context), Ok(Some(head)), "{dump}");
             for end in 0..bytes.len() {
                 assert_eq!(Head::parse(&bytes[..end], context), Ok(None), "{dump} cut at {end}");

@@ -1,4 +1,4 @@
-//! RFC 6455 as pure state machines: bytes in, events out.
+//! RFC 6455 and RFC 7692 as pure state machines: bytes in, events out.
 //!
 //! A reactor gives what a peer sent to [`receive()`] and frames what it sends with [`FrameHead`]; the
 //! gate judges an opening handshake with [`Opening::judge`]. Nothing here knows a socket, a clock or
@@ -10,6 +10,8 @@
 
 mod assembly;
 mod close;
+mod deflate;
+mod extensions;
 mod frame;
 mod handshake;
 mod head;
@@ -23,6 +25,9 @@ mod utf8;
 
 pub use assembly::Assembly;
 pub use close::{ClosePayload, is_sendable};
+pub use deflate::{
+    Agreement, Compression, Context, Deflater, Inflater, Inflation, Outbound, Window, Windows, negotiate,
+};
 pub use frame::{EncodedHead, FrameHead, Opcode};
 pub use handshake::{Opening, Refusal};
 pub use receive::{Flow, MessageKind, Payload, Progress, Receiver, Rules, receive};

@@ -2,9 +2,11 @@
 //!
 //! A reactor calls [`receive`] with each read, on its own thread. A message that lies wholly in the
 //! read is unmasked in place and lent to the [`Receiver`]: no copy, no allocation. What the read
-//! cuts goes on in an [`Assembly`].
+//! cuts goes on in an [`Assembly`]. A compressed message is decompressed when all of it is there, from
+//! where it lies.
 
 use super::assembly::Assembly;
+use super::deflate::Inflation;
 use super::frame::Opcode;
 use super::head::{Context, Head};
 use super::{close, mask, utf8};
@@ -31,10 +33,10 @@ pub enum MessageKind {
 /// A whole message's bytes.
 #[derive(Debug)]
 pub enum Payload<'a> {
-    /// Valid for the call: a part of the read buffer, or of the assembly.
+    /// Valid for the call: a part of the read buffer, of the assembly, or of the inflater.
     Borrowed(&'a [u8]),
     /// A message of at least [`LARGE_MESSAGE_BYTES`](crate::limits::LARGE_MESSAGE_BYTES) that was
-    /// assembled: its buffer, so that it need not be copied once more. The capacity is at most
+    /// assembled or decompressed: its buffer, so that it need not be copied once more. The capacity is at most
     /// twice the length.
     Owned(Vec<u8>),
 }
@@ -106,16 +108,18 @@ impl From<Violation> for Progress {
 
 /// Decodes `bytes`, which came behind those of the last call, and gives what is whole to `receiver`.
 ///
+/// `inflation` is there, at each call, if the client has agreed on permessage-deflate.
 /// `assembly` belongs to the connection, and to this function: it is `None` whenever no frame is cut
 /// and no fragmented message is open, and after the connection's end. `bytes` are unmasked in place
 /// as far as they are taken.
 pub fn receive(
     assembly: &mut Option<Box<Assembly>>,
     rules: Rules,
+    inflation: Option<&mut Inflation<'_>>,
     bytes: &mut [u8],
     receiver: &mut impl Receiver,
 ) -> Progress {
-    run(assembly, rules, bytes, receiver).unwrap_or_else(|end| {
+    run(assembly, rules, inflation, bytes, receiver).unwrap_or_else(|end| {
         *assembly = None;
         end
     })
@@ -126,9 +130,11 @@ pub fn receive(
 fn run(
     assembly: &mut Option<Box<Assembly>>,
     rules: Rules,
+    mut inflation: Option<&mut Inflation<'_>>,
     bytes: &mut [u8],
     receiver: &mut impl Receiver,
 ) -> Result<Progress, Progress> {
+    let may_be_compressed = inflation.is_some();
     let mut consumed = 0;
     while consumed < bytes.len() {
         let rest = &mut bytes[consumed..];
@@ -137,13 +143,16 @@ fn run(
             return Ok(Progress::Paused { consumed });
         }
         let whole = match assembly {
-            None => take_whole_frame(boundary(rules), rest, receiver)?,
-            Some(open) if open.is_between_frames() => take_whole_frame(open.context(rules), rest, receiver)?,
+            None => take_whole_frame(boundary(rules, may_be_compressed), rest, inflation.as_deref_mut(), receiver)?,
+            Some(open) if open.is_between_frames() => {
+                let context = open.context(rules, may_be_compressed);
+                take_whole_frame(context, rest, inflation.as_deref_mut(), receiver)?
+            }
             Some(_) => None,
         };
         let step = match whole {
             Some(step) => step,
-            None => assembly.get_or_insert_default().take(rules, rest, receiver)?,
+            None => assembly.get_or_insert_default().take(rules, inflation.as_deref_mut(), rest, receiver)?,
         };
         if assembly.as_ref().is_some_and(|assembly| assembly.is_vacant()) {
             *assembly = None;
@@ -168,8 +177,8 @@ pub(super) struct Step {
 }
 
 /// What a frame may be where no message is open.
-fn boundary(rules: Rules) -> Context {
-    Context { message_open: false, fragments_left: true, room_bytes: rules.max_payload_bytes }
+fn boundary(rules: Rules, may_be_compressed: bool) -> Context {
+    Context { message_open: false, fragments_left: true, may_be_compressed, room_bytes: rules.max_payload_bytes }
 }
 
 /// Takes the frame at the front of `bytes` where it lies, if it is a message or a control frame and
@@ -179,6 +188,7 @@ fn boundary(rules: Rules) -> Context {
 fn take_whole_frame(
     context: Context,
     bytes: &mut [u8],
+    inflation: Option<&mut Inflation<'_>>,
     receiver: &mut impl Receiver,
 ) -> Result<Option<Step>, Progress> {
     let Some(head) = Head::parse(bytes, context)? else {
@@ -196,6 +206,8 @@ fn take_whole_frame(
     };
     let is_ascii = mask::unmask(payload, head.masking_key);
     let flow = match kind {
+        // Where a message begins, the room is what all of it may take.
+        Some(kind) if head.compressed => deliver_compressed(kind, payload, context.room_bytes, inflation, receiver)?,
         Some(kind) => {
             if kind == MessageKind::Text && !is_ascii {
                 utf8::check(payload)?;
@@ -205,6 +217,23 @@ fn take_whole_frame(
         None => deliver_control(head.opcode, payload, receiver)?,
     };
     Ok(Some(Step { taken: head.size + head.payload_bytes, flow }))
+}
+
+/// Decompresses a message that is all there, and hands it on.
+#[inline(never)]
+pub(super) fn deliver_compressed(
+    kind: MessageKind,
+    payload: &[u8],
+    max_payload_bytes: usize,
+    inflation: Option<&mut Inflation<'_>>,
+    receiver: &mut impl Receiver,
+) -> Result<Flow, Violation> {
+    let inflation = inflation.ok_or(Violation::ReservedBits)?;
+    let message = inflation.inflate(payload, max_payload_bytes)?;
+    if kind == MessageKind::Text {
+        utf8::check(message)?;
+    }
+    Ok(receiver.message(kind, inflation.inflater.payload()))
 }
 
 /// Hands a whole control frame on. A close frame is the connection's end.
@@ -255,7 +284,7 @@ mod tests {
         let mut lent = Lent(None);
         let mut bytes = hex("8185 37fa213d 7f9f4d5158");
         let mut assembly = None;
-        assert_eq!(receive(&mut assembly, GENEROUS, &mut bytes, &mut lent), Progress::Drained);
+        assert_eq!(receive(&mut assembly, GENEROUS, None, &mut bytes, &mut lent), Progress::Drained);
         assert_eq!(lent.0, Some(bytes[6..].as_ptr()));
         assert_eq!(bytes[6..], *b"Hello");
         assert!(assembly.is_none());
@@ -336,7 +365,7 @@ mod tests {
         let untouched = bytes.clone();
         let mut recorder = Recorder { script: [(true, false), (true, false)].into(), ..Recorder::default() };
         let mut assembly = None;
-        let mut read = |bytes: &mut [u8]| receive(&mut assembly, GENEROUS, bytes, &mut recorder);
+        let mut read = |bytes: &mut [u8]| receive(&mut assembly, GENEROUS, None, bytes, &mut recorder);
         assert_eq!(read(&mut bytes), Progress::Paused { consumed: 9 });
         assert_eq!(bytes[9..], untouched[9..]);
         assert_eq!(read(&mut bytes[9..]), Progress::Paused { consumed: 9 });
@@ -348,11 +377,11 @@ mod tests {
         let mut bytes = [frame(0x89, b"1"), frame(0x8A, b"2"), frame(0x81, b"three")].concat();
         let mut recorder = Recorder { refuses: true, ..Recorder::default() };
         let mut assembly = None;
-        let progress = receive(&mut assembly, GENEROUS, &mut bytes, &mut recorder);
+        let progress = receive(&mut assembly, GENEROUS, None, &mut bytes, &mut recorder);
         assert_eq!(progress, Progress::Paused { consumed: 14 });
         assert_eq!(recorder.events, [Event::Ping(b"1".to_vec()), Event::Pong(b"2".to_vec())]);
         recorder.refuses = false;
-        assert_eq!(receive(&mut assembly, GENEROUS, &mut bytes[14..], &mut recorder), Progress::Drained);
+        assert_eq!(receive(&mut assembly, GENEROUS, None, &mut bytes[14..], &mut recorder), Progress::Drained);
         assert_eq!(recorder.events.last(), Some(&text("three")));
     }
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
 
-use super::{Assembly, Flow, MessageKind, Payload, Progress, Receiver, Rules, receive};
+use super::{
+    Agreement, Assembly, Flow, Inflater, Inflation, MessageKind, Payload, Progress, Receiver, Rules, Window, receive,
+};
 
 /// The masking key of RFC 6455 §5.7.
 pub(super) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -90,12 +92,27 @@ impl Receiver for Recorder {
 pub(super) struct Connection {
     pub(super) assembly: Option<Box<Assembly>>,
     pub(super) rules: Rules,
+    pub(super) agreement: Option<Agreement>,
+    pub(super) inflater: Inflater,
+    pub(super) window: Window,
     pub(super) recorder: Recorder,
 }
 
 impl Connection {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { assembly: None, rules, recorder: Recorder::default() }
+        Self {
+            assembly: None,
+            rules,
+            agreement: None,
+            inflater: Inflater::default(),
+            window: Window::default(),
+            recorder: Recorder::default(),
+        }
+    }
+
+    /// One whose client has agreed on compression.
+    pub(super) fn agreed(rules: Rules, agreement: Agreement) -> Self {
+        Self { agreement: Some(agreement), ..Self::new(rules) }
     }
 
     /// One read, given again behind each pause, as a reactor does.
@@ -104,7 +121,12 @@ impl Connection {
         let mut given = 0;
         loop {
             let untouched = bytes.clone();
-            match receive(&mut self.assembly, self.rules, &mut bytes[given..], &mut self.recorder) {
+            let mut inflation = self.agreement.map(|agreement| Inflation {
+                inflater: &mut self.inflater,
+                window: agreement.inbound_window_bits().map(|window_bits| (&mut self.window, window_bits)),
+            });
+            let bytes_left = &mut bytes[given..];
+            match receive(&mut self.assembly, self.rules, inflation.as_mut(), bytes_left, &mut self.recorder) {
                 Progress::Paused { consumed } => {
                     given += consumed;
                     assert_eq!(bytes[given..], untouched[given..], "paused bytes were touched");

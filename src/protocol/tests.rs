@@ -223,7 +223,8 @@ proptest! {
     ) {
         // Our heads are a server's: a client's differ by the mask bit and the key.
         let size = if opcode.is_control() { size % 126 } else { size };
-        let head = FrameHead { opcode, fin: fin || opcode.is_control(), payload_bytes: size };
+        let fin = fin || opcode.is_control();
+        let head = FrameHead { fin, ..FrameHead::whole(opcode, size) };
         let mut bytes = head.encode().as_ref().to_vec();
         bytes[1] |= 0x80;
         bytes.extend(KEY);

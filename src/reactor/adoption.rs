@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Route;
 use crate::bridge::Ticket;
+use crate::protocol::Agreement;
 
 /// A connection whose opening handshake is done: the 101 response is written, what follows is frames.
 pub struct Adoption {
@@ -12,6 +13,8 @@ pub struct Adoption {
     pub stream: TcpStream,
     /// The route that its request matched.
     pub route: Arc<Route>,
+    /// What was agreed on with the client, if it is compression.
+    pub agreement: Option<Agreement>,
     /// Bytes that came behind the request's head in the same read.
     pub early: Vec<u8>,
     /// The peer's address, where it has one.

@@ -9,6 +9,7 @@ mod address;
 mod adoption;
 mod agenda;
 mod clock;
+mod contexts;
 mod ebb;
 mod gather;
 mod intake;
@@ -32,6 +33,7 @@ mod thread;
 mod turn;
 mod write;
 
+pub use crate::protocol::Compression;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 pub use shared::{Hooks, Shared, Wake};

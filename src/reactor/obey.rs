@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::slot::Phase;
 use super::turn::Reactor;
-use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_FIN};
+use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
 use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
@@ -112,10 +112,25 @@ impl<N: Network> Reactor<N> {
             _ => None,
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
-        let head = FrameHead { opcode: opcode(command), fin: command.flags & FLAG_FIN != 0, payload_bytes: length };
+        let fin = command.flags & FLAG_FIN != 0;
+        let head = FrameHead { fin, ..FrameHead::whole(opcode(command), length) };
         match head.opcode {
             Opcode::Ping => self.intake.tally.pings_out += 1,
             opcode => self.intake.tally.messages_out += u64::from(head.fin && !opcode.is_control()),
+        }
+        if command.flags & FLAG_COMPRESS != 0
+            && let Some(agreement) = self.slab.slot(index).agreement
+            && head.fin
+            && matches!(head.opcode, Opcode::Text | Opcode::Binary)
+        {
+            let payload = owned.as_deref().unwrap_or_else(|| &orders.commands[range(command)]);
+            if let Some(payload) = self.contexts.deflate(index, agreement, payload) {
+                let head = FrameHead { compressed: true, ..FrameHead::whole(head.opcode, payload.len()) };
+                return self.gather.stage(|out| {
+                    head.append_to(out);
+                    out.extend_from_slice(payload);
+                });
+            }
         }
         self.gather.stage(|out| head.append_to(out));
         match owned {

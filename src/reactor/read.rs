@@ -113,6 +113,7 @@ impl<N: Network> Reactor<N> {
         let Some(connection) = self.slab.connection(index) else { return };
         let slot = self.slab.slot(index);
         let served = self.routes.of(slot.route);
+        let mut inflation = slot.agreement.map(|agreement| self.contexts.inflation(index, agreement));
         let mut receiving = Receiving {
             connection,
             intake: &mut self.intake,
@@ -122,7 +123,8 @@ impl<N: Network> Reactor<N> {
             wants_ping: served.route.wants_ping,
             wants_pong: served.route.wants_pong,
         };
-        let progress = protocol::receive(&mut slot.assembly, served.rules, bytes, &mut receiving);
+        let assembly = &mut slot.assembly;
+        let progress = protocol::receive(assembly, served.rules, inflation.as_mut(), bytes, &mut receiving);
         let late_pong = receiving.late_pong;
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);

@@ -1,6 +1,7 @@
 //! What a WebSocket route asks of its connections: the options of `App.ws()` that the engine acts on.
 
 use crate::bridge::RouteId;
+use crate::protocol::Compression;
 
 /// The settings of one route, shared by all of its connections.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Route {
     pub max_backpressure_bytes: usize,
     /// Whether a dropped message closes the connection.
     pub close_on_backpressure_limit: bool,
+    /// What is agreed on with clients that offer permessage-deflate.
+    pub compression: Compression,
     /// Whether JavaScript has a `ping` handler.
     pub wants_ping: bool,
     /// Whether JavaScript has a `pong` handler.
@@ -44,6 +47,7 @@ pub(crate) mod tests {
             max_lifetime_minutes: 0,
             max_backpressure_bytes: 64 * 1024,
             close_on_backpressure_limit: false,
+            compression: Compression::DISABLED,
             wants_ping: false,
             wants_pong: false,
             wants_dropped: false,

@@ -5,7 +5,7 @@
 //! while something waits; both die as soon as they are empty.
 
 use crate::bridge::RouteId;
-use crate::protocol::{Assembly, ClosePayload};
+use crate::protocol::{Agreement, Assembly, ClosePayload};
 
 use super::outbox::Outbox;
 
@@ -42,6 +42,8 @@ pub struct Slot<S> {
     pub route: RouteId,
     /// Where the connection is in its life.
     pub phase: Phase,
+    /// What was agreed on with the client about compression.
+    pub agreement: Option<Agreement>,
     /// A ping was sent for want of traffic, and nothing came since.
     pub pinged: bool,
     /// The socket may have bytes that were not read, and is on the reactor's list of such.
@@ -82,6 +84,7 @@ impl<S> Slot<S> {
             generation: 0,
             route: RouteId(0),
             phase: Phase::Vacant,
+            agreement: None,
             pinged: false,
             unread: false,
             ended: false,

@@ -102,9 +102,9 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
             return;
         }
         let now = Instant::now();
-        for Adoption { stream, route, early, peer, ticket } in shared.adoptions() {
+        for Adoption { stream, route, agreement, early, peer, ticket } in shared.adoptions() {
             ticket.forget();
-            reactor.adopt(TcpStream::from_std(stream), &route, peer, early, now);
+            reactor.adopt(TcpStream::from_std(stream), &route, agreement, peer, early, now);
         }
         reactor.turn(&ready, now);
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::agenda::Agenda;
 use super::clock::Clock;
+use super::contexts::Contexts;
 use super::ebb::Ebb;
 use super::gather::Gather;
 use super::intake::Intake;
@@ -20,6 +21,7 @@ use super::slab::Slab;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
+use crate::protocol::Agreement;
 
 /// Memory that an opening handshake takes for a while, at the gate and in JavaScript: a rough figure,
 /// for the [`Ebb`] of a storm of connections.
@@ -37,6 +39,7 @@ pub struct Reactor<N: Network> {
     pub(super) orders: Orders,
     pub(super) agenda: Agenda,
     pub(super) gather: Gather,
+    pub(super) contexts: Contexts,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
     /// Connections whose sockets may have bytes that were not read.
@@ -66,6 +69,7 @@ impl<N: Network> Reactor<N> {
             orders: Orders::default(),
             agenda: Agenda::default(),
             gather: Gather::default(),
+            contexts: Contexts::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             unread: Vec::new(),
             parked: Vec::new(),
@@ -82,6 +86,7 @@ impl<N: Network> Reactor<N> {
         &mut self,
         socket: N::Socket,
         route: &Arc<Route>,
+        agreement: Option<Agreement>,
         peer: Option<SocketAddr>,
         mut early: Vec<u8>,
         now: Instant,
@@ -95,6 +100,7 @@ impl<N: Network> Reactor<N> {
             return self.shared.census.leave();
         };
         let index = connection.index;
+        self.slab.slot(index).agreement = agreement;
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, port, address, length) = address::encode(peer);
@@ -144,6 +150,7 @@ impl<N: Network> Reactor<N> {
         self.orders = Orders::default();
         self.agenda = Agenda::default();
         self.gather = Gather::default();
+        self.contexts.let_go();
         self.unread.shrink_to_fit();
         self.parked.shrink_to_fit();
         self.due = Vec::new();

@@ -4,7 +4,7 @@ use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::EventKind;
-use crate::protocol::Opcode;
+use crate::protocol::{Agreement, Opcode};
 
 impl<N: Network> Reactor<N> {
     /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
@@ -99,6 +99,10 @@ impl<N: Network> Reactor<N> {
             return;
         }
         slot.phase = Phase::Gone;
+        if slot.agreement.is_some_and(Agreement::takes_over) {
+            self.contexts.forget(index);
+        }
+        let slot = self.slab.slot(index);
         self.intake.tally.outbox_shrinks(slot.waiting_bytes());
         self.parked_bytes -= slot.empty();
         self.slab.set_idle(index, 0);

@@ -79,14 +79,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins to connect, edge-triggered in both directions for all of its life.
-    pub fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+    /// Begins to connect, edge-triggered in both directions for all of its life. `reader` is a new one.
+    pub fn connect(address: SocketAddr, registry: &Registry, token: Token, reader: FrameReader) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
             phase: Phase::Connecting,
-            reader: FrameReader::default(),
+            reader,
             unsent: Vec::new(),
             control: Vec::new(),
             failed_write: None,

@@ -11,19 +11,22 @@ use crate::swarm::{Pace, Swarm};
 use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
 
 /// Options, besides the target's and the span's: `--connections` (100), `--in-flight` (1), `--size`
-/// (20 bytes) and `--text` for text messages.
+/// (20 bytes) and `--text` for text messages. With the target's `--deflate`, JSON-like text of 1,024 bytes,
+/// compressed; the answers must be, too.
 pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 100, 1)?;
     let in_flight = args.count("in-flight", 1, 1)?;
-    let size = args.count("size", 20, 0)?;
+    let size: Option<usize> = args.optional("size")?;
     let kind = if args.switch("text")? { Kind::Text } else { Kind::Binary };
     let span = Span::from_args(&mut args)?;
     let target = Target::from_args(&mut args, connections.div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
+    let size = size.unwrap_or(if target.deflate { 1024 } else { 20 });
+    let payload = if target.deflate { Payload::deflated(size) } else { Payload::new(kind, size) };
 
     let mut swarm = Swarm::new(target)?;
     swarm.open(connections, Pace { window: 64, per_second: None })?;
-    let mut exchange = Exchange::new(Payload::new(kind, size), connections, in_flight);
+    let mut exchange = Exchange::new(payload, connections, in_flight);
     let passed = span.pass(&mut swarm, &mut exchange, connections)?;
 
     let mut report = Report::new();

@@ -44,6 +44,8 @@ pub fn put_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
 pub struct Piece<'a> {
     /// The frame's opcode.
     pub opcode: u8,
+    /// Whether the message is compressed: RSV1 (RFC 7692 §6).
+    pub compressed: bool,
     /// Length of the whole payload.
     pub payload_bytes: u64,
     /// Where in the payload `bytes` begins.
@@ -68,6 +70,9 @@ pub struct BadFrame(pub &'static str);
 pub struct FrameReader {
     head: [u8; 10],
     head_len: u8,
+    /// Whether messages may be compressed.
+    deflate: bool,
+    compressed: bool,
     opcode: u8,
     in_payload: bool,
     payload_bytes: u64,
@@ -75,6 +80,11 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
+    /// For a server that may compress its messages.
+    pub fn deflating() -> Self {
+        Self { deflate: true, ..Self::default() }
+    }
+
     /// The next piece, taken off the front of `input`; `None` when `input` is used up.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, BadFrame> {
         if !self.in_payload && !self.read_head(input)? {
@@ -86,7 +96,13 @@ impl FrameReader {
         let left = usize::try_from(self.payload_bytes - self.at).unwrap_or(usize::MAX);
         let (bytes, rest) = input.split_at(left.min(input.len()));
         *input = rest;
-        let piece = Piece { opcode: self.opcode, payload_bytes: self.payload_bytes, at: self.at, bytes };
+        let piece = Piece {
+            opcode: self.opcode,
+            compressed: self.compressed,
+            payload_bytes: self.payload_bytes,
+            at: self.at,
+            bytes,
+        };
         self.at += bytes.len() as u64;
         self.in_payload = !piece.is_last();
         Ok(Some(piece))
@@ -113,6 +129,10 @@ impl FrameReader {
             *input = rest;
         }
         self.head_len = 0;
+        self.compressed = self.deflate && self.head[0] & 0x40 != 0;
+        if self.compressed {
+            self.head[0] &= !0x40;
+        }
         self.payload_bytes = payload_bytes(&self.head)?;
         self.opcode = self.head[0] & 0x0f;
         self.at = 0;

@@ -12,11 +12,12 @@ pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// Most bytes of an answer's head.
 const HEAD_BYTES: usize = 16 * 1024;
 
-/// The request, ready to be written.
-pub fn request(host: &str, path: &str) -> Vec<u8> {
+/// The request, ready to be written, with an offer of extensions if there is one.
+pub fn request(host: &str, path: &str, extensions: Option<&str>) -> Vec<u8> {
+    let offer = extensions.map_or(String::new(), |offer| format!("Sec-WebSocket-Extensions: {offer}\r\n"));
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     )
     .into_bytes()
 }

@@ -8,6 +8,7 @@
 pub mod args;
 pub mod churn;
 pub mod client;
+pub mod deflate;
 pub mod echo;
 pub mod exchange;
 pub mod failure;

@@ -5,6 +5,7 @@
 //! A payload is the first S bytes of: the message's number (8 bytes), its connection's number
 //! (4 bytes), the pattern. In a text each byte of the numbers is an ASCII character of 6 bits.
 
+use crate::deflate::{self, Deflated};
 use crate::frame::{self, Piece};
 
 /// Bytes of the two numbers in front of the pattern.
@@ -33,6 +34,7 @@ pub struct Payload {
     header: Vec<u8>,
     plain: Vec<u8>,
     masked: Vec<u8>,
+    deflated: Option<Deflated>,
 }
 
 /// The part of an answer that must be remembered from piece to piece.
@@ -40,6 +42,8 @@ pub struct Payload {
 pub struct Incoming {
     head: [u8; HEAD_BYTES],
     is_spoilt: bool,
+    /// Of a compressed answer.
+    bytes: Vec<u8>,
 }
 
 /// What an answer turned out to be, when its last byte was there.
@@ -59,7 +63,16 @@ impl Payload {
         let body_bytes = bytes.saturating_sub(HEAD_BYTES);
         let plain = pattern(kind, body_bytes + 4 * PHASES as usize);
         let masked = plain.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key);
-        Self { kind, bytes, header, masked: masked.collect(), plain }
+        Self { kind, bytes, header, masked: masked.collect(), plain, deflated: None }
+    }
+
+    /// Compressed messages of JSON-like text, of `bytes` bytes when they are not compressed.
+    pub fn deflated(bytes: usize) -> Self {
+        let mut payload = Self::new(Kind::Text, bytes);
+        payload.plain = deflate::json(payload.plain.len());
+        let bodies = (0..PHASES).map(|phase| payload.body(&payload.plain, phase));
+        let deflated = Deflated::new(bytes.min(HEAD_BYTES), bodies);
+        Self { deflated: Some(deflated), ..payload }
     }
 
     /// Length of a payload.
@@ -70,6 +83,10 @@ impl Payload {
     /// Appends the masked frame of one message.
     pub fn put(&self, out: &mut Vec<u8>, number: u64, connection: u32) {
         let mut head = self.head(number, connection);
+        if let Some(deflated) = &self.deflated {
+            let head = &head[..self.bytes.min(HEAD_BYTES)];
+            return deflated.put(out, opcode(self.kind), head, (number % PHASES) as usize);
+        }
         for (byte, key) in head.iter_mut().zip(MASKING_KEY.iter().cycle()) {
             *byte ^= key;
         }
@@ -81,6 +98,27 @@ impl Payload {
     /// Takes the next piece of an answer for which `expected` is next in order. With the last piece
     /// comes the verdict.
     pub fn check(&self, incoming: &mut Incoming, piece: &Piece<'_>, expected: u64, connection: u32) -> Option<Answer> {
+        if let Some(deflated) = &self.deflated {
+            incoming.is_spoilt |= !piece.compressed;
+            incoming.bytes.extend_from_slice(piece.bytes);
+            if !piece.is_last() {
+                return None;
+            }
+            let mut answer = std::mem::take(&mut incoming.bytes);
+            let plain = deflated.inflate(&mut answer, self.bytes).unwrap_or_default();
+            let piece = Piece { payload_bytes: plain.len() as u64, at: 0, bytes: &plain, ..*piece };
+            return self.check_plain(incoming, &piece, expected, connection);
+        }
+        self.check_plain(incoming, piece, expected, connection)
+    }
+
+    fn check_plain(
+        &self,
+        incoming: &mut Incoming,
+        piece: &Piece<'_>,
+        expected: u64,
+        connection: u32,
+    ) -> Option<Answer> {
         if piece.opcode != opcode(self.kind) || piece.payload_bytes != self.bytes as u64 {
             incoming.is_spoilt = true;
         } else {
@@ -195,7 +233,14 @@ mod tests {
     /// The verdict on an answer that arrives in pieces of `step` bytes.
     fn verdict(payload: &Payload, answer: &[u8], step: usize, expected: u64) -> Answer {
         let mut incoming = Incoming::default();
-        let piece = |at, bytes| Piece { opcode: opcode(payload.kind), payload_bytes: answer.len() as u64, at, bytes };
+        let compressed = payload.deflated.is_some();
+        let piece = |at, bytes| Piece {
+            opcode: opcode(payload.kind),
+            compressed,
+            payload_bytes: answer.len() as u64,
+            at,
+            bytes,
+        };
         if answer.is_empty() {
             return payload.check(&mut incoming, &piece(0, &[]), expected, 7).expect("one piece");
         }
@@ -221,6 +266,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_compressed_echo_is_recognised_and_a_plain_one_is_not() {
+        let payload = Payload::deflated(1024);
+        for number in [0, 1, 63, 64, 1 << 40] {
+            let mut frame = Vec::new();
+            payload.put(&mut frame, number, 7);
+            assert_eq!((frame[0], frame[1]), (0xc1, 0xfe));
+            let mut answer = frame.split_off(8);
+            assert!(answer.len() < 600, "{}", answer.len());
+            answer.iter_mut().zip(MASKING_KEY.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+            for step in [1, 13, 20_000] {
+                assert_eq!(verdict(&payload, &answer, step, number), Answer::Number(number));
+            }
+            answer[8] ^= 1;
+            assert_ne!(verdict(&payload, &answer, 64, number), Answer::Number(number));
+        }
+        let plain = [0; 1024];
+        let piece = Piece { opcode: frame::TEXT, compressed: false, payload_bytes: 1024, at: 0, bytes: &plain };
+        assert_eq!(payload.check(&mut Incoming::default(), &piece, 0, 7), Some(Answer::Corrupt));
     }
 
     #[test]
@@ -254,7 +320,7 @@ mod tests {
         let mut mixed = good.clone();
         mixed[HEAD_BYTES..].copy_from_slice(&unmasked(&payload, 6, 7)[HEAD_BYTES..]);
         assert_eq!(verdict(&payload, &mixed, 64, 5), Answer::Corrupt);
-        let text = Piece { opcode: frame::TEXT, payload_bytes: 40, at: 0, bytes: &good };
+        let text = Piece { opcode: frame::TEXT, compressed: false, payload_bytes: 40, at: 0, bytes: &good };
         let found = payload.check(&mut Incoming::default(), &text, 5, 7);
         assert_eq!(found, Some(Answer::Corrupt));
     }

@@ -10,7 +10,7 @@ use mio::{Events, Poll, Registry, Token};
 
 use crate::client::{Client, End, Heard, Stop};
 use crate::failure::Failure;
-use crate::frame::Piece;
+use crate::frame::{FrameReader, Piece};
 use crate::target::Target;
 
 /// A turn handles at most as many ready sockets.
@@ -111,7 +111,8 @@ impl Swarm {
     /// Begins to connect, in the place `id`: the next new one, or one that has ended.
     pub fn connect(&mut self, id: ClientId) -> Result<(), Failure> {
         let address = self.target.address(self.connected);
-        let client = Client::connect(address, self.poll.registry(), Token(id.0))
+        let reader = if self.target.deflate { FrameReader::deflating() } else { FrameReader::default() };
+        let client = Client::connect(address, self.poll.registry(), Token(id.0), reader)
             .map_err(|error| cannot_connect(self.living(), &error))?;
         self.connected += 1;
         if id.0 == self.clients.len() {

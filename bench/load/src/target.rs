@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::args::Args;
+use crate::deflate::OFFER;
 use crate::failure::Failure;
 use crate::handshake;
 use crate::proc::ProcessId;
@@ -17,12 +18,14 @@ pub struct Target {
     addresses: Vec<SocketAddr>,
     /// The upgrade request, ready to be written.
     pub request: Vec<u8>,
+    /// Whether permessage-deflate is offered.
+    pub deflate: bool,
     /// The server's process, if its CPU time or memory is wanted.
     pub process: Option<ProcessId>,
 }
 
 impl Target {
-    /// Reads `--port`, `--host` (127.0.0.1), `--addresses`, `--path` (/), `--pid` and `--allow-remote`.
+    /// Reads `--port`, `--host` (127.0.0.1), `--addresses`, `--path` (/), `--deflate`, `--pid` and `--allow-remote`.
     /// The addresses are `host` and those that follow it: 127.0.0.1, 127.0.0.2 and so on.
     pub fn from_args(args: &mut Args, default_addresses: usize) -> Result<Self, Failure> {
         let port: u16 =
@@ -35,9 +38,11 @@ impl Target {
         }
         let addresses = args.count("addresses", default_addresses, 1)?;
         let path = args.value("path", "/".to_owned())?;
+        let deflate = args.switch("deflate")?;
         Ok(Self {
             addresses: consecutive(host, port, addresses)?,
-            request: handshake::request(&SocketAddr::new(host, port).to_string(), &path),
+            request: handshake::request(&SocketAddr::new(host, port).to_string(), &path, deflate.then_some(OFFER)),
+            deflate,
             process: args.optional("pid")?.map(ProcessId),
         })
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
-use crate::reactor::{Adopter, Adoption, Route};
+use crate::reactor::{Adopter, Adoption, Compression, Route};
 
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +36,10 @@ impl Adopter for Collector {
 }
 
 fn route(id: u16) -> Arc<Endpoint> {
+    compressing(id, Compression::DISABLED)
+}
+
+fn compressing(id: u16, compression: Compression) -> Arc<Endpoint> {
     let route = Route {
         id: RouteId(id),
         max_payload_bytes: 16 * 1024,
@@ -45,6 +49,7 @@ fn route(id: u16) -> Arc<Endpoint> {
         max_lifetime_minutes: 0,
         max_backpressure_bytes: 64 * 1024,
         close_on_backpressure_limit: false,
+        compression,
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,
@@ -63,7 +68,8 @@ struct Site {
     is_full: Arc<AtomicBool>,
 }
 
-/// A gate that listens on loopback, with the route `/chat` (1), `/room/:name` (2) and two reactors.
+/// A gate that listens on loopback, with the routes `/chat` (1), `/room/:name` (2) and `/compressed`
+/// (3), and two reactors.
 fn site() -> Site {
     bounded_site(Bounds::default())
 }
@@ -77,6 +83,7 @@ fn bounded_site(bounds: Bounds) -> Site {
     let routes = Routes::new();
     routes.insert("/chat", route(1)).unwrap();
     routes.insert("/room/:name", route(2)).unwrap();
+    routes.insert("/compressed", compressing(3, Compression::SHARED)).unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let (adopters, adopted) = (0..2)
         .map(|_| {
@@ -192,6 +199,34 @@ fn early_or_waiting(early: Vec<u8>, stream: &mut TcpStream, length: usize) -> Ve
     stream.take(waiting as u64).read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len(), length);
     bytes
+}
+
+#[test]
+fn compression_is_agreed_on_where_the_route_wants_it() {
+    let site = site();
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
+    for (reactor, (path, line)) in [
+        ("/chat", None),
+        (
+            "/compressed",
+            Some(
+                "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; \
+                 client_no_context_takeover; server_max_window_bits=10",
+            ),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = site.connect();
+        client.write_all(opening(path, offer).as_bytes()).unwrap();
+        let head = answer(&mut client).to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 101 "));
+        assert_eq!(head.lines().find(|line| line.starts_with("sec-websocket-extensions")), line);
+        assert_eq!(site.adopted(reactor).agreement.is_some(), line.is_some());
+    }
+    let bad = opening("/chat", "Sec-WebSocket-Extensions: permessage-deflate; =10\r\n");
+    assert!(site.answer_and_end(bad.as_bytes()).starts_with("HTTP/1.1 400 "));
 }
 
 #[test]

@@ -47,7 +47,14 @@ impl Running {
         stream.set_nonblocking(true).unwrap();
         let ticket = self.census.enter();
         let peer = stream.peer_addr().ok();
-        self.thread.handle().adopt(Adoption { stream, route: routed(|_| {}), early: Vec::new(), peer, ticket });
+        self.thread.handle().adopt(Adoption {
+            stream,
+            route: routed(|_| {}),
+            agreement: None,
+            early: Vec::new(),
+            peer,
+            ticket,
+        });
     }
 
     /// The events up to the first of this kind.

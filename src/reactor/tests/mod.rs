@@ -6,6 +6,7 @@
 mod backpressure;
 mod chaos;
 mod closing;
+mod compression;
 mod echo;
 mod ending;
 mod fairness;
@@ -28,6 +29,7 @@ use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
 use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
+use crate::protocol::Agreement;
 use frames::Frame;
 use javascript::{Event, JavaScript};
 
@@ -44,6 +46,8 @@ struct Rig<const SHORT_READ_DRAINS: bool = true> {
     asleep: bool,
     woken: Arc<AtomicBool>,
     adoptions: Vec<(ScriptedSocket<SHORT_READ_DRAINS>, Arc<Route>, Vec<u8>)>,
+    /// What was agreed on with all clients.
+    agreement: Option<Agreement>,
 }
 
 impl Rig {
@@ -74,6 +78,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             asleep: false,
             woken,
             adoptions: Vec::new(),
+            agreement: None,
         }
     }
 
@@ -112,8 +117,9 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             }
             self.asleep = false;
             self.shared.answer();
+            let agreement = self.agreement;
             for (socket, route, early) in std::mem::take(&mut self.adoptions) {
-                self.reactor.adopt(socket, &route, None, early, self.now);
+                self.reactor.adopt(socket, &route, agreement, None, early, self.now);
             }
             self.reactor.turn(&ready, self.now);
         }
@@ -169,6 +175,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         let tally = self.shared.tally();
         assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
         assert_eq!(self.reactor.gather.bytes(), 0);
+        assert_eq!(self.reactor.contexts.len(), 0);
         assert_eq!(self.reactor.rest(self.now), None);
     }
 }
