@@ -182,7 +182,7 @@ fn what_is_parked_for_a_busy_javascript_is_inflated_later() {
     let megabyte = vec![b'm'; 1 << 20];
     let mut deflater = Deflater::default();
     let payload = deflater.deflate(Outbound::Alone { window_bits: 15 }, None, &megabyte).unwrap();
-    let messages = 2 * crate::limits::INTAKE_BYTES >> 20;
+    let messages = (2 * crate::limits::INTAKE_BYTES) >> 20;
     peer.says(&plain(COMPRESSED_TEXT, payload).repeat(messages));
     rig.run();
     assert!(rig.shared.tally().messages_in < messages as u64);
