@@ -122,7 +122,7 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
   });
 
   test('counts the longest head of a frame as the protocol writes it', () => {
-    const [, bytes] = read('lib/lane.js').match(/const FRAME_HEAD_BYTES = (\d+);/) ?? [];
+    const [, bytes] = read('lib/backlog.js').match(/const FRAME_HEAD_BYTES = (\d+);/) ?? [];
     // RFC 6455 §5.2: two bytes, and eight of a long length; a server does not mask.
     assert.equal(Number(bytes), 2 + 8);
   });
