@@ -38,6 +38,7 @@ describe('a route', () => {
     binaryType: 'arraybuffer',
     textType: 'arraybuffer',
     origins: undefined,
+    upgrade: null,
     open: null,
     message: null,
     dropped: null,

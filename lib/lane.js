@@ -15,8 +15,9 @@ const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
+const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
 const { LaneRoute } = require('./lane_route');
+const { Requests } = require('./requests');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
@@ -53,17 +54,18 @@ class Lane {
   /** Whether commands written now are handed over by the turn that runs. */
   #turning = false;
   #backlog = new Backlog(this);
+  #requests = new Requests(this);
 
   /**
    * @param {any} native the addon's `Engine`
    * @param {number} number of the reactor
-   * @param {import('./options').RouteSettings[]} routes by id; more may be added
+   * @param {import('./lane_route').Settings[]} routes by id; more may be added
    */
   constructor(native, number, routes) {
     this.native = native;
     this.number = number;
     this.settings = routes;
-    /** Connections that JavaScript has not released. */
+    /** Connections and requests that JavaScript has not released. */
     this.live = 0;
     /** Messages that were dropped here, before the reactor saw them. */
     this.dropped = 0;
@@ -106,9 +108,10 @@ class Lane {
     this.#flushed();
   }
 
-  /** Closes every connection. The close handlers run; those whose open event is on its way get both later. */
+  /** Closes every connection, and ends every request. The close handlers run; those whose open event is on its way get both later. */
   terminateAll() {
     // Not `socket.close()`: the application may have a property of that name.
+    this.#requests.abortAll();
     for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
     this.#makeRoom(0);
     this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
@@ -197,23 +200,59 @@ class Lane {
   }
 
   /**
+   * Answers a request.
    * @param {number} index
-   * @returns {ArrayBuffer} 4 or 16 bytes; an IPv4 peer of a dual-stack listener has 16
+   * @param {number} flags
+   * @param {string | Uint8Array} answer
    */
-  remoteAddress(index) {
-    const page = this.#connections.page(index);
-    const at = index & PAGE_MASK;
-    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
-    switch (page.families[at]) {
-      case events.FAMILY_V4:
-        return narrow.buffer;
-      case events.FAMILY_V4_MAPPED:
-        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
-      case events.FAMILY_V6:
-        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
-      default:
-        return new ArrayBuffer(0);
+  answer(index, flags, answer) {
+    const { generations } = this.#connections.page(index);
+    const generation = generations[index & PAGE_MASK];
+    const room = typeof answer === 'string' ? answer.length * commands.UNIT_BYTES : answer.length;
+    if (room >= LARGE_SEND_BYTES) {
+      this.#makeRoom(0);
+      this.#commands.writeBare(commands.ANSWER_LARGE, flags, index, generation);
+      const payload = typeof answer === 'string' ? Buffer.from(answer) : answer;
+      this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
+      this.#flushed();
+      return;
     }
+    this.#makeRoom(room);
+    if (typeof answer === 'string') {
+      this.#commands.writeText(commands.ANSWER, flags, index, generation, answer);
+    } else {
+      this.#commands.writeBytes(commands.ANSWER, flags, index, generation, answer);
+    }
+  }
+
+  /**
+   * A socket is open: its place is a new connection's, or that of a request which was upgraded.
+   * @param {WebSocket} socket
+   * @param {number} index
+   */
+  open(socket, index) {
+    this.#connections.page(index).sockets[index & PAGE_MASK] = socket;
+    const { open } = routeOf(socket);
+    if (open === null) return;
+    try {
+      open(socket);
+    } catch (error) {
+      this.native.report(error);
+    }
+  }
+
+  /**
+   * Gives a place back.
+   * @param {number} index
+   */
+  release(index) {
+    this.live--;
+    this.command(commands.RELEASE, index);
+  }
+
+  /** @param {number} index */
+  remoteAddress(index) {
+    return this.#connections.remoteAddress(index);
   }
 
   /** @param {number} index */
@@ -280,13 +319,15 @@ class Lane {
     const index = descriptors[word];
     const tag = descriptors[word + 1];
     const kind = tag & 0xff;
-    if (kind === events.OPEN) {
-      this.#opened(index, tag, descriptors[word + 2], descriptors[word + 3]);
-      return;
-    }
-    if (kind === events.APPLIED) {
-      this.#backlog.confirmed = descriptors[word + 2] | 0;
-      return;
+    if (kind !== events.MESSAGE) {
+      if (kind === events.APPLIED) {
+        this.#backlog.confirmed = descriptors[word + 2] | 0;
+        return;
+      }
+      if (kind === events.OPEN || kind === events.REQUEST) {
+        this.#arrived(index, tag, descriptors[word + 2], descriptors[word + 3]);
+        return;
+      }
     }
     const page = this.#connections.page(index);
     const at = index & PAGE_MASK;
@@ -311,6 +352,7 @@ class Lane {
       return;
     }
     if (current) this.#rare(socket, index, tag, descriptors[word + 2], descriptors[word + 3]);
+    else if (kind === events.ABORTED && page.generations[at] === tag >>> 16) this.#requests.abort(index);
   }
 
   /**
@@ -342,6 +384,10 @@ class Lane {
       case events.DRAIN:
         this.#backlog.drained(this.#connections.page(index), index, offset);
         route.drain?.(socket);
+        break;
+      case events.ABORTED:
+        // Upgraded while the word of it was on its way.
+        this.#finish(socket, index, 1006, ownCopy(route.binaryKind, new Uint8Array(0)));
         break;
       case events.CLOSE: {
         const code = this.#slab.readUInt16LE(offset);
@@ -379,32 +425,22 @@ class Lane {
   }
 
   /**
+   * A connection was established, or a request came.
    * @param {number} index
    * @param {number} tag
    * @param {number} offset
    * @param {number} length
    */
-  #opened(index, tag, offset, length) {
-    const page = this.#connections.grown(index);
-    const at = index & PAGE_MASK;
+  #arrived(index, tag, offset, length) {
     const slab = this.#slab;
     const route = this.#route(slab.readUInt16LE(offset));
-    const address = slab.subarray(offset + 4, offset + length);
-    page.generations[at] = tag >>> 16;
-    page.unconfirmed[at] = 0;
-    page.families[at] = (tag >>> 8) & 0xff;
-    page.ports[at] = slab.readUInt16LE(offset + 2);
-    if (address.length === 16) {
-      page.wideAddresses ??= new Uint8Array((PAGE_MASK + 1) * 16);
-      page.wideAddresses.set(address, at * 16);
-    } else {
-      page.addresses.set(address, at * 4);
-    }
-    const socket = new WebSocket(route, index);
-    page.sockets[at] = socket;
+    const end = this.#connections.arrive(index, tag, slab, offset + 2);
     this.live++;
-    const open = route.open;
-    if (open !== null) open(socket);
+    if ((tag & 0xff) === events.OPEN) {
+      this.open(new WebSocket(route, index), index);
+    } else {
+      this.#requests.ask(route, index, viewOf(KINDS.string, slab, end, offset + length - end));
+    }
   }
 
   /**
@@ -427,8 +463,7 @@ class Lane {
       }
     }
     retire(socket);
-    this.live--;
-    this.command(commands.RELEASE, index);
+    this.release(index);
   }
 
   /** @param {number} id */

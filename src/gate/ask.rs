@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,6 +23,7 @@ use hyper::ext::ReasonPhrase;
 use tokio::sync::oneshot;
 
 use super::wire::Watch;
+use crate::protocol::Agreement;
 use crate::reactor::{Adopter, Answer, Pass, Route, Visit};
 
 /// The fields of a 101 that the gate writes itself (RFC 6455 §4.2.2), and those that frame a body.
@@ -73,15 +75,16 @@ impl Question {
     pub(super) fn put(
         adopter: Arc<dyn Adopter>,
         route: Arc<Route>,
+        agreement: Option<Agreement>,
         head: Vec<u8>,
-        peer: Option<std::net::SocketAddr>,
+        peer: SocketAddr,
     ) -> Self {
         let (channel, answer) = oneshot::channel();
         let pass = Pass::default();
         let reserved = Reserved { adopter, pass: Some(pass.clone()) };
         // Nobody waits for the answer any more if the peer is gone.
         let channel = Box::new(move |answer| drop(channel.send(answer)));
-        reserved.adopter.visit(Visit { route, head, peer, pass, answer: channel });
+        reserved.adopter.visit(Visit { route, agreement, head, peer: Some(peer), pass, answer: channel });
         Self { reserved, answer }
     }
 
@@ -95,7 +98,7 @@ impl Question {
             watch.poll_gone(cx).map(|()| None)
         })
         .await?;
-        if !matches!(answer, Answer::Upgrade(_)) {
+        if !matches!(answer, Answer::Upgrade { .. }) {
             // The reactor keeps no place behind such an answer.
             self.reserved.pass = None;
         }

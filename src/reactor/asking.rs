@@ -12,7 +12,7 @@ use super::obey::range;
 use super::slot::Phase;
 use super::turn::{HANDSHAKE_BYTES, Reactor};
 use super::visit::{Answer, Pass, Visit};
-use crate::bridge::command::{ANSWER_CLOSE, ANSWER_UPGRADE, ANSWER_YIELD};
+use crate::bridge::command::{ANSWER_CLOSE, ANSWER_PLAIN, ANSWER_UPGRADE, ANSWER_YIELD};
 use crate::bridge::{CloseCause, Command, EventKind, Orders};
 
 impl<N: Network> Reactor<N> {
@@ -29,7 +29,9 @@ impl<N: Network> Reactor<N> {
         // The gate counts its connection; this is the place, which may outlive it.
         self.shared.census.enter().forget();
         visit.pass.fill(connection);
-        self.slab.slot(connection.index).rare().answer = Some(visit.answer);
+        let slot = self.slab.slot(connection.index);
+        slot.agreement = visit.agreement;
+        slot.rare().answer = Some(visit.answer);
         let (family, place) = address::encode(visit.route.id, visit.peer);
         self.intake.tell(connection, EventKind::Request, family, [&place, &visit.head]);
     }
@@ -42,13 +44,16 @@ impl<N: Network> Reactor<N> {
             true => orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default(),
             false => orders.commands[range(command)].to_vec(),
         };
-        let answer = match command.flags {
-            ANSWER_UPGRADE => Answer::Upgrade(payload),
+        let answer = match command.flags & !ANSWER_PLAIN {
+            ANSWER_UPGRADE => {
+                slot.agreement = slot.agreement.filter(|_| command.flags & ANSWER_PLAIN == 0);
+                Answer::Upgrade { lines: payload, agreement: slot.agreement }
+            }
             ANSWER_YIELD => Answer::Yield,
             ANSWER_CLOSE => Answer::Close,
             _ => Answer::Response(payload),
         };
-        if let Answer::Upgrade(_) = answer {
+        if let Answer::Upgrade { .. } = answer {
             slot.phase = Phase::Arriving;
             slot.tidy();
             self.intake.tally.opened += 1;

@@ -9,11 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use super::Route;
 use crate::bridge::ConnectionId;
+use crate::protocol::Agreement;
 
 /// A request for whose answer the gate waits.
 pub struct Visit {
     /// The route that it matched.
     pub route: Arc<Route>,
+    /// What is agreed on with the client, if it is compression, and unless JavaScript declines it.
+    pub agreement: Option<Agreement>,
     /// Its head, as the event carries it.
     pub head: Vec<u8>,
     /// The peer's address, where it has one.
@@ -33,7 +36,12 @@ pub enum Answer {
     /// A response.
     Response(Vec<u8>),
     /// The connection becomes a WebSocket: its socket is awaited, with the pass.
-    Upgrade(Vec<u8>),
+    Upgrade {
+        /// Subprotocol and header lines.
+        lines: Vec<u8>,
+        /// The visit's, unless JavaScript has declined it.
+        agreement: Option<Agreement>,
+    },
     /// The next route that matches shall answer.
     Yield,
     /// No response: the connection ends.
