@@ -110,7 +110,6 @@ describe('a route', () => {
     ]),
     ['compression', TYPE, 'SHARED_COMPRESSOR', true, null],
     ['compression', RANGE, 2, -1, 144, 257.5, 512, 4096, 145 | 163, Number.NaN],
-    ['upgrade', UNSUPPORTED, noop],
     ['subscription', UNSUPPORTED, noop],
     ['origins', UNSUPPORTED, noop],
     ['origins', TYPE, null, 1, true, {}],
