@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
 const { describe, test } = require('node:test');
+const { SHARED_COMPRESSOR } = require('tidewire');
 const WebSocket = require('ws');
 const { connect } = require('./support/client');
 const { runScript } = require('./support/child');
@@ -213,6 +214,23 @@ describe('res.upgrade', () => {
     await once(none, 'open');
     assert.equal(none.protocol, '');
     none.terminate();
+  });
+
+  test('compresses from the first message on, unless extensions is empty', BOUND, async (context) => {
+    const hello = 'hello '.repeat(100);
+    const { url } = serve(context, {
+      compression: SHARED_COMPRESSOR,
+      upgrade: (res, req, token) => res.upgrade({}, '', '', req.getQuery('extensions'), token),
+      open: (ws) => ws.send(hello, false, true),
+    });
+    for (const [extensions, agreed] of [
+      ['permessage-deflate', 'permessage-deflate'],
+      ['', ''],
+    ]) {
+      const client = await connect(context, `${url}/?extensions=${extensions}`, { perMessageDeflate: true });
+      assert.equal(client.socket.extensions.split(';')[0], agreed);
+      assert.equal(await client.text(), hello);
+    }
   });
 
   test('judges the handshake before it asks', BOUND, async (context) => {
