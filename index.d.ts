@@ -326,7 +326,7 @@ export interface us_socket_context_t {
 
 /**
  * A request. Valid for as long as it is kept, also behind an `await`; any property may be set on it. Its
- * head is at most `UWS_HTTP_MAX_HEADERS_SIZE` bytes, 16 KiB by default. Names are text or bytes.
+ * head is at most `UWS_HTTP_MAX_HEADERS_SIZE` bytes, 16 KiB by default, and never more than 128 KiB. Names are text or bytes.
  */
 export interface HttpRequest {
   /** The value of a header field, the first of that name; `''` if there is none. Names are lower case. */

@@ -259,6 +259,13 @@ impl Exchange<'_> {
     /// Has JavaScript answer, until a route of those that match does not yield.
     async fn ask(&self, head: Parts, mut candidate: Candidate) -> Result<Reply, NoResponse> {
         let text = ask::head_text(&head);
+        if text.len() > limits::ASKED_HEAD_BYTES {
+            return Ok(self.refuse(Refusal {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                says: "the head is too long for this route",
+                then: Then::Close,
+            }));
+        }
         for skips in 1.. {
             let Candidate { endpoint, agreement, .. } = &candidate;
             if !endpoint.route.asks {

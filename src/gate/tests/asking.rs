@@ -20,7 +20,11 @@ fn asking_from(id: u16, origins: Origins) -> Arc<Endpoint> {
 
 /// The site, where `/ask` (10), `/ask/*` (11) and `/ask/plain/*` (13) ask, too.
 fn asking_site() -> Site {
-    let site = site();
+    bounded_asking_site(Bounds::default())
+}
+
+fn bounded_asking_site(bounds: Bounds) -> Site {
+    let site = bounded_site(bounds);
     site.routes.insert("/ask", asking(10)).unwrap();
     site.routes.insert("/ask/*", asking(11)).unwrap();
     site.routes.insert("/ask/plain/*", asking(13)).unwrap();
@@ -176,4 +180,14 @@ fn a_bad_handshake_is_not_asked_about() {
     let reply = site.answer_and_end(b"GET /ask HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(reply.starts_with("HTTP/1.1 426"), "{reply}");
     assert_eq!(site.visits[0].try_recv().err(), Some(TryRecvError::Empty));
+}
+
+#[test]
+fn a_head_that_fits_no_event_is_refused() {
+    let site = bounded_asking_site(Bounds { request_head_bytes: 1024 * 1024, ..Bounds::default() });
+    let long = |bytes: usize| format!("X-Long: {}\r\n", "x".repeat(bytes));
+    let (_client, visit) = site.ask("/ask", &long(limits::ASKED_HEAD_BYTES - 1024));
+    assert!(visit.head.len() > limits::ASKED_HEAD_BYTES - 1024);
+    let reply = site.answer_and_end(opening("/ask", &long(limits::ASKED_HEAD_BYTES)).as_bytes());
+    assert!(reply.starts_with("HTTP/1.1 431"), "{reply}");
 }
