@@ -177,7 +177,27 @@ export interface WebSocketBehavior<
    */
   origins?: 'same' | readonly string[] | undefined;
 
-  /** A connection is established. Exactly one `close` follows each `open`. */
+  /**
+   * Answers the opening handshake: `res.upgrade`, or any response that refuses it. It is asked for good
+   * handshakes only (RFC 6455 §4.2.1): bad ones are refused before, and so are origins that `origins`
+   * does not let in. Without it every good handshake is accepted, with the first subprotocol offered.
+   *
+   * It may answer later, behind an `await`: then it must call `res.onAborted` before it returns. The client
+   * waits as long as it takes; there is no time limit. A handler that returns without an answer and without
+   * `onAborted` is an error (`TIDEWIRE_NO_ANSWER`, to `uncaughtException`), and its client gets 500; so does
+   * the client of one that throws. The rejection of an `async` handler answers nothing.
+   *
+   * @param context to be passed to `res.upgrade`
+   */
+  upgrade?:
+    | ((res: HttpResponse, req: HttpRequest, context: us_socket_context_t) => unknown)
+    | null
+    | undefined;
+
+  /**
+   * A connection is established. Exactly one `close` follows each `open`. Behind an `upgrade` handler it is
+   * called before `res.upgrade` returns; what it sends leaves behind the 101, in order.
+   */
   open?: ((ws: WebSocket<UserData>) => unknown) | null | undefined;
 
   /**
@@ -294,6 +314,121 @@ export interface WebSocketMethods<UserData = unknown> {
   getRemoteAddressAsText(): ArrayBuffer;
 
   /** The peer's port. */
+  getRemotePort(): number;
+}
+
+declare const socketContext: unique symbol;
+
+/** What `upgrade` handlers pass on to `res.upgrade`. Opaque. */
+export interface us_socket_context_t {
+  readonly [socketContext]: true;
+}
+
+/**
+ * A request. Valid for as long as it is kept, also behind an `await`; any property may be set on it. Its
+ * head is at most `UWS_HTTP_MAX_HEADERS_SIZE` bytes, 16 KiB by default, and never more than 128 KiB. Names are text or bytes.
+ */
+export interface HttpRequest {
+  /** The value of a header field, the first of that name; `''` if there is none. Names are lower case. */
+  getHeader(lowerCaseKey: RecognizedString): string;
+
+  /** A parameter of the route's pattern, by its place (from 0) or its name, as it stands in the path. */
+  getParameter(which: number | RecognizedString): string | undefined;
+
+  /** The path, without the query. */
+  getUrl(): string;
+
+  /** The method in lower case. */
+  getMethod(): string;
+
+  /** The method as it was sent. */
+  getCaseSensitiveMethod(): string;
+
+  /** The query as it was sent, without its question mark; `''` if there is none. */
+  getQuery(): string;
+
+  /** The decoded value of the first parameter of the query with this name, undecoded itself. */
+  getQuery(key: string): string | undefined;
+
+  /** Calls the callback for each line of the header, names in lower case. */
+  forEach(callback: (key: string, value: string) => void): void;
+
+  /** Whether the next route that matches shall have the request, once the handler has returned. */
+  setYield(yielded: boolean): this;
+}
+
+/**
+ * The response to a request. Any property may be set on it. Once it has ended, was upgraded, or its client
+ * is gone, every method throws `uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted
+ * callback, or after a successful response. ...` (`TIDEWIRE_RESPONSE_OVER`).
+ */
+export interface HttpResponse {
+  /**
+   * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. For a WebSocket
+   * it has no meaning.
+   * @throws `TIDEWIRE_INVALID_STATUS` for one that is none
+   */
+  writeStatus(status: RecognizedString): this;
+
+  /**
+   * Adds a header line, to the 101 as well. `Content-Length`, `Transfer-Encoding` and the fields of the
+   * handshake itself (RFC 6455 §4.2.2) are the server's: such lines are left out.
+   * @throws `TIDEWIRE_INVALID_HEADER` for a name that is no token (RFC 9110 §5.6.2), or a value with
+   *     control characters (§5.5)
+   */
+  writeHeader(key: RecognizedString, value: RecognizedString): this;
+
+  /**
+   * Ends the response.
+   * @param closeConnection whether the connection ends behind it
+   * @throws `TIDEWIRE_INVALID_STATUS` for a status below 200
+   */
+  end(body?: RecognizedString, closeConnection?: boolean): this;
+
+  /**
+   * Ends the response without a body.
+   * @param reportedContentLength has no meaning for an opening handshake, whose method is GET
+   */
+  endWithoutBody(reportedContentLength?: number, closeConnection?: boolean): this;
+
+  /** Closes the connection without a response. */
+  close(): this;
+
+  /**
+   * Makes the connection a WebSocket. `open` has run when this returns.
+   * @param userData the socket gets a copy of its own enumerable properties
+   * @param secWebSocketKey of the request; checked before the handler was asked, and taken from there
+   * @param secWebSocketProtocol the subprotocol: of a list the first, `''` for none. That the client has
+   *     offered it (RFC 6455 §4.2.2) is the application's to see to
+   * @param secWebSocketExtensions of the request; `''` declines the compression that the client offers
+   * @param context the handler's third argument
+   * @throws `TIDEWIRE_INVALID_HEADER` for a subprotocol that is no token
+   */
+  upgrade<UserData = unknown>(
+    userData: UserData,
+    secWebSocketKey: RecognizedString,
+    secWebSocketProtocol: RecognizedString,
+    secWebSocketExtensions: RecognizedString,
+    context: us_socket_context_t,
+  ): void;
+
+  /**
+   * Called once if the client is gone before the response has ended, or the App is closed. A client that
+   * has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at once a
+   * second. The last handler counts.
+   */
+  onAborted(handler: () => void): this;
+
+  /** Calls the callback, and returns the response: every response is corked. */
+  cork(callback: () => void): this;
+
+  /** The client's address: 4 bytes, or 16; an IPv4 client of a dual-stack listener is mapped to 16. */
+  getRemoteAddress(): ArrayBuffer;
+
+  /** The client's address as text, in ASCII. */
+  getRemoteAddressAsText(): ArrayBuffer;
+
+  /** The client's port. */
   getRemotePort(): number;
 }
 

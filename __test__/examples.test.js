@@ -6,6 +6,7 @@ const { readdirSync } = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
+const WebSocket = require('ws');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
 const { BOUND } = require('./support/server');
@@ -19,7 +20,38 @@ const CONVERSATIONS = {
       [Buffer.from([1, 2, 3]), true],
     ]);
   },
+  'Upgrade.js': async (client, url) => {
+    assert.equal(await client.text(), 'hello joe');
+    client.send('hi');
+    assert.equal(await client.text(), 'joe: hi');
+    assert.equal(await refused(url), 401);
+  },
+  'UpgradeAsync.js': async (client, url) => {
+    assert.equal(await client.text(), 'hello joe');
+    client.send('hi');
+    assert.equal(await client.text(), 'hi');
+    assert.equal(await refused(`${url}/?token=none`), 403);
+  },
+  'RateLimit.js': async (client, url, context) => {
+    client.send('one');
+    assert.equal(await client.text(), 'one');
+    const other = await connect(context, url);
+    assert.equal(await refused(url), 429);
+    // Never so many in one second, nor in two.
+    for (let sent = 0; sent < 10; sent++) other.send('flood');
+    assert.deepEqual(await other.closed, { code: 1008, reason: 'too many messages' });
+  },
 };
+
+/** What the first client asks for, beside '/'. */
+const QUERIES = { 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
+
+/** The status that a client is refused with. */
+async function refused(url) {
+  const [request, response] = await once(new WebSocket(url), 'unexpected-response');
+  request.destroy();
+  return response.statusCode;
+}
 
 const files = readdirSync(path.join(__dirname, '../examples')).filter((file) => /\.m?js$/.test(file));
 
@@ -29,12 +61,17 @@ test('every example has a conversation', () => {
 
 for (const [file, converse] of Object.entries(CONVERSATIONS)) {
   test(`examples/${file} does what it says, and ends by SIGINT`, BOUND, async (context) => {
-    const child = runFile(context, path.join('examples', file), { PORT: '0' });
+    const child = runFile(context, path.join('examples', file), {
+      PORT: '0',
+      CONNECTIONS: '2',
+      MESSAGES: '3',
+    });
     const line = await child.line();
     const [, port] = line.match(/^Listening on port (\d+)$/) ?? [];
     assert.ok(port, `it printed ${line}`);
-    const client = await connect(context, `ws://127.0.0.1:${port}`);
-    await converse(client);
+    const url = `ws://127.0.0.1:${port}`;
+    const client = await connect(context, url + (QUERIES[file] ?? ''));
+    await converse(client, url, context);
     child.process.kill('SIGINT');
     assert.equal((await client.closed).code, 1006);
     assert.deepEqual(await child.exited, { code: 0, signal: null });

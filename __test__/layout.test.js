@@ -71,7 +71,7 @@ describe('lib/events.js and src/bridge/event.rs', () => {
   test('have nothing that the other lacks', () => {
     const kinds = Object.keys(variantsOf('src/bridge/event.rs', 'EventKind'));
     const families = ['NONE', 'V4', 'V4_MAPPED', 'V6'].map((name) => `FAMILY_${name}`);
-    const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', 'FLAG_BINARY', 'FLAG_LARGE'];
+    const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', 'FLAG_BINARY', 'FLAG_LARGE', 'ADDRESS_BYTES'];
     const limits = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
     assert.deepEqual(Object.keys(events).sort(), [...kinds, ...families, ...rest, ...limits].sort());
   });
@@ -95,7 +95,8 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
   });
 
   test('have the same head and flags', () => {
-    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_COMPRESS', 'FLAG_BACKPRESSURE'];
+    const answers = ['ANSWER_RESPONSE', 'ANSWER_UPGRADE', 'ANSWER_YIELD', 'ANSWER_CLOSE', 'ANSWER_PLAIN'];
+    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_COMPRESS', 'FLAG_BACKPRESSURE', ...answers];
     assert.deepEqual(pick(commands, names), pick(rust, names));
     const opcodes = Object.keys(commands).filter((name) => name.startsWith('OPCODE_'));
     assert.ok(opcodes.length >= 3);
@@ -122,7 +123,7 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
   });
 
   test('counts the longest head of a frame as the protocol writes it', () => {
-    const [, bytes] = read('lib/lane.js').match(/const FRAME_HEAD_BYTES = (\d+);/) ?? [];
+    const [, bytes] = read('lib/backlog.js').match(/const FRAME_HEAD_BYTES = (\d+);/) ?? [];
     // RFC 6455 §5.2: two bytes, and eight of a long length; a server does not mask.
     assert.equal(Number(bytes), 2 + 8);
   });

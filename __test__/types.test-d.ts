@@ -123,8 +123,15 @@ app.ws('/', { binaryType: 'string' });
 app.ws('/', { compression: SHARED_COMPRESSOR | DEDICATED_DECOMPRESSOR_4KB });
 // @ts-expect-error a number
 app.ws('/', { compression: 'SHARED_COMPRESSOR' });
-// @ts-expect-error not in this version
-app.ws('/', { upgrade() {} });
+app.ws('/', {
+  upgrade: (res, req, context) => {
+    same<ReturnType<typeof req.getParameter>, string | undefined>(true);
+    res.writeHeader('a', req.getHeader('b')).upgrade({ a: 1 }, '', new Uint8Array(1), '', context);
+  },
+});
+app.ws('/', { upgrade: async (res) => res.writeStatus('403 Forbidden').end() });
+// @ts-expect-error no context
+app.ws('/', { upgrade: (res) => res.upgrade({}, '', '', '') });
 // @ts-expect-error the default of User alone is ArrayBuffer
 app.ws<User>('/', { binaryType: 'nodebuffer' });
 // @ts-expect-error a pattern is needed

@@ -127,6 +127,16 @@ module.exports = {
   RELEASE: 5,
   WATCH_DRAIN: 6,
   TERMINATE_ALL: 7,
+  ANSWER: 16,
+  ANSWER_LARGE: 17,
+
+  /** Of ANSWER: what the answer is. */
+  ANSWER_RESPONSE: 0,
+  ANSWER_UPGRADE: 1,
+  ANSWER_YIELD: 2,
+  ANSWER_CLOSE: 3,
+  /** Of ANSWER_UPGRADE: no extension is wanted. */
+  ANSWER_PLAIN: 0x10,
 
   /** Of SEND: the low four bits of the flags are the opcode (RFC 6455 §11.8). */
   OPCODE_MASK: 0xf,

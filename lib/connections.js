@@ -6,6 +6,8 @@
  * was needed once stays.
  */
 
+const events = require('./events');
+
 const PAGE_BITS = 10;
 const PAGE_LENGTH = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_LENGTH - 1;
@@ -53,6 +55,53 @@ class Connections {
     const number = index >>> PAGE_BITS;
     while (this.pages.length <= number) this.pages.push(new Page());
     return this.pages[number];
+  }
+
+  /**
+   * Fills the columns of a connection, or a request, that an event tells of.
+   * @param {number} index
+   * @param {number} tag of the event
+   * @param {Buffer} slab
+   * @param {number} offset of port and address
+   * @returns {number} the offset behind them
+   */
+  arrive(index, tag, slab, offset) {
+    const page = this.grown(index);
+    const at = index & PAGE_MASK;
+    const family = (tag >>> 8) & 0xff;
+    const end = offset + 2 + events.ADDRESS_BYTES[family];
+    const address = slab.subarray(offset + 2, end);
+    page.generations[at] = tag >>> 16;
+    page.unconfirmed[at] = 0;
+    page.families[at] = family;
+    page.ports[at] = slab.readUInt16LE(offset);
+    if (address.length === 16) {
+      page.wideAddresses ??= new Uint8Array(PAGE_LENGTH * 16);
+      page.wideAddresses.set(address, at * 16);
+    } else {
+      page.addresses.set(address, at * 4);
+    }
+    return end;
+  }
+
+  /**
+   * @param {number} index
+   * @returns {ArrayBuffer} 4 or 16 bytes; an IPv4 peer of a dual-stack listener has 16
+   */
+  remoteAddress(index) {
+    const page = this.page(index);
+    const at = index & PAGE_MASK;
+    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
+    switch (page.families[at]) {
+      case events.FAMILY_V4:
+        return narrow.buffer;
+      case events.FAMILY_V4_MAPPED:
+        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
+      case events.FAMILY_V6:
+        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
+      default:
+        return new ArrayBuffer(0);
+    }
   }
 
   /** @returns {Generator<WebSocket>} */

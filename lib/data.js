@@ -103,6 +103,16 @@ function wholeOf(kind, payload) {
 }
 
 /**
+ * A copy of bytes as a handler gets data.
+ * @param {number} kind
+ * @param {Uint8Array} bytes
+ */
+function ownCopy(kind, bytes) {
+  // Not `bytes.slice()`: of a Buffer, that is a view of memory that it shares with others.
+  return wholeOf(kind, new Uint8Array(bytes).buffer);
+}
+
+/**
  * The bytes of data that is no string, without a copy. `undefined` is empty.
  * @param {unknown} data
  * @returns {Uint8Array}
@@ -125,4 +135,4 @@ function encoded(data) {
   return typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
 }
 
-module.exports = { KINDS, allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded };
+module.exports = { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, encoded };

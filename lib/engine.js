@@ -22,7 +22,7 @@ const WAKE_MILLISECONDS = 5;
 class Engine {
   #native;
   #threads;
-  /** @type {import('./options').RouteSettings[]} by route id */
+  /** @type {import('./lane_route').Settings[]} by route id */
   #routes = [];
   /** @type {Lane[]} empty while the threads do not run */
   #lanes = [];
@@ -52,12 +52,13 @@ class Engine {
       maxBackpressure: route.maxBackpressure,
       closeOnBackpressureLimit: route.closeOnBackpressureLimit,
       compression: route.compression,
+      asks: route.upgrade !== null,
       wantsPing: route.ping !== null,
       wantsPong: route.pong !== null,
       wantsDropped: route.dropped !== null,
       origins: route.origins,
     });
-    this.#routes[id] = route;
+    this.#routes[id] = { ...route, pattern };
   }
 
   /**

@@ -3,7 +3,7 @@
 /**
  * The errors that tidewire throws at the application, and its warnings. Each has a stable `code`
  * that begins with `TIDEWIRE_`; a failure of the host keeps the system's code (`EADDRINUSE`). The
- * sentences may change between versions, except the two that uWebSockets.js has word for word.
+ * sentences may change between versions, except the three that uWebSockets.js has word for word.
  *
  * The functions make an error, the caller throws it.
  */
@@ -76,6 +76,46 @@ function routeRefused(error) {
 /** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
 function closed() {
   return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
+}
+
+/** A method of a response that has ended or whose peer is gone. The sentence is that of uWebSockets.js. */
+function responseOver() {
+  const message =
+    'uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted callback, or after a successful ' +
+    'response. See documentation for uWS.HttpResponse and consult the user manual.';
+  return withCode(new Error(message), 'TIDEWIRE_RESPONSE_OVER');
+}
+
+/**
+ * A handler that has returned without an answer, and has not said that one will follow.
+ * @param {string} pattern of its route
+ */
+function unanswered(pattern) {
+  const message = [
+    `The upgrade handler of App.ws(${shown(pattern)}) returned without an answer: the client got 500.`,
+    'Call res.upgrade(), res.end() or res.close() in it, or res.onAborted() to answer later.',
+  ].join(' ');
+  return withCode(new Error(message), 'TIDEWIRE_NO_ANSWER');
+}
+
+/**
+ * A part of a response's head that HTTP does not allow there (RFC 9110 §5.5, §5.6.2): it could end the
+ * line, and begin another response.
+ * @param {string} subject
+ * @param {string} value
+ */
+function invalidHeader(subject, value) {
+  const message = `${subject} has characters that may not stand there: ${shown(value)}`;
+  return withCode(new TypeError(message), 'TIDEWIRE_INVALID_HEADER');
+}
+
+/**
+ * A status that no response has (RFC 9110 §15).
+ * @param {string} status
+ */
+function invalidStatus(status) {
+  const message = `The status of a response must be a code and a phrase, such as '403 Forbidden', not ${shown(status)}`;
+  return withCode(new RangeError(message), 'TIDEWIRE_INVALID_STATUS');
 }
 
 /** Text or data that is neither a string nor bytes. The sentence is that of uWebSockets.js. */
@@ -188,6 +228,10 @@ module.exports = {
   unsupportedForm,
   routeRefused,
   closed,
+  responseOver,
+  unanswered,
+  invalidHeader,
+  invalidStatus,
   textOrData,
   listenFailed,
   startFailed,

@@ -21,17 +21,21 @@ module.exports = {
   DRAIN: 7,
   CLOSE: 8,
   APPLIED: 9,
+  REQUEST: 16,
+  ABORTED: 17,
 
   /** Of MESSAGE and DROPPED: binary, not text. */
   FLAG_BINARY: 1,
   /** The payload is not in the batch: it is taken by a call of its own, in order. */
   FLAG_LARGE: 2,
 
-  /** Of OPEN: how the address is to be read. */
+  /** Of OPEN and REQUEST: how the address is to be read. */
   FAMILY_NONE: 0,
   FAMILY_V4: 1,
   FAMILY_V4_MAPPED: 2,
   FAMILY_V6: 3,
+  /** Bytes of the address by its family. */
+  ADDRESS_BYTES: [0, 4, 4, 16],
 
   /** Most events of one drain, and most bytes of payload: as in `src/limits.rs`. */
   DRAIN_EVENTS: 1_000,

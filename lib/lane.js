@@ -12,10 +12,12 @@
 
 const commands = require('./commands');
 const events = require('./events');
+const { Backlog, DROPPED, SENT } = require('./backlog');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { allocateSlab, isView, viewOf, wholeOf, bytesOf, encoded } = require('./data');
+const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
 const { LaneRoute } = require('./lane_route');
+const { Requests } = require('./requests');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
@@ -32,19 +34,8 @@ const LARGE_SEND_BYTES = 32 * 1024;
 /** After so many events the clock is looked at; a power of two. */
 const CLOCK_EVENTS = 8;
 
-/** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
-const FRAME_HEAD_BYTES = 10;
-
 /** The place in a command that is for no connection. */
 const NO_PLACE = 0xffff_ffff;
-
-/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0. */
-const SURGE_BYTES = 16 * 1024 * 1024;
-
-/** What `send` returns, as in uWebSockets.js. */
-const QUEUED = 0;
-const SENT = 1;
-const DROPPED = 2;
 
 class Lane {
   /** @type {LaneRoute[]} by route id */
@@ -62,24 +53,19 @@ class Lane {
   #position = 0;
   /** Whether commands written now are handed over by the turn that runs. */
   #turning = false;
-  /** The number of the flush that is being gathered, and of the newest one carried out; signed, wrapping. */
-  #flush = 1;
-  #confirmed = 0;
-  /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
-  #backlog = new Map();
-  /** @type {Set<number>} Connections whose drain somebody waits for. */
-  #watched = new Set();
+  #backlog = new Backlog(this);
+  #requests = new Requests(this);
 
   /**
    * @param {any} native the addon's `Engine`
    * @param {number} number of the reactor
-   * @param {import('./options').RouteSettings[]} routes by id; more may be added
+   * @param {import('./lane_route').Settings[]} routes by id; more may be added
    */
   constructor(native, number, routes) {
     this.native = native;
     this.number = number;
     this.settings = routes;
-    /** Connections that JavaScript has not released. */
+    /** Connections and requests that JavaScript has not released. */
     this.live = 0;
     /** Messages that were dropped here, before the reactor saw them. */
     this.dropped = 0;
@@ -122,9 +108,10 @@ class Lane {
     this.#flushed();
   }
 
-  /** Closes every connection. The close handlers run; those whose open event is on its way get both later. */
+  /** Closes every connection, and ends every request. The close handlers run; those whose open event is on its way get both later. */
   terminateAll() {
     // Not `socket.close()`: the application may have a property of that name.
+    this.#requests.abortAll();
     for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
     this.#makeRoom(0);
     this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
@@ -151,7 +138,7 @@ class Lane {
   send(socket, index, kind, flags, message) {
     const page = this.#connections.page(index);
     const at = index & PAGE_MASK;
-    const status = this.#backlog.size === 0 ? SENT : this.#admit(socket, index, flags, message);
+    const status = this.#backlog.isEmpty ? SENT : this.#backlog.admit(socket, index, flags, message);
     if (status === DROPPED || page.sockets[at] !== socket) {
       if (typeof message !== 'string') bytesOf(message);
       return DROPPED;
@@ -170,8 +157,7 @@ class Lane {
       this.#makeRoom(bytes);
       this.#commands.writeBytes(kind, flags, index, generation, payload);
     }
-    this.#sent(page, at, bytes);
-    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
+    return this.#backlog.sent(page, index, bytes, status);
   }
 
   /**
@@ -181,9 +167,7 @@ class Lane {
    */
   bufferedAmount(socket, index) {
     if (!this.isOpen(socket, index)) return 0;
-    const bytes = this.#waiting(index);
-    if (bytes > 0) this.#watch(index);
-    return bytes;
+    return this.#backlog.asked(this.#connections.page(index), index);
   }
 
   /**
@@ -211,28 +195,64 @@ class Lane {
    */
   terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
-    this.#writeBare(commands.TERMINATE, index, flags);
+    this.command(commands.TERMINATE, index, flags);
     this.#finish(socket, index, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
   }
 
   /**
+   * Answers a request.
    * @param {number} index
-   * @returns {ArrayBuffer} 4 or 16 bytes; an IPv4 peer of a dual-stack listener has 16
+   * @param {number} flags
+   * @param {string | Uint8Array} answer
    */
-  remoteAddress(index) {
-    const page = this.#connections.page(index);
-    const at = index & PAGE_MASK;
-    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
-    switch (page.families[at]) {
-      case events.FAMILY_V4:
-        return narrow.buffer;
-      case events.FAMILY_V4_MAPPED:
-        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
-      case events.FAMILY_V6:
-        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
-      default:
-        return new ArrayBuffer(0);
+  answer(index, flags, answer) {
+    const { generations } = this.#connections.page(index);
+    const generation = generations[index & PAGE_MASK];
+    const room = typeof answer === 'string' ? answer.length * commands.UNIT_BYTES : answer.length;
+    if (room >= LARGE_SEND_BYTES) {
+      this.#makeRoom(0);
+      this.#commands.writeBare(commands.ANSWER_LARGE, flags, index, generation);
+      const payload = typeof answer === 'string' ? Buffer.from(answer) : answer;
+      this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
+      this.#flushed();
+      return;
     }
+    this.#makeRoom(room);
+    if (typeof answer === 'string') {
+      this.#commands.writeText(commands.ANSWER, flags, index, generation, answer);
+    } else {
+      this.#commands.writeBytes(commands.ANSWER, flags, index, generation, answer);
+    }
+  }
+
+  /**
+   * A socket is open: its place is a new connection's, or that of a request which was upgraded.
+   * @param {WebSocket} socket
+   * @param {number} index
+   */
+  open(socket, index) {
+    this.#connections.page(index).sockets[index & PAGE_MASK] = socket;
+    const { open } = routeOf(socket);
+    if (open === null) return;
+    try {
+      open(socket);
+    } catch (error) {
+      this.native.report(error);
+    }
+  }
+
+  /**
+   * Gives a place back.
+   * @param {number} index
+   */
+  release(index) {
+    this.live--;
+    this.command(commands.RELEASE, index);
+  }
+
+  /** @param {number} index */
+  remoteAddress(index) {
+    return this.#connections.remoteAddress(index);
   }
 
   /** @param {number} index */
@@ -299,13 +319,15 @@ class Lane {
     const index = descriptors[word];
     const tag = descriptors[word + 1];
     const kind = tag & 0xff;
-    if (kind === events.OPEN) {
-      this.#opened(index, tag, descriptors[word + 2], descriptors[word + 3]);
-      return;
-    }
-    if (kind === events.APPLIED) {
-      this.#confirmed = descriptors[word + 2] | 0;
-      return;
+    if (kind !== events.MESSAGE) {
+      if (kind === events.APPLIED) {
+        this.#backlog.confirmed = descriptors[word + 2] | 0;
+        return;
+      }
+      if (kind === events.OPEN || kind === events.REQUEST) {
+        this.#arrived(index, tag, descriptors[word + 2], descriptors[word + 3]);
+        return;
+      }
     }
     const page = this.#connections.page(index);
     const at = index & PAGE_MASK;
@@ -330,6 +352,7 @@ class Lane {
       return;
     }
     if (current) this.#rare(socket, index, tag, descriptors[word + 2], descriptors[word + 3]);
+    else if (kind === events.ABORTED && page.generations[at] === tag >>> 16) this.#requests.abort(index);
   }
 
   /**
@@ -356,17 +379,15 @@ class Lane {
         break;
       }
       case events.BACKLOG:
-        this.#backlog.set(index, offset);
+        this.#backlog.grew(index, offset);
         break;
       case events.DRAIN:
-        if (offset === 0) {
-          this.#backlog.delete(index);
-          // Of one that never rests, all that was sent before the newest flush is counted until then.
-          const { unconfirmed } = this.#connections.page(index);
-          if (unconfirmed[index & PAGE_MASK] > SURGE_BYTES) unconfirmed[index & PAGE_MASK] = 0;
-        } else this.#backlog.set(index, offset);
-        this.#watched.delete(index);
+        this.#backlog.drained(this.#connections.page(index), index, offset);
         route.drain?.(socket);
+        break;
+      case events.ABORTED:
+        // Upgraded while the word of it was on its way.
+        this.#finish(socket, index, 1006, ownCopy(route.binaryKind, new Uint8Array(0)));
         break;
       case events.CLOSE: {
         const code = this.#slab.readUInt16LE(offset);
@@ -404,32 +425,22 @@ class Lane {
   }
 
   /**
+   * A connection was established, or a request came.
    * @param {number} index
    * @param {number} tag
    * @param {number} offset
    * @param {number} length
    */
-  #opened(index, tag, offset, length) {
-    const page = this.#connections.grown(index);
-    const at = index & PAGE_MASK;
+  #arrived(index, tag, offset, length) {
     const slab = this.#slab;
     const route = this.#route(slab.readUInt16LE(offset));
-    const address = slab.subarray(offset + 4, offset + length);
-    page.generations[at] = tag >>> 16;
-    page.unconfirmed[at] = 0;
-    page.families[at] = (tag >>> 8) & 0xff;
-    page.ports[at] = slab.readUInt16LE(offset + 2);
-    if (address.length === 16) {
-      page.wideAddresses ??= new Uint8Array((PAGE_MASK + 1) * 16);
-      page.wideAddresses.set(address, at * 16);
-    } else {
-      page.addresses.set(address, at * 4);
-    }
-    const socket = new WebSocket(route, index);
-    page.sockets[at] = socket;
+    const end = this.#connections.arrive(index, tag, slab, offset + 2);
     this.live++;
-    const open = route.open;
-    if (open !== null) open(socket);
+    if ((tag & 0xff) === events.OPEN) {
+      this.open(new WebSocket(route, index), index);
+    } else {
+      this.#requests.ask(route, index, viewOf(KINDS.string, slab, end, offset + length - end));
+    }
   }
 
   /**
@@ -442,8 +453,7 @@ class Lane {
   #finish(socket, index, code, reason) {
     const page = this.#connections.page(index);
     page.sockets[index & PAGE_MASK] = null;
-    this.#backlog.delete(index);
-    this.#watched.delete(index);
+    this.#backlog.forget(index);
     const close = routeOf(socket).close;
     if (close !== null) {
       try {
@@ -453,80 +463,13 @@ class Lane {
       }
     }
     retire(socket);
-    this.live--;
-    this.#writeBare(commands.RELEASE, index);
+    this.release(index);
   }
 
   /** @param {number} id */
   #route(id) {
     this.#routes[id] ??= new LaneRoute(this, this.settings[id]);
     return this.#routes[id];
-  }
-
-  /**
-   * What becomes of a message to a connection, when some connections have a backlog.
-   * @param {WebSocket} socket
-   * @param {number} index
-   * @param {number} flags
-   * @param {unknown} message
-   */
-  #admit(socket, index, flags, message) {
-    const backlog = this.#backlog.get(index);
-    if (backlog === undefined) return SENT;
-    const route = routeOf(socket);
-    // Only what the reactor told: it judges what is on its way there itself, and says what it drops.
-    if (route.maxBackpressure === 0 || backlog <= route.maxBackpressure) return QUEUED;
-    const payload = encoded(message);
-    const opcode = flags & commands.OPCODE_MASK;
-    if (opcode !== commands.OPCODE_PING) this.dropped++;
-    if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
-      const isBinary = opcode === commands.OPCODE_BINARY;
-      try {
-        route.dropped(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
-      } catch (error) {
-        this.native.report(error);
-      }
-    }
-    if (route.closeOnBackpressureLimit) this.terminate(socket, index, commands.FLAG_BACKPRESSURE);
-    return DROPPED;
-  }
-
-  /**
-   * So much was sent without a word from the reactor that a loop which sends until `send` says 0 must
-   * be told so. A drain event follows.
-   * @param {number} index
-   */
-  #surge(index) {
-    this.#watch(index);
-    return QUEUED;
-  }
-
-  /** @param {number} index */
-  #watch(index) {
-    if (this.#watched.has(index)) return;
-    this.#watched.add(index);
-    this.#writeBare(commands.WATCH_DRAIN, index);
-  }
-
-  /** @param {number} index */
-  #waiting(index) {
-    const page = this.#connections.page(index);
-    const at = index & PAGE_MASK;
-    const carriedOut = ((this.#confirmed - page.flushes[at]) | 0) >= 0;
-    return (this.#backlog.get(index) ?? 0) + (carriedOut ? 0 : page.unconfirmed[at]);
-  }
-
-  /**
-   * Remembers that bytes were sent with the flush that is being gathered.
-   * @param {import('./connections').Connections['pages'][number]} page
-   * @param {number} at
-   * @param {number} payloadBytes
-   */
-  #sent(page, at, payloadBytes) {
-    const bytes = payloadBytes + FRAME_HEAD_BYTES;
-    const carriedOut = ((this.#confirmed - page.flushes[at]) | 0) >= 0;
-    page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
-    page.flushes[at] = this.#flush;
   }
 
   /**
@@ -538,12 +481,13 @@ class Lane {
    */
   #sendLarge(page, index, flags, payload, status) {
     const at = index & PAGE_MASK;
-    this.#makeRoom(0);
+    // Room for two: a record of a large send and its payload may not be parted by a flush.
+    this.#makeRoom(commands.COMMAND_HEAD_BYTES);
     this.#commands.writeBare(commands.SEND_LARGE, flags, index, page.generations[at]);
-    this.#sent(page, at, payload.length);
+    const told = this.#backlog.sent(page, index, payload.length, status);
     this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
     this.#flushed();
-    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
+    return told;
   }
 
   /**
@@ -551,7 +495,7 @@ class Lane {
    * @param {number} index
    * @param {number} [flags]
    */
-  #writeBare(kind, index, flags = 0) {
+  command(kind, index, flags = 0) {
     this.#makeRoom(0);
     this.#commands.writeBare(
       kind,
@@ -573,18 +517,8 @@ class Lane {
 
   #flushed() {
     this.#commands.bytes = 0;
-    this.#flush = (this.#flush + 1) | 0;
+    this.#backlog.flushed();
   }
-}
-
-/**
- * A copy of bytes as a handler gets data.
- * @param {number} kind
- * @param {Uint8Array} bytes
- */
-function ownCopy(kind, bytes) {
-  // Not `bytes.slice()`: of a Buffer, that is a view of memory that it shares with others.
-  return wholeOf(kind, new Uint8Array(bytes).buffer);
 }
 
 module.exports = { Lane };

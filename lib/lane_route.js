@@ -2,14 +2,23 @@
 
 const { KINDS } = require('./data');
 
+/**
+ * What a route was asked for, with its pattern.
+ * @typedef {import('./options').RouteSettings & { pattern: string }} Settings
+ */
+
 /** A route as one lane needs it: the handlers as plain properties, and how they get data. */
 class LaneRoute {
   /**
    * @param {import('./lane').Lane} lane
-   * @param {import('./options').RouteSettings} settings
+   * @param {Settings} settings
    */
   constructor(lane, settings) {
     this.lane = lane;
+    this.pattern = settings.pattern;
+    /** The third argument of `upgrade`, which `res.upgrade` wants back. */
+    this.context = Object.freeze({});
+    this.upgrade = settings.upgrade;
     this.open = settings.open;
     this.message = settings.message;
     this.dropped = settings.dropped;

@@ -19,7 +19,7 @@ const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
 /** As in uWebSockets.js. */
 const HEAD_SIZE_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
-const HANDLERS = ['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
+const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
 
 const ROUTE_OPTIONS = [
   'compression',
@@ -37,7 +37,7 @@ const ROUTE_OPTIONS = [
 ];
 
 /** Of uWebSockets.js or of a later version. Ignored, each would change what the application means. */
-const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription'];
+const UNSUPPORTED_ROUTE_OPTIONS = ['subscription'];
 
 /**
  * @typedef {'arraybuffer' | 'nodebuffer' | 'uint8array'} BinaryType
@@ -68,6 +68,7 @@ const UNSUPPORTED_ROUTE_OPTIONS = ['upgrade', 'subscription'];
  * @property {BinaryType} binaryType
  * @property {TextType} textType
  * @property {'same' | string[] | undefined} origins undefined: any
+ * @property {Handler} upgrade
  * @property {Handler} open
  * @property {Handler} message
  * @property {Handler} dropped
@@ -167,6 +168,7 @@ function routeOptions(pattern, behavior, appDefaults) {
     binaryType,
     textType,
     origins: given.origins(),
+    upgrade: given.handler('upgrade'),
     open: given.handler('open'),
     message: given.handler('message'),
     dropped: given.handler('dropped'),

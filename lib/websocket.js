@@ -180,4 +180,4 @@ function addressText(address) {
   return /** @type {string[]} */ (hex.match(/.{4}/g)).join(':');
 }
 
-module.exports = { WebSocket, routeOf, indexOf, retire };
+module.exports = { WebSocket, routeOf, indexOf, retire, addressText };

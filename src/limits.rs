@@ -102,6 +102,10 @@ pub const BACKPRESSURE_MAX_BYTES: usize = 2_147_483_647;
 /// Bytes of a request's head: request line and header fields.
 pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
 
+/// Longest head, as text, of a request that JavaScript answers, where `UWS_HTTP_MAX_HEADERS_SIZE` allows
+/// so long ones at all: its event has to fit a drain.
+pub const ASKED_HEAD_BYTES: usize = 128 * 1024;
+
 /// Header lines of a request.
 pub const REQUEST_HEADER_LINES: usize = 100;
 

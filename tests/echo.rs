@@ -95,6 +95,7 @@ fn route() -> Route {
         max_backpressure_bytes: 0,
         close_on_backpressure_limit: false,
         compression: Compression::DISABLED,
+        asks: false,
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,

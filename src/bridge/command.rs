@@ -34,6 +34,10 @@ pub enum CommandKind {
     WatchDrain = 6,
     /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
     TerminateAll = 7,
+    /// Answer the connection's request. Flags: one of the `ANSWER_` numbers. Payload: see [`ANSWER_RESPONSE`].
+    Answer = 16,
+    /// The same, with the payload outside of the record, as of [`CommandKind::SendLarge`].
+    AnswerLarge = 17,
 }
 
 /// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
@@ -44,6 +48,19 @@ pub const FLAG_FIN: u8 = 0x10;
 pub const FLAG_COMPRESS: u8 = 0x20;
 /// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
 pub const FLAG_BACKPRESSURE: u8 = 1;
+
+/// [`CommandKind::Answer`]: a response. Payload: the status line without its version, a line feed, header
+/// lines (name, colon, blank, value, line feed), an empty line, the body.
+pub const ANSWER_RESPONSE: u8 = 0;
+/// [`CommandKind::Answer`]: the connection becomes a WebSocket; what follows for it is sent behind the
+/// 101. Payload: the subprotocol, or an empty line for none, then header lines for the 101 as above.
+pub const ANSWER_UPGRADE: u8 = 1;
+/// [`CommandKind::Answer`]: another route shall have the request, the next that matches.
+pub const ANSWER_YIELD: u8 = 2;
+/// [`CommandKind::Answer`]: the connection ends without a response.
+pub const ANSWER_CLOSE: u8 = 3;
+/// Of [`ANSWER_UPGRADE`]: no extension is wanted, whatever was offered.
+pub const ANSWER_PLAIN: u8 = 0x10;
 
 /// One checked command. The payload lies in the buffer that was decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +73,7 @@ pub struct Command {
     pub connection: ConnectionId,
     /// Where the payload begins in the buffer.
     pub offset: u32,
-    /// Its length; of a [`CommandKind::SendLarge`] 0.
+    /// Its length; 0 if the payload is outside of the record.
     pub length: u32,
 }
 
@@ -71,6 +88,13 @@ pub struct Malformed {
 pub struct Commands<'a> {
     buffer: &'a [u8],
     offset: usize,
+}
+
+impl CommandKind {
+    /// Whether the payload is the next of the flush's large ones.
+    pub fn is_large(self) -> bool {
+        matches!(self, Self::SendLarge | Self::AnswerLarge)
+    }
 }
 
 impl<'a> Commands<'a> {
@@ -90,6 +114,8 @@ impl<'a> Commands<'a> {
             5 => CommandKind::Release,
             6 => CommandKind::WatchDrain,
             7 => CommandKind::TerminateAll,
+            16 => CommandKind::Answer,
+            17 => CommandKind::AnswerLarge,
             _ => return None,
         };
         let length = word(8);

@@ -44,6 +44,11 @@ pub enum EventKind {
     /// The commands of a flush are carried out; what became of them is told next. Names no connection;
     /// the number of the flush stands in the place of an amount.
     Applied = 9,
+    /// A request waits for JavaScript's answer; its connection has a place already. Flags and payload: as
+    /// of [`EventKind::Open`], and behind the address the request's head as text (`src/gate/ask.rs`).
+    Request = 16,
+    /// The peer is gone before its request was answered. Nothing follows for the connection.
+    Aborted = 17,
 }
 
 /// [`EventKind::Message`], [`EventKind::Dropped`]: the message is binary, not text.
@@ -51,7 +56,7 @@ pub const FLAG_BINARY: u8 = 1;
 /// The payload is not in the batch; JavaScript takes it by a call of its own, in order.
 pub const FLAG_LARGE: u8 = 2;
 
-/// How the address of [`EventKind::Open`] is to be read.
+/// How the address of [`EventKind::Open`] and [`EventKind::Request`] is to be read.
 pub mod family {
     /// The peer has no address.
     pub const NONE: u8 = 0;

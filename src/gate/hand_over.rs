@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use super::ask::Reserved;
 use crate::bridge::Ticket;
 use crate::protocol::Agreement;
 use crate::reactor::{Adopter, Adoption, Route};
@@ -16,6 +17,8 @@ pub(super) struct Admitted {
     pub(super) route: Arc<Route>,
     /// What was agreed on with the client, if it is compression.
     pub(super) agreement: Option<Agreement>,
+    /// Its place in a reactor, if it has one already.
+    pub(super) reserved: Option<Reserved>,
 }
 
 /// The reactors of one App, in turn.
@@ -34,22 +37,30 @@ impl Reactors {
         self.adopters.iter().any(|adopter| adopter.is_full())
     }
 
-    /// Hands a connection over, once its 101 is written. `early` is what came behind the request.
+    /// The reactor whose turn it is.
+    pub(super) fn next(&self) -> Option<Arc<dyn Adopter>> {
+        let turn = self.next.get();
+        self.next.set(if turn + 1 < self.adopters.len() { turn + 1 } else { 0 });
+        self.adopters.get(turn).cloned()
+    }
+
+    /// Hands a connection over, once its 101 is written: to the reactor that keeps a place for it, or
+    /// the next. `early` is what came behind the request.
     pub(super) fn hand_over(
         &self,
         stream: TcpStream,
         early: Vec<u8>,
-        admitted: Admitted,
+        mut admitted: Admitted,
         peer: SocketAddr,
         ticket: Ticket,
     ) {
-        let turn = self.next.get();
-        self.next.set(if turn + 1 < self.adopters.len() { turn + 1 } else { 0 });
         // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
         // hand over then, and the connection ends here.
-        if let (Some(adopter), Ok(stream)) = (self.adopters.get(turn), stream.into_std()) {
-            let Admitted { route, agreement } = admitted;
-            adopter.adopt(Adoption { stream, route, agreement, early, peer: Some(peer), ticket });
+        let Ok(stream) = stream.into_std() else { return };
+        let place = admitted.reserved.take().map(Reserved::take).or_else(|| self.next().map(|adopter| (adopter, None)));
+        if let Some((adopter, pass)) = place {
+            let Admitted { route, agreement, .. } = admitted;
+            adopter.adopt(Adoption { stream, route, agreement, early, peer: Some(peer), ticket, pass });
         }
     }
 }

@@ -5,6 +5,7 @@
 //! within `limits::REQUEST_HEAD_SECONDS`, and ends when the connection does or a reactor has it.
 
 mod accept;
+mod ask;
 mod hand_over;
 mod listener;
 mod room;
@@ -13,6 +14,7 @@ mod screened;
 mod serve;
 mod tally;
 mod thread;
+mod wire;
 
 pub use crate::http::{InvalidPattern, Origin, Origins};
 pub use listener::{Bind, bind};

@@ -44,9 +44,10 @@ impl Routes {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(pattern)
     }
 
-    /// The most specific route of a path. The path has no query.
-    pub fn lookup(&self, path: &str) -> Option<Arc<Endpoint>> {
+    /// The most specific route of a path, or, behind so many that it `skips`, the next. The path has no
+    /// query.
+    pub fn lookup(&self, path: &str, skips: usize) -> Option<Arc<Endpoint>> {
         let router = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        router.lookup(path).next().map(|matched| matched.value.clone())
+        router.lookup(path).nth(skips).map(|matched| matched.value.clone())
     }
 }

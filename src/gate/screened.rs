@@ -14,8 +14,8 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 
+use super::wire::Wire;
 use crate::http::{Content, HeadScreen, Refusal};
 
 /// What hyper gets for a head that is refused.
@@ -26,7 +26,7 @@ const READ_BYTES: usize = 4 * 1024;
 
 /// A connection, screened.
 pub(super) struct Screened<'e> {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<Wire<'e>>,
     screen: HeadScreen,
     /// What was read, and not given to hyper.
     waiting: Vec<u8>,
@@ -47,7 +47,7 @@ enum After {
 }
 
 impl<'e> Screened<'e> {
-    pub(super) fn new(stream: TcpStream, screen: HeadScreen, refusal: &'e Cell<Option<Refusal>>) -> Self {
+    pub(super) fn new(stream: Wire<'e>, screen: HeadScreen, refusal: &'e Cell<Option<Refusal>>) -> Self {
         Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after: After::Head, refusal }
     }
 
@@ -89,9 +89,9 @@ impl<'e> Screened<'e> {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// The socket, and what was read behind the last head.
-    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
-        (self.stream.into_inner(), self.waiting)
+    /// What was read behind the last head.
+    pub(super) fn into_waiting(self) -> Vec<u8> {
+        self.waiting
     }
 }
 

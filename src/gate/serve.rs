@@ -4,14 +4,13 @@
 //! came; then hyper's buffers as well (8 KiB, up to the longest head), for as long as it lives. An idle
 //! connection has its deadline, and an upgraded one leaves hyper and tokio behind.
 
-use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future, Ready, poll_fn, ready};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::net::{Shutdown, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,14 +23,17 @@ use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::ask::{self, NoResponse, Question, Reserved};
 use super::hand_over::{Admitted, Reactors};
 use super::screened::Screened;
 use super::tally::Tally;
+use super::wire::{Watch, Wire};
 use super::{Bounds, Endpoint, Routes};
 use crate::bridge::Ticket;
 use crate::http::{HeadScreen, Refusal, Then, request};
 use crate::limits;
-use crate::protocol::{self, Opening, negotiate};
+use crate::protocol::{self, Agreement, Opening, negotiate};
+use crate::reactor::Answer;
 
 /// hyper's smallest buffer.
 const HYPER_BUFFER_BYTES: usize = 8 * 1024;
@@ -73,13 +75,14 @@ pub(super) fn serve(
 ) -> impl Future<Output = ()> {
     let visit = entrance.tally.enter();
     async move {
-        match converse(&entrance, stream).await {
+        match converse(&entrance, stream, peer).await {
             Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
                 entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
             }
             Outcome::Ended(stream) => linger(&stream).await,
             Outcome::TimedOut => visit.time_out(),
+            Outcome::Unanswered => {}
         }
     }
 }
@@ -91,15 +94,26 @@ enum Outcome {
     Ended(TcpStream),
     /// The peer did not send its request in time, or did not take the response.
     TimedOut,
+    /// JavaScript was asked, and there is no response: it wants none, or the peer is gone.
+    Unanswered,
 }
 
 /// Speaks HTTP. The deadline begins anew with each request that is answered, so it bounds the wait
-/// for a whole head, the idle time between requests, and the time the peer takes to read.
-async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
+/// for a whole head, the idle time between requests, and the time the peer takes to read. It does not
+/// bound the time that JavaScript takes.
+async fn converse(entrance: &Entrance, stream: TcpStream, peer: SocketAddr) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
-    let exchange =
-        Exchange { entrance, refused: Cell::new(None), admitted: Cell::new(None), answered: Cell::new(false) };
-    let mut screened = Screened::new(stream, entrance.screen.clone(), &exchange.refused);
+    let stream = RefCell::new(stream);
+    let exchange = Exchange {
+        entrance,
+        stream: &stream,
+        peer,
+        refused: Cell::new(None),
+        admitted: Cell::new(None),
+        answered: Cell::new(false),
+        asking: Cell::new(false),
+    };
+    let mut screened = Screened::new(Wire(&stream), entrance.screen.clone(), &exchange.refused);
     let mut deadline = pin!(sleep(PATIENCE));
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
     let first_head = poll_fn(|cx| match screened.poll_cleared(cx) {
@@ -109,12 +123,15 @@ async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
     match first_head.await {
         None => return Outcome::TimedOut,
         Some(Ok(true)) => {}
-        Some(_) => return Outcome::Ended(screened.into_parts().0),
+        Some(_) => return Outcome::Ended(stream.into_inner()),
     }
     let mut connection = entrance.http.serve_connection(screened, &exchange);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
             return Poll::Ready(Some(result));
+        }
+        if exchange.asking.get() {
+            return Poll::Pending;
         }
         if exchange.answered.take() {
             deadline.as_mut().reset(Instant::now() + PATIENCE);
@@ -126,11 +143,12 @@ async fn converse(entrance: &Entrance, stream: TcpStream) -> Outcome {
         return Outcome::TimedOut;
     };
     let parts = connection.into_parts();
-    let (stream, waiting) = parts.io.into_parts();
-    match (result, exchange.admitted.take()) {
-        (Ok(()), Some(admitted)) => {
-            Outcome::Upgraded { stream, early: [&parts.read_buf[..], &waiting].concat(), admitted }
-        }
+    let early = [&parts.read_buf[..], &parts.io.into_waiting()].concat();
+    let admitted = exchange.admitted.take();
+    let stream = stream.into_inner();
+    match (result, admitted) {
+        (Ok(()), Some(admitted)) => Outcome::Upgraded { stream, early, admitted },
+        (Err(error), _) if error.is_user() => Outcome::Unanswered,
         _ => Outcome::Ended(stream),
     }
 }
@@ -160,68 +178,162 @@ async fn linger(stream: &TcpStream) {
 /// The requests of one connection, as hyper's service.
 struct Exchange<'e> {
     entrance: &'e Entrance,
+    stream: &'e RefCell<TcpStream>,
+    peer: SocketAddr,
     /// Why a head was refused that hyper did not see, once its stand-in comes.
     refused: Cell<Option<Refusal>>,
-    /// What the request led to that was answered with 101.
+    /// What follows from the request that was answered with 101.
     admitted: Cell<Option<Admitted>>,
     /// Whether a request was answered since the deadline was last set.
     answered: Cell<bool>,
+    /// Whether JavaScript is to answer a request.
+    asking: Cell<bool>,
 }
 
-impl Service<Request<Incoming>> for Exchange<'_> {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+/// A request that opens a WebSocket as it should.
+struct Candidate {
+    endpoint: Arc<Endpoint>,
+    opening: Opening,
+    /// What is agreed on with the client, if it is compression.
+    agreement: Option<Agreement>,
+}
+
+type Reply = Response<Full<Bytes>>;
+
+/// The answer to a request: mostly there at once.
+enum Answering<'e> {
+    Now(Option<Reply>),
+    Later(Pin<Box<dyn Future<Output = Result<Reply, NoResponse>> + 'e>>),
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Reply, NoResponse>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Now(reply) => Poll::Ready(reply.take().ok_or(NoResponse)),
+            Self::Later(later) => later.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<'e> Service<Request<Incoming>> for &'e Exchange<'e> {
+    type Response = Reply;
+    type Error = NoResponse;
+    type Future = Answering<'e>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.answered.set(true);
         let (head, content) = request.into_parts();
-        let answer = self.refused.take().map_or_else(|| self.answer(&head, &content), Err);
-        let response = answer.unwrap_or_else(|mut refusal| {
-            if !content.is_end_stream() {
-                // Nobody takes content, so no request is looked for behind it.
-                refusal.then = Then::Close;
+        match self.refused.take().map_or_else(|| self.judge(&head, &content), Err) {
+            Ok(candidate) if candidate.endpoint.route.asks => Answering::Later(Box::pin(self.ask(head, candidate))),
+            Ok(candidate) => Answering::Now(Some(self.admit(&candidate, None))),
+            Err(mut refusal) => {
+                if !content.is_end_stream() {
+                    // Nobody takes content, so no request is looked for behind it.
+                    refusal.then = Then::Close;
+                }
+                Answering::Now(Some(self.refuse(refusal)))
             }
-            self.entrance.tally.refuse(refusal.status);
-            refusal.into_response()
-        });
-        ready(Ok(response.map(|says| Full::new(Bytes::from_static(says.as_bytes())))))
+        }
     }
 }
 
 impl Exchange<'_> {
-    fn answer(&self, head: &Parts, content: &Incoming) -> Result<Response<&'static str>, Refusal> {
+    fn judge(&self, head: &Parts, content: &Incoming) -> Result<Candidate, Refusal> {
         let path = request::path(head)?;
         // A WebSocket's route is one for GET: for another method there is nothing at its path.
         let endpoint = match head.method {
-            Method::GET => self.entrance.routes.lookup(path),
+            Method::GET => self.entrance.routes.lookup(path, 0),
             _ => None,
         };
-        self.upgrade(head, content, endpoint.ok_or(Refusal::NOT_FOUND)?)
-    }
-
-    fn upgrade(
-        &self,
-        head: &Parts,
-        content: &Incoming,
-        endpoint: Arc<Endpoint>,
-    ) -> Result<Response<&'static str>, Refusal> {
-        let mut opening = Opening::judge(head).map_err(no_opening)?;
-        let agreed = negotiate(&head.headers, endpoint.route.compression).map_err(no_opening)?;
+        let endpoint = endpoint.ok_or(Refusal::NOT_FOUND)?;
+        let opening = Opening::judge(head).map_err(no_opening)?;
         // The content would be taken for frames (RFC 9110 §7.8: it comes before the new protocol).
         if !content.is_end_stream() {
             return Err(Refusal::bad_request("a request that opens a WebSocket has no content"));
         }
+        Candidate::new(head, endpoint, opening)
+    }
+
+    /// Has JavaScript answer, until a route of those that match does not yield.
+    async fn ask(&self, head: Parts, mut candidate: Candidate) -> Result<Reply, NoResponse> {
+        let text = ask::head_text(&head);
+        if text.len() > limits::ASKED_HEAD_BYTES {
+            return Ok(self.refuse(Refusal {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                says: "the head is too long for this route",
+                then: Then::Close,
+            }));
+        }
+        for skips in 1.. {
+            let Candidate { endpoint, agreement, .. } = &candidate;
+            if !endpoint.route.asks {
+                return Ok(self.admit(&candidate, None));
+            }
+            let adopter = self.entrance.reactors.next().ok_or(NoResponse)?;
+            let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.clone(), self.peer);
+            self.asking.set(true);
+            let answer = question.answer(Watch::new(self.stream)).await;
+            self.asking.set(false);
+            self.answered.set(true);
+            match answer.ok_or(NoResponse)? {
+                (Answer::Close, _) => break,
+                (Answer::Response(bytes), _) => {
+                    let reply = ask::response(bytes);
+                    if reply.status().is_client_error() || reply.status().is_server_error() {
+                        self.entrance.tally.refuse(reply.status());
+                    }
+                    return Ok(reply);
+                }
+                (Answer::Upgrade { lines, agreement }, reserved) => {
+                    let (subprotocol, headers) = ask::upgrade(&lines).ok_or(NoResponse)?;
+                    candidate.opening.subprotocol = subprotocol;
+                    if agreement.is_none() {
+                        candidate.opening.extensions = None;
+                    }
+                    let mut reply = self.admit(&candidate, Some(reserved));
+                    reply.headers_mut().extend(headers);
+                    return Ok(reply);
+                }
+                (Answer::Yield, _) => {
+                    let next = self.entrance.routes.lookup(head.uri.path(), skips).ok_or(Refusal::NOT_FOUND);
+                    match next.and_then(|endpoint| Candidate::new(&head, endpoint, candidate.opening)) {
+                        Ok(next) => candidate = next,
+                        Err(refusal) => return Ok(self.refuse(refusal)),
+                    }
+                }
+            }
+        }
+        Err(NoResponse)
+    }
+
+    /// The 101.
+    fn admit(&self, candidate: &Candidate, reserved: Option<Reserved>) -> Reply {
+        let mut reply = Response::new(Full::default());
+        *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *reply.headers_mut() = candidate.opening.headers();
+        let Candidate { endpoint, agreement, .. } = candidate;
+        self.admitted.set(Some(Admitted { route: endpoint.route.clone(), agreement: *agreement, reserved }));
+        reply
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        self.entrance.tally.refuse(refusal.status);
+        refusal.into_response().map(|says| Full::new(Bytes::from_static(says.as_bytes())))
+    }
+}
+
+impl Candidate {
+    /// A good opening handshake at an endpoint, if that lets its origin in and understands what it offers.
+    fn new(head: &Parts, endpoint: Arc<Endpoint>, mut opening: Opening) -> Result<Self, Refusal> {
+        let agreed = negotiate(&head.headers, endpoint.route.compression).map_err(no_opening)?;
         if !endpoint.origins.admit(head) {
             return Err(Refusal::FORBIDDEN_ORIGIN);
         }
-        let mut response = Response::new("");
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let (agreement, extensions) = agreed.unzip();
         opening.extensions = extensions;
-        *response.headers_mut() = opening.headers();
-        self.admitted.set(Some(Admitted { route: endpoint.route.clone(), agreement }));
-        Ok(response)
+        Ok(Self { endpoint, opening, agreement })
     }
 }
 

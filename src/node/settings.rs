@@ -27,6 +27,8 @@ pub struct RouteSettings {
     pub close_on_backpressure_limit: bool,
     /// One of the constants, or a compressor ORed with a decompressor.
     pub compression: u32,
+    /// Whether there is an `upgrade` handler.
+    pub asks: bool,
     /// Whether there is a `ping` handler.
     pub wants_ping: bool,
     /// Whether there is a `pong` handler.
@@ -71,6 +73,7 @@ impl RouteSettings {
             close_on_backpressure_limit: self.close_on_backpressure_limit,
             // What is none of them was refused by `lib/options.js`.
             compression: Compression::from_constant(self.compression).unwrap_or(Compression::DISABLED),
+            asks: self.asks,
             wants_ping: self.wants_ping,
             wants_pong: self.wants_pong,
             wants_dropped: self.wants_dropped,

@@ -1,11 +1,18 @@
-//! A peer's address as the `Open` event carries it.
+//! A peer's address as the events `Open` and `Request` carry it.
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::bridge::RouteId;
 use crate::bridge::event::family;
 
+/// Family; route, port and the address's bytes, as the payload begins.
+pub fn encode(route: RouteId, peer: Option<SocketAddr>) -> (u8, Vec<u8>) {
+    let (family, port, bytes, length) = parts(peer);
+    (family, [&route.0.to_le_bytes(), &port.to_le_bytes(), &bytes[..length]].concat())
+}
+
 /// Family, port, and the address's bytes with their number.
-pub fn encode(peer: Option<SocketAddr>) -> (u8, u16, [u8; 16], usize) {
+fn parts(peer: Option<SocketAddr>) -> (u8, u16, [u8; 16], usize) {
     let mut bytes = [0; 16];
     let Some(peer) = peer else { return (family::NONE, 0, bytes, 0) };
     let (family, length) = match peer.ip() {
@@ -34,12 +41,12 @@ mod tests {
     #[test]
     fn tells_the_families_apart() {
         let encoded = |text: &str| {
-            let (family, port, bytes, length) = encode(Some(text.parse().unwrap()));
+            let (family, port, bytes, length) = parts(Some(text.parse().unwrap()));
             (family, port, bytes[..length].to_vec())
         };
         assert_eq!(encoded("127.0.0.1:80"), (family::V4, 80, vec![127, 0, 0, 1]));
         assert_eq!(encoded("[::ffff:10.1.2.3]:443"), (family::V4_MAPPED, 443, vec![10, 1, 2, 3]));
         assert_eq!(encoded("[::1]:9001"), (family::V6, 9001, [vec![0; 15], vec![1]].concat()));
-        assert_eq!(encode(None).0, family::NONE);
+        assert_eq!(encode(RouteId(258), None), (family::NONE, vec![2, 1, 0, 0]));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use super::Route;
+use super::{Pass, Route, Visit};
 use crate::bridge::Ticket;
 use crate::protocol::Agreement;
 
@@ -21,6 +21,8 @@ pub struct Adoption {
     pub peer: Option<SocketAddr>,
     /// Counts the connection in.
     pub ticket: Ticket,
+    /// Its place, if it has one from its request on.
+    pub pass: Option<Pass>,
 }
 
 /// Takes connections over. A reactor's handle is one; the gate sees no more of it.
@@ -30,4 +32,21 @@ pub trait Adopter: Send + Sync {
 
     /// Whether so much waits for JavaScript that there is no room for more openings and closings. Any thread.
     fn is_full(&self) -> bool;
+
+    /// Asks JavaScript for the answer to a request; never blocks. What follows with the visit's pass
+    /// comes behind it. Any thread.
+    fn visit(&self, visit: Visit);
+
+    /// The connection of a visit is gone: no socket will follow. Any thread, never blocks.
+    fn leave(&self, pass: Pass);
+}
+
+/// What the gate leaves for a reactor, in order.
+pub enum Arrival {
+    /// An established connection.
+    Adoption(Adoption),
+    /// A request.
+    Visit(Visit),
+    /// The connection of a visit is gone.
+    Departure(Pass),
 }

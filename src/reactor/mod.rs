@@ -1,6 +1,7 @@
 //! Established connections: a slab of slots over the kernel's poller, one thread each.
 //!
-//! A reactor takes over sockets from the gate ([`Adopter`]), decodes frames, answers pings, keeps
+//! A reactor takes over sockets from the gate ([`Adopter`]), passes on requests that JavaScript is to
+//! answer ([`Visit`]), decodes frames, answers pings, keeps
 //! idle timeouts, and writes what JavaScript sends. It never waits for JavaScript: events go to a
 //! mailbox, commands come from an inbox. Memory: a slot for an idle connection; everything else is
 //! born when needed and freed when empty; bounds are in [`limits`](crate::limits).
@@ -8,6 +9,7 @@
 mod address;
 mod adoption;
 mod agenda;
+mod asking;
 mod clock;
 mod contexts;
 mod ebb;
@@ -31,6 +33,7 @@ mod tally;
 mod tests;
 mod thread;
 mod turn;
+mod visit;
 mod write;
 
 pub use crate::protocol::Compression;
@@ -39,3 +42,4 @@ pub use route::Route;
 pub use shared::{Hooks, Shared, Wake};
 pub use tally::Tally;
 pub use thread::{ReactorHandle, ReactorThread};
+pub use visit::{Answer, AnswerChannel, Pass, Visit};

@@ -23,7 +23,7 @@ impl<N: Network> Reactor<N> {
             let mut ends_all = false;
             // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
             for mut command in Commands::new(&orders.commands).map_while(Result::ok) {
-                if command.kind == CommandKind::SendLarge {
+                if command.kind.is_large() {
                     command.offset = large;
                     large += 1;
                 }
@@ -53,11 +53,12 @@ impl<N: Network> Reactor<N> {
     fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let phase = self.slab.slot(index).phase;
         match (command.kind, phase) {
-            (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Ending) => {
+            (CommandKind::Answer | CommandKind::AnswerLarge, Phase::Asking) => self.answer(index, command, orders),
+            (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Arriving | Phase::Ending) => {
                 self.send(index, command, orders);
             }
-            (CommandKind::End, Phase::Open | Phase::Ending) => {
-                if phase == Phase::Open {
+            (CommandKind::End, Phase::Open | Phase::Arriving | Phase::Ending) => {
+                if phase.is_open() {
                     self.intake.tally.close(CloseCause::Local);
                 }
                 let payload = &orders.commands[range(command)];
@@ -68,30 +69,38 @@ impl<N: Network> Reactor<N> {
                 let farewell = ClosePayload::new(code, str::from_utf8(reason).unwrap_or(""));
                 self.say_farewell(index, Some(farewell));
             }
-            (CommandKind::Terminate, Phase::Open | Phase::Ending | Phase::Lingering) => {
+            (CommandKind::Terminate, Phase::Open | Phase::Arriving | Phase::Ending | Phase::Lingering) => {
                 // What was sent before goes out as far as the kernel takes it now.
                 self.transmit(index, &orders.commands);
-                if self.slab.slot(index).phase == Phase::Open {
+                if self.slab.slot(index).phase.is_open() {
                     self.intake.tally.close(termination(command));
                 }
-                self.close_socket(index);
+                match self.slab.slot(index).socket {
+                    Some(_) => self.close_socket(index),
+                    None => self.hang_up_on_arrival(index),
+                }
             }
             (CommandKind::Release, _) => {
                 self.slab.slot(index).released = true;
-                if phase == Phase::Ending {
-                    self.say_farewell(index, None);
+                match phase {
+                    Phase::Ending => self.say_farewell(index, None),
+                    // Released without an answer: there will be none.
+                    Phase::Asking => self.close_socket(index),
+                    _ => {}
                 }
             }
             _ => {}
         }
     }
 
-    /// Ends the connections that are open behind JavaScript's commands: those of whose opening it has
-    /// not heard. It hears of both.
+    /// Ends the connections that are open behind JavaScript's commands: those of whose opening, or
+    /// request, it has not heard. It hears of both.
     fn terminate_all(&mut self) {
         for index in 0..self.slab.places() {
-            if self.slab.slot(index).phase == Phase::Open {
-                self.lose(index, CloseCause::Local);
+            match self.slab.slot(index).phase {
+                Phase::Open | Phase::Arriving => self.lose(index, CloseCause::Local),
+                Phase::Asking => self.abort(index),
+                _ => {}
             }
         }
     }
@@ -144,10 +153,10 @@ impl<N: Network> Reactor<N> {
         let Some(connection) = self.slab.connection(index) else { return };
         let slot = self.slab.slot(index);
         let route = &self.routes.of(slot.route).route;
-        let closes = route.close_on_backpressure_limit && slot.phase == Phase::Open;
+        let closes = route.close_on_backpressure_limit && slot.phase.is_open();
         let is_message = !opcode(command).is_control();
         self.intake.tally.dropped += u64::from(is_message);
-        if route.wants_dropped && is_message && slot.phase == Phase::Open {
+        if route.wants_dropped && is_message && slot.phase.is_open() {
             let waiting = slot.waiting_bytes();
             if slot.rare().told_bytes < waiting {
                 // The handler may send again at once: JavaScript must know by then that it is too much.
@@ -201,10 +210,11 @@ impl<N: Network> Reactor<N> {
         if let Some(connection) = self.slab.connection(index) {
             let slot = self.slab.slot(index);
             let waiting = slot.waiting_bytes();
-            if waiting > 0 && slot.phase == Phase::Open {
+            // What waits for a socket that is about to come is no news, unless somebody asks.
+            if waiting > 0 && (slot.phase == Phase::Open || watched && slot.phase == Phase::Arriving) {
                 slot.rare().told_bytes = waiting;
                 self.intake.tell_amount(connection, EventKind::Backlog, waiting);
-            } else if watched && slot.phase == Phase::Open {
+            } else if watched && waiting == 0 && slot.phase.is_open() {
                 self.intake.tell_amount(connection, EventKind::Drain, 0);
             }
             self.vacate(index);
@@ -223,6 +233,6 @@ fn termination(command: &Command) -> CloseCause {
 }
 
 /// Where a command's payload lies in the buffer of commands.
-fn range(command: &Command) -> std::ops::Range<usize> {
+pub(super) fn range(command: &Command) -> std::ops::Range<usize> {
     command.offset as usize..command.offset as usize + command.length as usize
 }

@@ -87,7 +87,7 @@ impl<N: Network> Reactor<N> {
                 self.discard(index);
                 return None;
             }
-            Phase::Vacant | Phase::Ending | Phase::Gone => return None,
+            Phase::Vacant | Phase::Asking | Phase::Arriving | Phase::Ending | Phase::Gone => return None,
         }
         let parked = slot.rare_if_any().is_some_and(|rare| !rare.leftover.is_empty());
         let cut = slot.assembly.is_some();
@@ -201,7 +201,7 @@ impl<N: Network> Reactor<N> {
             _ => b"",
         };
         if let Some(connection) = self.slab.connection(index)
-            && self.slab.slot(index).phase == Phase::Open
+            && self.slab.slot(index).phase.is_open()
         {
             self.intake.close(connection, cause, 1006, reason);
         }

@@ -24,6 +24,8 @@ pub struct Route {
     pub close_on_backpressure_limit: bool,
     /// What is agreed on with clients that offer permessage-deflate.
     pub compression: Compression,
+    /// Whether JavaScript answers the opening handshake: it has an `upgrade` handler.
+    pub asks: bool,
     /// Whether JavaScript has a `ping` handler.
     pub wants_ping: bool,
     /// Whether JavaScript has a `pong` handler.
@@ -48,6 +50,7 @@ pub(crate) mod tests {
             max_backpressure_bytes: 64 * 1024,
             close_on_backpressure_limit: false,
             compression: Compression::DISABLED,
+            asks: false,
             wants_ping: false,
             wants_pong: false,
             wants_dropped: false,

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Adoption, Tally};
+use super::Tally;
+use super::adoption::Arrival;
 use crate::bridge::{Census, Doorbell, Inbox, Mailbox};
 
 /// Wakes a thread; called on any other.
@@ -26,7 +27,7 @@ pub struct Shared {
     pub inbox: Inbox,
     /// Counts the App's connections.
     pub census: Arc<Census>,
-    adoptions: Mutex<Vec<Adoption>>,
+    arrivals: Mutex<Vec<Arrival>>,
     tally: Mutex<Tally>,
     stopping: AtomicBool,
     doorbell: Doorbell,
@@ -41,7 +42,7 @@ impl Shared {
             mailbox: Mailbox::default(),
             inbox: Inbox::default(),
             census,
-            adoptions: Mutex::default(),
+            arrivals: Mutex::default(),
             tally: Mutex::default(),
             stopping: AtomicBool::new(false),
             doorbell: Doorbell::awake(),
@@ -55,9 +56,9 @@ impl Shared {
         self.doorbell.ring(|| (self.wake_reactor)());
     }
 
-    /// Leaves a connection for the reactor. Any thread.
-    pub fn adopt(&self, adoption: Adoption) {
-        self.adoptions.lock().unwrap_or_else(PoisonError::into_inner).push(adoption);
+    /// Leaves a connection for the reactor, or what becomes of one. Any thread.
+    pub fn arrive(&self, arrival: Arrival) {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
         self.ring();
     }
 
@@ -89,9 +90,9 @@ impl Shared {
         self.doorbell.sleep()
     }
 
-    /// The connections left since the last call.
-    pub(super) fn adoptions(&self) -> Vec<Adoption> {
-        std::mem::take(&mut self.adoptions.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What was left since the last call.
+    pub(super) fn arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut self.arrivals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Shows the reactor's numbers to other threads.
@@ -108,7 +109,7 @@ impl Shared {
     pub(super) fn give_back_memory(&self) {
         self.mailbox.let_go();
         self.inbox.let_go();
-        self.adoptions.lock().unwrap_or_else(PoisonError::into_inner).shrink_to_fit();
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).shrink_to_fit();
         (self.hooks.give_back_memory)();
     }
 }

@@ -47,6 +47,15 @@ impl<S> Slab<S> {
 
     /// Places a connection. `None` above [`limits::CONNECTIONS_PER_REACTOR`].
     pub fn insert(&mut self, socket: S, route: RouteId) -> Option<ConnectionId> {
+        self.occupy(Some(socket), route, Phase::Open)
+    }
+
+    /// Places a connection whose socket is to follow. `None` as above.
+    pub fn reserve(&mut self, route: RouteId) -> Option<ConnectionId> {
+        self.occupy(None, route, Phase::Asking)
+    }
+
+    fn occupy(&mut self, socket: Option<S>, route: RouteId, phase: Phase) -> Option<ConnectionId> {
         if self.vacant == NONE {
             self.grow()?;
         }
@@ -54,7 +63,7 @@ impl<S> Slab<S> {
         let slot = self.slot(index);
         let next = slot.link;
         let generation = slot.generation.wrapping_add(1);
-        *slot = Slot { socket: Some(socket), generation, route, phase: Phase::Open, ..Slot::vacant(0) };
+        *slot = Slot { socket, generation, route, phase, ..Slot::vacant(0) };
         self.vacant = next;
         self.occupied += 1;
         Some(ConnectionId { index, generation })

@@ -7,6 +7,7 @@
 use crate::bridge::RouteId;
 use crate::protocol::{Agreement, Assembly, ClosePayload};
 
+use super::AnswerChannel;
 use super::outbox::Outbox;
 
 /// Where a connection is in its life.
@@ -14,6 +15,11 @@ use super::outbox::Outbox;
 pub enum Phase {
     /// No connection.
     Vacant,
+    /// A request waits for JavaScript's answer; the gate has the socket.
+    Asking,
+    /// JavaScript has upgraded the request: it is open there, and what it sends waits for the socket,
+    /// which comes from the gate behind the 101.
+    Arriving,
     /// Messages pass both ways.
     Open,
     /// JavaScript was sent the close event; what it sends before it takes that event is still
@@ -25,9 +31,16 @@ pub enum Phase {
     Gone,
 }
 
+impl Phase {
+    /// Whether the connection is open in JavaScript's eyes, as far as it was told.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Arriving)
+    }
+}
+
 /// The engine's state of one connection.
 pub struct Slot<S> {
-    /// Present from adoption to [`Phase::Gone`].
+    /// Present from adoption to [`Phase::Gone`]; behind a request, from its arrival on.
     pub socket: Option<S>,
     /// Present while a frame is cut by the end of a read, or a fragmented message is open.
     pub assembly: Option<Box<Assembly>>,
@@ -71,6 +84,8 @@ pub struct Rare {
     pub farewell: Option<ClosePayload>,
     /// Bytes in the outbox as JavaScript was last told.
     pub told_bytes: usize,
+    /// Where the answer goes, in [`Phase::Asking`].
+    pub answer: Option<AnswerChannel>,
 }
 
 impl<S> Slot<S> {
@@ -122,7 +137,11 @@ impl<S> Slot<S> {
     /// Frees the rare parts if none is in use.
     pub fn tidy(&mut self) {
         let unused = |rare: &Rare| {
-            rare.outbox.is_empty() && rare.leftover.is_empty() && rare.pong.is_none() && rare.farewell.is_none()
+            rare.outbox.is_empty()
+                && rare.leftover.is_empty()
+                && rare.pong.is_none()
+                && rare.farewell.is_none()
+                && rare.answer.is_none()
         };
         if self.rare.as_deref().is_some_and(unused) {
             self.rare = None;

@@ -116,7 +116,7 @@ impl<N: Network> Reactor<N> {
                 self.settle(index);
             }
             Phase::Lingering => self.close_socket(index),
-            Phase::Vacant | Phase::Gone => {}
+            Phase::Vacant | Phase::Asking | Phase::Arriving | Phase::Gone => {}
         }
     }
 

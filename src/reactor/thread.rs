@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use super::adoption::Arrival;
 use super::network::Network;
 use super::poller::Poller;
 use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
-use super::{Adopter, Adoption};
+use super::{Adopter, Adoption, Pass, Visit};
 use crate::bridge::{Census, ReactorId};
 use crate::limits;
 
@@ -77,7 +78,15 @@ impl Drop for End<'_> {
 
 impl Adopter for ReactorHandle {
     fn adopt(&self, adoption: Adoption) {
-        self.0.adopt(adoption);
+        self.0.arrive(Arrival::Adoption(adoption));
+    }
+
+    fn visit(&self, visit: Visit) {
+        self.0.arrive(Arrival::Visit(visit));
+    }
+
+    fn leave(&self, pass: Pass) {
+        self.0.arrive(Arrival::Departure(pass));
     }
 
     fn is_full(&self) -> bool {
@@ -102,10 +111,24 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
             return;
         }
         let now = Instant::now();
-        for Adoption { stream, route, agreement, early, peer, ticket } in shared.adoptions() {
+        for arrival in shared.arrivals() {
+            arrive(&mut reactor, arrival, now);
+        }
+        reactor.turn(&ready, now);
+    }
+}
+
+fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
+    match arrival {
+        // The place of a visit is counted in already, so the ticket counts out.
+        Arrival::Adoption(Adoption { stream, early, pass: Some(pass), .. }) => {
+            reactor.seat(TcpStream::from_std(stream), &pass, early);
+        }
+        Arrival::Adoption(Adoption { stream, route, agreement, early, peer, ticket, pass: None }) => {
             ticket.forget();
             reactor.adopt(TcpStream::from_std(stream), &route, agreement, peer, early, now);
         }
-        reactor.turn(&ready, now);
+        Arrival::Visit(visit) => reactor.receive(visit, now),
+        Arrival::Departure(pass) => reactor.depart(&pass),
     }
 }

@@ -25,7 +25,7 @@ use crate::protocol::Agreement;
 
 /// Memory that an opening handshake takes for a while, at the gate and in JavaScript: a rough figure,
 /// for the [`Ebb`] of a storm of connections.
-const HANDSHAKE_BYTES: usize = 4 * 1024;
+pub(super) const HANDSHAKE_BYTES: usize = 4 * 1024;
 
 /// The state of one reactor thread.
 pub struct Reactor<N: Network> {
@@ -103,9 +103,8 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(index).agreement = agreement;
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
-        let (family, port, address, length) = address::encode(peer);
-        let head = [route.id.0.to_le_bytes(), port.to_le_bytes()].concat();
-        self.intake.tell(connection, EventKind::Open, family, [&head, &address[..length]]);
+        let (family, place) = address::encode(route.id, peer);
+        self.intake.tell(connection, EventKind::Open, family, [&place, b""]);
         let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
         if self.network.register(socket, index).is_err() {
             return self.lose_to_error(index);

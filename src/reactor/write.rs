@@ -13,7 +13,7 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         let mut sent = 0;
         let mut takes = slot.waiting_bytes() == 0;
-        let Some(socket) = slot.socket.as_mut() else { return self.gather.clear() };
+        let Some(socket) = slot.socket.as_mut() else { return self.hold_back(index, commands) };
         while takes && sent < self.gather.bytes() {
             let attempt = self.gather.with_slices(commands, sent, |slices| {
                 socket.send(slices).map(|count| (count, slices.iter().map(|slice| slice.len()).sum::<usize>()))
@@ -36,6 +36,16 @@ impl<N: Network> Reactor<N> {
         } else {
             self.gather.clear();
         }
+    }
+
+    /// Keeps what is gathered for a socket that is still to come from the gate.
+    fn hold_back(&mut self, index: u32, commands: &[u8]) {
+        let slot = self.slab.slot(index);
+        if slot.phase == Phase::Gone {
+            return self.gather.clear();
+        }
+        self.intake.tally.outbox_bytes += self.gather.bytes() as u64;
+        self.gather.move_to(&mut slot.rare().outbox, commands, 0);
     }
 
     /// Goes on writing what waits, now that the socket may take more.

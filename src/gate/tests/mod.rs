@@ -1,5 +1,6 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
+mod asking;
 mod heads;
 mod room;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
-use crate::reactor::{Adopter, Adoption, Compression, Route};
+use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit};
 
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Collector {
     adoptions: Mutex<Sender<Adoption>>,
     is_full: Arc<AtomicBool>,
+    visits: Mutex<Sender<Visit>>,
+    departures: Mutex<Sender<Pass>>,
 }
 
 impl Adopter for Collector {
@@ -32,6 +35,14 @@ impl Adopter for Collector {
     fn is_full(&self) -> bool {
         // ORDERING: a test's switch; nothing is published with it.
         self.is_full.load(Ordering::Relaxed)
+    }
+
+    fn visit(&self, visit: Visit) {
+        let _ = self.visits.lock().unwrap().send(visit);
+    }
+
+    fn leave(&self, pass: Pass) {
+        let _ = self.departures.lock().unwrap().send(pass);
     }
 }
 
@@ -50,6 +61,7 @@ fn compressing(id: u16, compression: Compression) -> Arc<Endpoint> {
         max_backpressure_bytes: 64 * 1024,
         close_on_backpressure_limit: false,
         compression,
+        asks: false,
         wants_ping: false,
         wants_pong: false,
         wants_dropped: false,
@@ -66,6 +78,8 @@ struct Site {
     vacated: Receiver<()>,
     adopted: Vec<Receiver<Adoption>>,
     is_full: Arc<AtomicBool>,
+    visits: Vec<Receiver<Visit>>,
+    departures: Vec<Receiver<Pass>>,
 }
 
 /// A gate that listens on loopback, with the routes `/chat` (1), `/room/:name` (2) and `/compressed`
@@ -85,18 +99,25 @@ fn bounded_site(bounds: Bounds) -> Site {
     routes.insert("/room/:name", route(2)).unwrap();
     routes.insert("/compressed", compressing(3, Compression::SHARED)).unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
-    let (adopters, adopted) = (0..2)
-        .map(|_| {
-            let (sender, receiver) = channel();
-            let collector = Collector { adoptions: Mutex::new(sender), is_full: is_full.clone() };
-            (Arc::new(collector) as Arc<dyn Adopter>, receiver)
-        })
-        .unzip();
+    let (mut adopters, mut adopted, mut visits, mut departures) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..2 {
+        let ((adoption, adoptions), (visit, visit_receiver), (departure, departure_receiver)) =
+            (channel(), channel(), channel());
+        adopters.push(Arc::new(Collector {
+            adoptions: Mutex::new(adoption),
+            visits: Mutex::new(visit),
+            departures: Mutex::new(departure),
+            is_full: is_full.clone(),
+        }) as Arc<dyn Adopter>);
+        adopted.push(adoptions);
+        visits.push(visit_receiver);
+        departures.push(departure_receiver);
+    }
     let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, listener, address, vacated, adopted, is_full }
+    Site { gate, routes, census, listener, address, vacated, adopted, visits, departures, is_full }
 }
 
 fn loopback(port: u16) -> Bind {

@@ -101,6 +101,11 @@ impl JavaScript {
         command::encode(&mut self.commands, kind, 0, connection, payload);
     }
 
+    /// Answers a request: flags say how.
+    pub fn answer(&mut self, connection: ConnectionId, flags: u8, payload: &[u8]) {
+        command::encode(&mut self.commands, CommandKind::Answer, flags, connection, payload);
+    }
+
     /// Writes bytes that may be no command.
     pub fn garbage(&mut self, bytes: &[u8]) {
         self.commands.extend_from_slice(bytes);
@@ -131,5 +136,8 @@ impl JavaScript {
 
 fn kind(number: u8) -> EventKind {
     use EventKind::*;
-    *[Open, Message, Ping, Pong, Dropped, Backlog, Drain, Close].iter().find(|kind| **kind as u8 == number).unwrap()
+    *[Open, Message, Ping, Pong, Dropped, Backlog, Drain, Close, Request, Aborted]
+        .iter()
+        .find(|kind| **kind as u8 == number)
+        .unwrap()
 }

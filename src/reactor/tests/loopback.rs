@@ -54,6 +54,7 @@ impl Running {
             early: Vec::new(),
             peer,
             ticket,
+            pass: None,
         });
     }
 

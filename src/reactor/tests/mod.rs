@@ -3,6 +3,7 @@
 //! [`Rig`] runs the loop of [`thread`](super::thread), with one difference: where the thread would
 //! sleep, it returns to the test. So a wake-up that is lost shows, and a loop that never rests too.
 
+mod asking;
 mod backpressure;
 mod chaos;
 mod closing;

@@ -1,0 +1,163 @@
+'use strict';
+
+/**
+ * What waits to be written, of the connections of one lane: what the reactor told, and what is on its
+ * way there. A connection for which nothing waits is in no map here; of what was sent to it since the
+ * newest flush that was carried out, its columns tell.
+ */
+
+const commands = require('./commands');
+const { PAGE_MASK } = require('./connections');
+const { ownCopy, encoded } = require('./data');
+const { routeOf } = require('./websocket');
+
+/** @typedef {import('./connections').Connections['pages'][number]} Page */
+/** @typedef {import('./websocket').WebSocket} WebSocket */
+
+/** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
+const FRAME_HEAD_BYTES = 10;
+
+/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0. */
+const SURGE_BYTES = 16 * 1024 * 1024;
+
+/** What `send` returns, as in uWebSockets.js. */
+const QUEUED = 0;
+const SENT = 1;
+const DROPPED = 2;
+
+class Backlog {
+  #lane;
+  /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
+  #waiting = new Map();
+  /** @type {Set<number>} Connections whose drain somebody waits for. */
+  #watched = new Set();
+  /** The number of the flush that is being gathered; signed, wrapping. */
+  #flush = 1;
+  /** The newest flush that was carried out, likewise. */
+  confirmed = 0;
+
+  /** @param {import('./lane').Lane} lane */
+  constructor(lane) {
+    this.#lane = lane;
+  }
+
+  /** Whether the reactor told of nothing that waits. */
+  get isEmpty() {
+    return this.#waiting.size === 0;
+  }
+
+  /** What was gathered is on its way. */
+  flushed() {
+    this.#flush = (this.#flush + 1) | 0;
+  }
+
+  /**
+   * What becomes of a message to a connection, when some connections have a backlog.
+   * @param {WebSocket} socket
+   * @param {number} index
+   * @param {number} flags
+   * @param {unknown} message
+   */
+  admit(socket, index, flags, message) {
+    const waiting = this.#waiting.get(index);
+    if (waiting === undefined) return SENT;
+    const route = routeOf(socket);
+    // Only what the reactor told: it judges what is on its way there itself, and says what it drops.
+    if (route.maxBackpressure === 0 || waiting <= route.maxBackpressure) return QUEUED;
+    const lane = this.#lane;
+    const payload = encoded(message);
+    const opcode = flags & commands.OPCODE_MASK;
+    if (opcode !== commands.OPCODE_PING) lane.dropped++;
+    if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
+      const isBinary = opcode === commands.OPCODE_BINARY;
+      try {
+        route.dropped(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+      } catch (error) {
+        lane.native.report(error);
+      }
+    }
+    if (route.closeOnBackpressureLimit) lane.terminate(socket, index, commands.FLAG_BACKPRESSURE);
+    return DROPPED;
+  }
+
+  /**
+   * Remembers that bytes were sent with the flush that is being gathered. So much may have been sent
+   * without a word from the reactor that a loop which sends until `send` says 0 must be told so: a
+   * drain event follows then.
+   * @param {Page} page
+   * @param {number} index
+   * @param {number} payloadBytes
+   * @param {number} status what `send` would return
+   * @returns {number} what it returns
+   */
+  sent(page, index, payloadBytes, status) {
+    const at = index & PAGE_MASK;
+    const bytes = payloadBytes + FRAME_HEAD_BYTES;
+    const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
+    page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    page.flushes[at] = this.#flush;
+    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
+  }
+
+  /**
+   * Bytes that are not known to be written. A drain event will follow if there are any.
+   * @param {Page} page
+   * @param {number} index
+   */
+  asked(page, index) {
+    const at = index & PAGE_MASK;
+    const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
+    const bytes = (this.#waiting.get(index) ?? 0) + (carriedOut ? 0 : page.unconfirmed[at]);
+    if (bytes > 0) this.#watch(index);
+    return bytes;
+  }
+
+  /**
+   * The reactor told that more waits.
+   * @param {number} index
+   * @param {number} bytes
+   */
+  grew(index, bytes) {
+    this.#waiting.set(index, bytes);
+  }
+
+  /**
+   * The reactor told that less waits, or nothing.
+   * @param {Page} page
+   * @param {number} index
+   * @param {number} bytes
+   */
+  drained(page, index, bytes) {
+    if (bytes === 0) {
+      this.#waiting.delete(index);
+      // Of one that never rests, all that was sent before the newest flush is counted until then.
+      const { unconfirmed } = page;
+      if (unconfirmed[index & PAGE_MASK] > SURGE_BYTES) unconfirmed[index & PAGE_MASK] = 0;
+    } else this.#waiting.set(index, bytes);
+    this.#watched.delete(index);
+  }
+
+  /**
+   * The connection is over.
+   * @param {number} index
+   */
+  forget(index) {
+    this.#waiting.delete(index);
+    this.#watched.delete(index);
+  }
+
+  /** @param {number} index */
+  #surge(index) {
+    this.#watch(index);
+    return QUEUED;
+  }
+
+  /** @param {number} index */
+  #watch(index) {
+    if (this.#watched.has(index)) return;
+    this.#watched.add(index);
+    this.#lane.command(commands.WATCH_DRAIN, index);
+  }
+}
+
+module.exports = { Backlog, SENT, DROPPED };

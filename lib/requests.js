@@ -1,0 +1,163 @@
+'use strict';
+
+/**
+ * The requests of one lane that JavaScript answers: asks the handlers, and turns what they write into
+ * commands. A request has its place among the lane's connections from its event on; answered
+ * otherwise than by an upgrade, or aborted, it gives the place back.
+ */
+
+const commands = require('./commands');
+const errors = require('./errors');
+const { HttpRequest, isYielded } = require('./http_request');
+const { HttpResponse, isOver, isAwaited, finish } = require('./http_response');
+const { WebSocket } = require('./websocket');
+
+/** @typedef {import('./lane_route').LaneRoute} LaneRoute */
+
+/** What a client gets when the handler fails it. */
+const FAILURE = '500 Internal Server Error\n\n';
+
+class Requests {
+  #lane;
+  /** @type {Map<number, HttpResponse>} by place */
+  #pending = new Map();
+
+  /** @param {import('./lane').Lane} lane */
+  constructor(lane) {
+    this.#lane = lane;
+  }
+
+  /**
+   * A request came: calls the handler. One that returns without an answer must have said, by
+   * `onAborted`, that it will answer later.
+   * @param {LaneRoute} route
+   * @param {number} index
+   * @param {string} head
+   */
+  ask(route, index, head) {
+    const request = new HttpRequest(head, route.pattern);
+    const response = new HttpResponse(this, route, index);
+    this.#pending.set(index, response);
+    let error;
+    try {
+      /** @type {Function} */ (route.upgrade)(response, request, route.context);
+      if (isOver(response) || (!isYielded(request) && isAwaited(response))) return;
+      if (isYielded(request)) {
+        finish(response);
+        return this.#answer(index, commands.ANSWER_YIELD, '');
+      }
+      error = errors.unanswered(route.pattern);
+    } catch (thrown) {
+      error = thrown;
+    }
+    if (!isOver(response)) {
+      finish(response);
+      this.respond(index, FAILURE, '');
+    }
+    this.#lane.native.report(error);
+  }
+
+  /**
+   * The peer is gone before its request was answered.
+   * @param {number} index
+   */
+  abort(index) {
+    const response = this.#pending.get(index);
+    if (response === undefined) return;
+    const aborted = finish(response);
+    this.#release(index);
+    this.#call(aborted);
+  }
+
+  /** Ends every request without an answer. */
+  abortAll() {
+    for (const [index, response] of [...this.#pending]) {
+      // A handler may have ended it.
+      if (isOver(response)) continue;
+      const aborted = finish(response);
+      this.drop(index);
+      this.#call(aborted);
+    }
+  }
+
+  /**
+   * Answers a request.
+   * @param {number} index
+   * @param {string} head status line and header lines, with the empty line behind them
+   * @param {string | Uint8Array} body
+   */
+  respond(index, head, body) {
+    const answer = typeof body === 'string' ? head + body : Buffer.concat([Buffer.from(head), body]);
+    this.#answer(index, commands.ANSWER_RESPONSE, answer);
+  }
+
+  /**
+   * Closes the connection without an answer.
+   * @param {number} index
+   */
+  drop(index) {
+    this.#answer(index, commands.ANSWER_CLOSE, '');
+  }
+
+  /**
+   * Makes a request's connection a WebSocket.
+   * @param {HttpResponse} response
+   * @param {LaneRoute} route
+   * @param {number} index
+   * @param {unknown} userData
+   * @param {boolean} isPlain whether no extension is wanted
+   * @param {string} answer subprotocol and header lines
+   */
+  upgrade(response, route, index, userData, isPlain, answer) {
+    const socket = new WebSocket(route, index);
+    // Whatever this throws, the request is as it was.
+    adopt(socket, userData);
+    finish(response);
+    this.#pending.delete(index);
+    this.#lane.answer(index, commands.ANSWER_UPGRADE | (isPlain ? commands.ANSWER_PLAIN : 0), answer);
+    this.#lane.open(socket, index);
+  }
+
+  /**
+   * @param {number} index
+   * @param {number} flags
+   * @param {string | Uint8Array} answer
+   */
+  #answer(index, flags, answer) {
+    this.#lane.answer(index, flags, answer);
+    this.#release(index);
+  }
+
+  /** @param {number} index */
+  #release(index) {
+    this.#pending.delete(index);
+    this.#lane.release(index);
+  }
+
+  /** @param {(() => unknown) | null} handler */
+  #call(handler) {
+    try {
+      handler?.();
+    } catch (error) {
+      this.#lane.native.report(error);
+    }
+  }
+}
+
+/**
+ * Copies the own properties of the user data onto a socket.
+ * @param {any} socket
+ * @param {any} userData
+ */
+function adopt(socket, userData) {
+  if (typeof userData !== 'object' || userData === null) return;
+  for (const key of Object.keys(userData)) {
+    const value = userData[key];
+    // What the socket inherits, such as an accessor or `__proto__`, is not to be called or replaced by this.
+    if (key in socket) {
+      Object.defineProperty(socket, key, { value, writable: true, enumerable: true, configurable: true });
+    } else socket[key] = value;
+  }
+}
+
+module.exports = { Requests };

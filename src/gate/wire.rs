@@ -1,0 +1,95 @@
+//! The socket of one connection at the gate: hyper speaks over it, and who waits for JavaScript's
+//! answer watches it.
+//!
+//! hyper owns what it reads from, and reads nothing while a request is being answered: that the peer
+//! has gone meanwhile, only the one who asked would want to know. Both are parts of one task.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How often a peer is looked at that has sent bytes behind its request: its FIN hides behind them.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// hyper's side.
+pub(super) struct Wire<'s>(pub(super) &'s RefCell<TcpStream>);
+
+impl AsyncRead for Wire<'_> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire<'_> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+/// Watches for the end of a peer while hyper does not read.
+pub(super) struct Watch<'s> {
+    stream: &'s RefCell<TcpStream>,
+    /// Set while unread bytes hide what follows them.
+    look: Option<Pin<Box<Sleep>>>,
+}
+
+impl<'s> Watch<'s> {
+    pub(super) fn new(stream: &'s RefCell<TcpStream>) -> Self {
+        Self { stream, look: None }
+    }
+
+    /// Ready when the peer has finished or reset the connection.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(look) = &mut self.look {
+                std::task::ready!(look.as_mut().poll(cx));
+            }
+            let stream = self.stream.borrow();
+            let mut byte = [0];
+            match std::task::ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))) {
+                Ok(1..) if !is_read_closed(&stream, cx) => {}
+                _ => return Poll::Ready(()),
+            }
+            match &mut self.look {
+                Some(look) => look.as_mut().reset(Instant::now() + LOOK),
+                None => self.look = Some(Box::pin(sleep(LOOK))),
+            }
+        }
+    }
+}
+
+/// Whether the poller has told of a FIN or a reset behind bytes that are there.
+fn is_read_closed(stream: &TcpStream, cx: &mut Context<'_>) -> bool {
+    match pin!(stream.ready(Interest::READABLE)).poll(cx) {
+        Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+        Poll::Ready(Err(_)) => true,
+        Poll::Pending => false,
+    }
+}
