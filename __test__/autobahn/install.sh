@@ -47,7 +47,8 @@ unpack_debian_python() {
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   command -v apt-get >/dev/null && [ -e "$keyring" ] || return 1
   mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' \
-    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m1 -E '/debian/?$') || return 1
+    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m1 -E '/debian/?$' || true)
+  [ -n "$mirror" ] || return 1
   mkdir -p "$state"/lists/partial "$state"/cache/archives/partial "$root"
   echo "deb [signed-by=$keyring] $mirror bullseye main" >"$state/sources.list"
   local apt=(apt-get -qq -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
