@@ -62,6 +62,7 @@ async function runAll(lists, url) {
       const output = path.join(REPORTS, String(number));
       const run = await runCases({ home: HOME, url, cases, output });
       for (const [id, verdict] of run.verdicts) verdicts.set(id, verdict);
+      console.log(`  ${run.verdicts.size} cases of ${cases.join(' ')} are done`);
       if (run.trouble) faults.push(`${run.trouble}: ${output}/wstest.log`);
       if (run.missing.length > 0) faults.push(`no result: ${run.missing.join(' ')}`);
     }

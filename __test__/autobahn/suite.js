@@ -7,7 +7,7 @@ const { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFil
 const path = require('node:path');
 
 /** Results are written at the end of a run alone, so a run that hangs costs only its own cases. */
-const RUN_MINUTES = 30;
+const RUN_MINUTES = 60;
 
 /** From good to bad, as the suite names them. A case has two, of its messages and of its close. */
 const VERDICTS = [

@@ -158,7 +158,7 @@ function flood({ port, reads }) {
 
 for (const reads of [true, false]) {
   test(`a flood of one that reads ${reads ? 'everything' : 'nothing'} leaves the others their turn`, {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async (context) => {
     const { app, port, url } = serve(context, {
       idleTimeout: 0,
@@ -168,7 +168,7 @@ for (const reads of [true, false]) {
     await statsWhen(app, ({ messagesIn }) => messagesIn > 10_000);
 
     // Each waits behind what the flood has sent before, at most 64 MiB.
-    const ROUNDS = 5;
+    const ROUNDS = 2;
     const clients = await Promise.all(Array.from({ length: 10 }, () => connect(context, url)));
     const begin = app.stats().messagesIn;
     await Promise.all(
