@@ -2,7 +2,8 @@
 
 /**
  * The Autobahn testsuite against an echo server: `npm run autobahn`, `npm run autobahn -- --quick`, or with
- * cases: `npm run autobahn -- '7.*' 10.1.1`. Installs the suite at the first run into AUTOBAHN_HOME, by
+ * cases: `npm run autobahn -- '7.*' 10.1.1`. `--shared` takes the route whose compressors keep no context.
+ * Installs the suite at the first run into AUTOBAHN_HOME, by
  * default node_modules/.cache/autobahn. Ends with 0 if all results are those of expected.json, with 1 if one
  * is not, better or worse, and with 2 if the suite could not be run.
  */
@@ -109,16 +110,18 @@ function judgeCounts(/** @type {Map<string, string>} */ verdicts) {
 
 async function main() {
   const wanted = process.argv.slice(2);
-  const quick = wanted.includes('--quick');
-  const patterns = wanted.filter((word) => word !== '--quick');
+  const [quick, shared] = ['--quick', '--shared'].map((flag) => wanted.includes(flag));
+  const patterns = wanted.filter((word) => !['--quick', '--shared'].includes(word));
   if (patterns.some((pattern) => !/^\d[\d.]*\*?$/.test(pattern)))
-    giveUp("Usage: npm run autobahn [-- --quick | -- CASES...], where cases are like 7.1.6 or '7.*'");
+    giveUp(
+      "Usage: npm run autobahn [-- [--quick] [--shared] [CASES...]], where cases are like 7.1.6 or '7.*'",
+    );
 
   install();
   const { server, url } = await startServer();
   const started = Date.now();
   const lists = patterns.length > 0 ? [patterns] : quick ? QUICK : ALL;
-  const { verdicts, faults } = await runAll(lists, url);
+  const { verdicts, faults } = await runAll(lists, shared ? `${url}/shared` : url);
   const differences = judge(verdicts);
   if (lists === ALL) faults.push(...judgeCounts(verdicts));
   if (server.exitCode !== null || server.signalCode !== null)

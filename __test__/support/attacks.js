@@ -8,7 +8,7 @@
 const { once } = require('node:events');
 const net = require('node:net');
 const { BINARY, PING, TEXT, closeFrame, frame, opening } = require('./raw_client');
-const { VIOLATIONS } = require('./violations');
+const { COMPRESSED_VIOLATIONS, OFFER, VIOLATIONS } = require('./violations');
 
 const HOST = 'Host: localhost\r\n';
 
@@ -42,10 +42,10 @@ function attack(act) {
   };
 }
 
-/** An attack behind an opening handshake. */
-function attackOpen(act) {
+/** An attack behind an opening handshake, with an offer of extensions. */
+function attackOpen(act, extensions = undefined) {
   return attack(async (socket) => {
-    socket.write(opening());
+    socket.write(opening('/', 'localhost', extensions));
     await once(socket, 'data');
     await act(socket);
   });
@@ -109,11 +109,15 @@ const entries = (record, name, make) =>
  * @returns {[name: string, run: Attack][]}
  */
 function attacks(seed = 1) {
-  const violations = Object.fromEntries(VIOLATIONS.map(({ name, bytes }) => [name, bytes]));
+  const byName = (rows) => Object.fromEntries(rows.map(({ name, bytes }) => [name, bytes]));
+  const violations = byName(VIOLATIONS);
   const seeds = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [at, seed * 1_000 + at + 1]));
   const many = (count, make) => Buffer.concat(Array.from({ length: count }, (_, at) => make(at)));
   return [
     ...entries(violations, 'violation', (bytes) => attackOpen(say(bytes))),
+    ...entries(byName(COMPRESSED_VIOLATIONS), 'violation, compressed', (bytes) =>
+      attackOpen(say(bytes), OFFER),
+    ),
     ...entries(violations, 'violation and gone', (bytes, at) =>
       attackOpen((socket) => (at.length % 2 ? socket.end(bytes) : sayAndGo(bytes, false)(socket))),
     ),
@@ -122,6 +126,9 @@ function attacks(seed = 1) {
     ...entries(seeds, 'noise', (from) => attack((socket) => say(noise(from, 3_000))(socket) ?? socket.end())),
     ...entries(seeds, 'noise behind a handshake', (from) =>
       attackOpen((socket) => say(noise(from, 3_000))(socket) ?? socket.end()),
+    ),
+    ...entries(seeds, 'noise as a compressed message', (from) =>
+      attackOpen((socket) => say(frame(TEXT, noise(from, 900), { rsv: 4 }))(socket) ?? socket.end(), OFFER),
     ),
     ...entries(seeds, 'noise in the segment of the handshake', (from) =>
       attack(

@@ -5,6 +5,7 @@
  * the close handler gets and what the peer is told.
  */
 
+const { constants, deflateRawSync } = require('node:zlib');
 const { BINARY, CLOSE, PING, PONG, TEXT, closeFrame, frame } = require('./raw_client');
 
 const CONTINUATION = 0;
@@ -156,13 +157,88 @@ const families = [
   ],
 ];
 
+/** A message's payload for permessage-deflate: without the end of its last block (RFC 7692 §7.2.1). */
+const deflated = (data, options = {}) =>
+  deflateRawSync(data, { ...options, finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+
+const compressed = { rsv: 4 };
+const bomb = deflated(Buffer.alloc(1_000_000));
+
+/** Where permessage-deflate was agreed on: what only then is an offence, or is one still. */
+const compressedFamilies = [
+  [
+    1002,
+    INVALID_FRAME,
+    {
+      'RSV1 inside a compressed message': Buffer.concat([
+        frame(TEXT, deflated('x').subarray(0, 1), { ...compressed, fin: false }),
+        frame(CONTINUATION, deflated('x').subarray(1), compressed),
+      ]),
+      'RSV1 on a ping': frame(PING, 'x', compressed),
+      'RSV1 on a close frame': frame(CLOSE, '', compressed),
+      'RSV1 and RSV2': frame(TEXT, deflated('x'), { rsv: 6 }),
+      RSV3: frame(TEXT, deflated('x'), { rsv: 1 }),
+    },
+  ],
+  [
+    1007,
+    INVALID_FRAME,
+    {
+      'half a block': frame(BINARY, deflated('half of this').subarray(0, 5), compressed),
+      'what is not DEFLATE data': frame(BINARY, Buffer.alloc(20, 0xff), compressed),
+      'a distance that goes back behind the beginning': frame(
+        BINARY,
+        deflated('the same again', { dictionary: Buffer.from('the same again') }),
+        compressed,
+      ),
+      'a stored block whose lengths do not agree': frame(BINARY, hex('00 0100 0000 61'), compressed),
+    },
+  ],
+  [
+    1007,
+    INVALID_UTF8,
+    { 'compressed text that is not UTF-8': frame(TEXT, deflated(Buffer.of(0xff)), compressed) },
+  ],
+  [
+    1008,
+    TOO_MANY,
+    {
+      'one fragment too many': Buffer.concat([
+        frame(TEXT, '', { ...compressed, fin: false }),
+        ...Array(10).fill(frame(CONTINUATION, '', part)),
+      ]),
+    },
+  ],
+  [
+    1009,
+    TOO_BIG,
+    {
+      'a message of one byte too many': frame(BINARY, deflated(Buffer.alloc(1_001)), compressed),
+      'a megabyte that was a kilobyte': frame(BINARY, bomb.subarray(0, 1_000), compressed),
+      'the same in fragments': Buffer.concat([
+        frame(BINARY, bomb.subarray(0, 500), { ...compressed, fin: false }),
+        frame(CONTINUATION, bomb.subarray(500, 1_000)),
+      ]),
+      'far too much on the wire': head('c2ff 0000000000100000'),
+    },
+  ],
+];
+
 /**
  * `bytes` break a rule, `code` is that of the close frame that the peer gets, `reason` what the close handler
  * gets beside 1006.
- * @type {{ name: string, bytes: Buffer, code: number, reason: string }[]}
+ * @param {typeof families} from
+ * @returns {{ name: string, bytes: Buffer, code: number, reason: string }[]}
  */
-const VIOLATIONS = families.flatMap(([code, reason, rows]) =>
-  Object.entries(rows).map(([name, bytes]) => ({ name, bytes, code, reason })),
-);
+const rowsOf = (from) =>
+  from.flatMap(([code, reason, rows]) =>
+    Object.entries(rows).map(([name, bytes]) => ({ name, bytes, code, reason })),
+  );
 
-module.exports = { LIMITS, VIOLATIONS };
+const VIOLATIONS = rowsOf(families);
+const COMPRESSED_VIOLATIONS = rowsOf(compressedFamilies);
+
+/** What a client offers that wants to compress. */
+const OFFER = 'permessage-deflate';
+
+module.exports = { COMPRESSED_VIOLATIONS, LIMITS, OFFER, VIOLATIONS };
