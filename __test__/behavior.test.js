@@ -10,8 +10,6 @@ const { BOUND, observe, serve, text } = require('./support/server');
 
 const CONTINUATION = 0;
 const TOO_BIG = 'Received too big message';
-const INVALID_FRAME = 'Received invalid WebSocket frame';
-const INVALID_CLOSE = 'Received invalid close payload';
 
 const echo = (ws, message, isBinary) => ws.send(message, isBinary);
 
@@ -132,24 +130,6 @@ describe('maxPayloadLength', () => {
     frame(BINARY, Buffer.alloc(size), { fin: false }),
     frame(CONTINUATION, Buffer.alloc(LIMIT - size), { fin: false }),
   ];
-  const tooBig = {
-    'by one byte': [frame(BINARY, Buffer.alloc(LIMIT + 1))],
-    'as text': [frame(TEXT, 'x'.repeat(LIMIT + 1))],
-    'by far, which only its head says': [frame(BINARY, Buffer.alloc(100_000)).subarray(0, 14)],
-    'over fragments': [...parts(1), frame(CONTINUATION, 'x')],
-    'in a fragment that is not the last': [...parts(400), frame(CONTINUATION, 'x', { fin: false })],
-    'in the first fragment': [frame(TEXT, 'x'.repeat(LIMIT + 1), { fin: false })],
-  };
-  for (const [name, frames] of Object.entries(tooBig)) {
-    test(`closes who exceeds it ${name}: 1009 for the peer, 1006 for the handler`, BOUND, async (context) => {
-      const { port, events } = observe(context, { maxPayloadLength: LIMIT });
-      const client = await connectRaw(context, port);
-      client.write(...frames);
-      assert.deepEqual(await nextClose(events), [1006, TOO_BIG]);
-      assert.equal((await client.closeFrame()).code, 1009);
-      assert.ok(events.all.every(([event]) => event !== 'message'));
-    });
-  }
 
   test('counts the bytes of fragments, and takes just as many', BOUND, async (context) => {
     const { port, events } = observe(context, { maxPayloadLength: LIMIT });
@@ -189,16 +169,6 @@ describe('maxFragments', () => {
       ['x'.repeat(10), '', 'whole'],
     );
   });
-
-  for (const data of ['x', '']) {
-    test(`closes who sends one more, of ${data.length} bytes: 1008`, BOUND, async (context) => {
-      const { port, events } = observe(context, { maxFragments: 10 });
-      const client = await connectRaw(context, port);
-      client.write(...fragments(11, data));
-      assert.deepEqual(await nextClose(events), [1006, 'Received too many fragments']);
-      assert.equal((await client.closeFrame()).code, 1008);
-    });
-  }
 });
 
 describe('maxBackpressure', () => {
@@ -545,65 +515,6 @@ describe('close', () => {
     client.socket.resetAndDestroy();
     assert.deepEqual(await nextClose(events), [1006, '']);
   });
-
-  const reply = (payload) => frame(CLOSE, payload);
-  /** @type {[name: string, bytes: Buffer, reason: string, code: number][]} */
-  const violations = [
-    ['an unmasked frame', frame(TEXT, 'x', { masked: false }), INVALID_FRAME, 1002],
-    ['a reserved bit', frame(TEXT, 'x', { rsv: 4 }), INVALID_FRAME, 1002],
-    ['a reserved bit of a control frame', frame(PING, 'x', { rsv: 1 }), INVALID_FRAME, 1002],
-    ['a reserved opcode', frame(3, 'x'), INVALID_FRAME, 1002],
-    ['a reserved control opcode', frame(11, 'x'), INVALID_FRAME, 1002],
-    ['a fragmented ping', frame(PING, 'x', { fin: false }), INVALID_FRAME, 1002],
-    ['a ping of 126 bytes', frame(PING, 'x'.repeat(126)), INVALID_FRAME, 1002],
-    ['a continuation of nothing', frame(CONTINUATION, 'x'), INVALID_FRAME, 1002],
-    [
-      'a message inside a message',
-      Buffer.concat([frame(TEXT, 'x', { fin: false }), frame(TEXT, 'y')]),
-      INVALID_FRAME,
-      1002,
-    ],
-    ['a length not in its shortest form', Buffer.from('82fe0001000000000a', 'hex'), INVALID_FRAME, 1002],
-    ['a length with its top bit', Buffer.from('82ff800000000000000100000000', 'hex'), INVALID_FRAME, 1002],
-    ['text that is not UTF-8', frame(TEXT, [0x61, 0xc3, 0x28]), 'Received invalid UTF-8', 1007],
-    ['text cut in a character', frame(TEXT, [0xe2, 0x82]), 'Received invalid UTF-8', 1007],
-    ['a surrogate in UTF-8', frame(TEXT, [0xed, 0xa0, 0x80]), 'Received invalid UTF-8', 1007],
-    ['half a close code', reply([3]), INVALID_CLOSE, 1002],
-    ['a close reason that is not UTF-8', reply([3, 232, 0xff]), INVALID_CLOSE, 1007],
-    ...[0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65_535].map((code) => [
-      `a close frame with ${code}`,
-      closeFrame(code),
-      INVALID_CLOSE,
-      1002,
-    ]),
-  ];
-  for (const [name, bytes, reason, code] of violations) {
-    test(
-      `gets 1006 for ${name}, and the peer ${code}; what came before is echoed first`,
-      BOUND,
-      async (context) => {
-        const { port, events } = observe(context, { message: echo });
-        const client = await connectRaw(context, port);
-        client.write(
-          frame(TEXT, 'first'),
-          frame(BINARY, 'second'),
-          frame(PING, 'third'),
-          bytes,
-          frame(TEXT, 'late'),
-        );
-        assert.deepEqual(await nextClose(events), [1006, reason]);
-        const answer = await client.frames.take(4);
-        const echoed = answer.slice(0, 3).map(({ opcode, payload }) => `${opcode} ${payload}`);
-        assert.deepEqual(echoed.sort(), [`${TEXT} first`, `${BINARY} second`, `${PONG} third`].sort());
-        assert.deepEqual([answer[3].opcode, answer[3].payload.readUInt16BE()], [CLOSE, code]);
-        assert.equal(await client.ended, 'fin');
-        assert.deepEqual(
-          events.all.map(([event]) => event),
-          ['open', 'message', 'message', 'ping', 'close'],
-        );
-      },
-    );
-  }
 
   test('comes behind the echoes of one segment, in their order', BOUND, async (context) => {
     const { port } = serve(context, { message: echo });

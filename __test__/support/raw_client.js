@@ -68,8 +68,11 @@ function opening(path = '/', host = 'localhost', extensions = undefined) {
 class RawClient {
   /** Frames of the server, as `{ opcode, fin, payload }`, and with `rsv` where one is set. */
   frames = new Queue();
-  /** Bytes of the server that are no whole frame yet. */
-  #unread = Buffer.alloc(0);
+  /** Bytes of the server that are no whole frame yet, as they came. */
+  #pieces = [];
+  /** How many there are, and how many must be there to go on. */
+  #unreadBytes = 0;
+  #wantedBytes = 2;
 
   /** @param {net.Socket} socket established, its 101 read */
   constructor(socket) {
@@ -104,26 +107,36 @@ class RawClient {
   }
 
   #take(bytes) {
-    this.#unread = Buffer.concat([this.#unread, bytes]);
-    for (;;) {
-      const unread = this.#unread;
-      if (unread.length < 2) return;
-      let [head, length] = [2, unread[1] & 0x7f];
-      if (length === 126) {
-        if (unread.length < 4) return;
-        [head, length] = [4, unread.readUInt16BE(2)];
-      } else if (length === 127) {
-        if (unread.length < 10) return;
-        [head, length] = [10, Number(unread.readBigUInt64BE(2))];
-      }
-      if (unread.length < head + length) return;
-      this.#unread = unread.subarray(head + length);
+    this.#pieces.push(bytes);
+    this.#unreadBytes += bytes.length;
+    if (this.#unreadBytes < this.#wantedBytes) return;
+    let unread = Buffer.concat(this.#pieces);
+    for (let size = frameBytes(unread); unread.length >= size; size = frameBytes(unread)) {
+      const head = headBytes(unread);
       const fin = (unread[0] & 0x80) !== 0;
       const rsv = (unread[0] >>> 4) & 7;
-      const payload = unread.subarray(head, head + length);
+      const payload = unread.subarray(head, size);
       this.frames.push({ opcode: unread[0] & 0xf, fin, payload, ...(rsv === 0 ? {} : { rsv }) });
+      unread = unread.subarray(size);
     }
+    this.#pieces = [unread];
+    this.#unreadBytes = unread.length;
+    this.#wantedBytes = frameBytes(unread);
   }
+}
+
+/** Bytes of the head of a server's frame, which is not masked. */
+function headBytes(bytes) {
+  return { 126: 4, 127: 10 }[bytes[1] & 0x7f] ?? 2;
+}
+
+/** Bytes of the whole frame, or of as much of its head as must be there to know. */
+function frameBytes(bytes) {
+  if (bytes.length < 2) return 2;
+  const head = headBytes(bytes);
+  if (bytes.length < head) return head;
+  if (head === 2) return head + (bytes[1] & 0x7f);
+  return head + (head === 4 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2)));
 }
 
 /**
