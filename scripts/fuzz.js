@@ -43,9 +43,13 @@ function cargo(values, env = process.env) {
   return status;
 }
 
-/** Builds the targets, and says where they are. */
-function build() {
-  const flags = ['build', '-p', 'tidewire-fuzz', '--features', 'libfuzzer', '--profile', 'fuzz', '--bins'];
+/**
+ * Builds the targets, and says where they are. Only these: the other binaries have no libFuzzer to link.
+ * @param {string[]} targets
+ */
+function build(targets) {
+  const bins = targets.flatMap((target) => ['--bin', `fuzz-${target}`]);
+  const flags = ['build', '-p', 'tidewire-fuzz', '--features', 'libfuzzer', '--profile', 'fuzz', ...bins];
   const folder = path.join(ROOT, 'target');
   const status = cargo([...flags, '--locked', '--target', TRIPLE, '--target-dir', folder], {
     ...process.env,
@@ -123,9 +127,10 @@ function fuzzAll(wanted) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     fail('The fuzzers run on Linux on x86-64. `cargo test -p tidewire-fuzz` replays their inputs anywhere.');
   }
-  const programs = build();
+  const chosen = names.length > 0 ? names : targets;
+  const programs = build(chosen);
   const seconds = Number(numbers[0] ?? 60);
-  const findings = (names.length > 0 ? names : targets).flatMap((target) => fuzz(target, programs, seconds));
+  const findings = chosen.flatMap((target) => fuzz(target, programs, seconds));
   if (findings.length > 0) fail(`Broken properties, by these inputs:\n${findings.join('\n')}`);
 }
 
