@@ -125,6 +125,9 @@ fn handshake() {
         ("absolute", format!("{}{end}", good.replace("/chat?room=1", "http://localhost/chat"))),
         ("bare-lf", format!("{good}{end}").replace("\r\n", "\n")),
         ("cut", good.to_owned()),
+        ("content", format!("{good}Content-Length: 5\r\n{end}Hello")),
+        ("chunked", format!("{good}Transfer-Encoding: chunked\r\n{end}0\r\n\r\n")),
+        ("frames-behind", format!("\r\n{good}{end}\u{1}")),
     ];
     for (name, head) in heads {
         write("handshake", name, head.as_bytes());
@@ -149,6 +152,7 @@ fn commands() {
     write("commands", "end", b"\x03\x00\xff\xff\x01\0\0\0\x03\0\0\0\xe8\x03b\0");
     write("commands", "too-long", b"\x01\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0");
     write("commands", "no-padding", b"\x01\0\0\0\0\0\0\0\x01\0\0\0a");
+    write("commands", "answer", b"\x10\x11\x01\x00\x01\0\0\0\x0a\0\0\0chat\na: b\n\0\0\x11\0\x01\0\x01\0\0\0\0\0\0\0");
     write("commands", "unknown", b"\x08\0\0\0\0\0\0\0\0\0\0\0");
     write("commands", "short", b"\x05\0\0");
 }

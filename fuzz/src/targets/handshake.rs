@@ -1,6 +1,9 @@
-//! Bytes to an opening handshake, on the way that the gate goes: hyper's parser, the rules for a
-//! head, the judgement of the opening, the negotiation. What is admitted meets each of RFC 6455
-//! §4.2.1's conditions, by a reading of the same bytes that shares no code with it.
+//! Bytes to an opening handshake, on the way that the gate goes: the screen of raw heads, hyper's
+//! parser, the rules for a request, the judgement of the opening, the negotiation.
+//!
+//! The screen sees the same whatever the cuts are; hyper finds a request in each head that it passes,
+//! with the fields that stand there. What is admitted meets each of RFC 6455 §4.2.1's conditions, by a
+//! reading of the same bytes that shares no code with it.
 //!
 //! Input: what a client sends.
 
@@ -16,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use tidewire::http::request;
+use tidewire::http::{HeadScreen, Refusal, request};
 use tidewire::limits;
 use tidewire::protocol::{Compression, Opening, negotiate};
 
@@ -26,11 +29,14 @@ use tidewire::protocol::{Compression, Opening, negotiate};
 ///
 /// Where a property does not hold.
 pub fn check(data: &[u8]) {
-    let Some(verdict) = verdict(data) else {
+    let Some(size) = screened(data) else {
         return;
     };
-    let head = Head::read(data).expect("hyper found a head");
-    match verdict {
+    let bytes = &data[..size];
+    let head = Head::read(bytes).expect("the screen found a head");
+    let seen = seen(bytes).unwrap_or_else(|| panic!("hyper finds no request in {:?}", String::from_utf8_lossy(bytes)));
+    assert_eq!(seen.fields, head.fields.len(), "hyper and a plain reading differ");
+    match seen.answer {
         Some(answer) => {
             head.assert_conditions();
             head.assert_answer(&answer);
@@ -39,10 +45,36 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// What the engine makes of the first request: `None` if hyper finds none, then the response's
-/// fields if it is admitted.
-fn verdict(data: &[u8]) -> Option<Option<HeaderMap>> {
-    let judge = Judge { verdict: Cell::new(None) };
+/// The length of the first head, if the screen passes one.
+fn screened(data: &[u8]) -> Option<usize> {
+    let whole = HeadScreen::new(limits::REQUEST_HEAD_BYTES).look(data);
+    let mut screen = HeadScreen::new(limits::REQUEST_HEAD_BYTES);
+    let mut by_bytes = Ok(None);
+    for end in 1..=data.len() {
+        by_bytes = screen.look(&data[..end]);
+        if !matches!(by_bytes, Ok(None)) {
+            break;
+        }
+    }
+    let head = |looked: Result<Option<tidewire::http::Head>, Refusal>| looked.map_err(|refusal| refusal.says);
+    let whole = head(whole);
+    assert_eq!(whole, head(by_bytes), "cuts change what the screen sees");
+    let head = whole.ok().flatten()?;
+    assert!(data[..head.bytes].ends_with(b"\r\n\r\n"), "a head without its end");
+    Some(head.bytes)
+}
+
+/// What hyper and the rules behind it made of a request.
+#[derive(Debug)]
+struct Seen {
+    fields: usize,
+    /// The response's fields, if it is admitted.
+    answer: Option<HeaderMap>,
+}
+
+/// `None` if hyper finds no request.
+fn seen(data: &[u8]) -> Option<Seen> {
+    let judge = Judge { first: Cell::new(None) };
     let mut http = http1::Builder::new();
     http.max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_header_size(limits::REQUEST_HEAD_BYTES)
@@ -59,12 +91,12 @@ fn verdict(data: &[u8]) -> Option<Option<HeaderMap>> {
             }
         }
     }
-    judge.verdict.take()
+    judge.first.take()
 }
 
 /// hyper's service: keeps what becomes of the first request, and ends the connection.
 struct Judge {
-    verdict: Cell<Option<Option<HeaderMap>>>,
+    first: Cell<Option<Seen>>,
 }
 
 impl Service<Request<Incoming>> for &Judge {
@@ -74,13 +106,13 @@ impl Service<Request<Incoming>> for &Judge {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (head, _) = request.into_parts();
-        let admitted = request::path(&head).ok().and_then(|_| {
+        let answer = request::path(&head).ok().and_then(|_| {
             let mut opening = Opening::judge(&head).ok()?;
             opening.extensions = negotiate(&head.headers, Compression::SHARED).ok()?.map(|(_, answer)| answer);
             Some(opening.headers())
         });
-        let first = self.verdict.take().unwrap_or(admitted);
-        self.verdict.set(Some(first));
+        let first = self.first.take().unwrap_or(Seen { fields: head.headers.len(), answer });
+        self.first.set(Some(first));
         let mut response = Response::new(String::new());
         response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         ready(Ok(response))

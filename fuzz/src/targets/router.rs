@@ -1,7 +1,7 @@
 //! The router against a matcher that looks at every pattern: the same patterns match, with the same
 //! parameters, the most specific one first; and patterns that are taken out are gone.
 //!
-//! There is no parsing of queries yet, so this is the router alone.
+//! Queries are parsed in `lib/`, by JavaScript: this is the router alone.
 //!
 //! Input: text; each line but the last is a pattern, the last one is the path. A line that begins
 //! with `-` takes the pattern behind it out.
