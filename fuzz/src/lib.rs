@@ -9,8 +9,11 @@ pub mod wire;
 
 pub use targets::{close, commands, extensions, frames, handshake, inflate, messages, router};
 
+/// Panics where a property does not hold for the input.
+pub type Check = fn(&[u8]);
+
 /// Each target by its name: that of its binary, its corpus and its regressions.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("close", close::check),
     ("commands", commands::check),
     ("extensions", extensions::check),

@@ -50,6 +50,8 @@ fn messages() {
     write("messages", "whole", b"\x02\x00\x05Hello\x01\x03\x00\xff\x01");
     write("messages", "euro-over-fragments", b"\x01\x14\x01\xe2\x01\x82\x01\xac\x02\x03");
     write("messages", "not-utf8", b"\x01\x12\x03ab\xe2\x02\x28c");
+    write("messages", "cut-character", b"\x01\x00\x02\xe2\x82");
+    write("messages", "cut-character-in-fragments", b"\x01\x02\x01\xe2\x01\x82");
     write("messages", "surrogate", b"\x01\x00\x03\xed\xa0\x80");
     write("messages", "empty-fragments", b"\x01\x1e\0\0\0\0\0\0\0\0");
 }
@@ -117,6 +119,11 @@ fn handshake() {
         ("lists", format!("{}{end}", good.replace("Connection: Upgrade", "Connection: keep-alive,\tUPGRADE"))),
         ("lines", format!("{good}Connection: keep-alive\r\nUpgrade: h2c\r\n{end}")),
         ("no-host", format!("{}{end}", good.replace("Host: localhost\r\n", ""))),
+        ("no-upgrade", format!("{}{end}", good.replace("Upgrade: websocket", "Upgrade: h2c"))),
+        ("connection-keep-alive", format!("{}{end}", good.replace("Connection: Upgrade", "Connection: keep-alive"))),
+        ("short-key", format!("{}{end}", good.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j"))),
+        ("short-key-with-pads", format!("{}{end}", good.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25=="))),
+        ("two-versions", format!("{good}Sec-WebSocket-Version: 8\r\n{end}")),
         ("two-hosts", format!("{good}Host: other\r\n{end}")),
         ("two-keys", format!("{good}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{end}")),
         ("version-8", format!("{}{end}", good.replace("13\r\n", "8\r\n"))),
@@ -139,6 +146,7 @@ fn router() {
     write("router", "back-tracks", b"/a/:x/c\n/:y/b/*\n/a/b/d\n/a/b/c");
     write("router", "taken-out", b"/a/b\n/a\n/:p\n-/a\n-/:q\n-/none\n/a");
     write("router", "empty-segments", b"//\n/a/\n/a\n/:x/\n/a/");
+    write("router", "empty-parameter", b"/a/:x\n/:x/:y\n/:x/*\n/a/");
     write("router", "no-patterns", b"a\n/*x\n/*/a\n/:\n\n/");
     write("router", "same-name", b"/:a/:a\n/:b/:a\n/x/y");
 }
