@@ -131,6 +131,7 @@ fn handshake() {
         ("post", format!("{}{end}", good.replace("GET", "POST"))),
         ("absolute", format!("{}{end}", good.replace("/chat?room=1", "http://localhost/chat"))),
         ("bare-lf", format!("{good}{end}").replace("\r\n", "\n")),
+        ("one-bare-lf", format!("{}{end}", good.replace("localhost\r\n", "localhost\n"))),
         ("cut", good.to_owned()),
         ("content", format!("{good}Content-Length: 5\r\n{end}Hello")),
         ("chunked", format!("{good}Transfer-Encoding: chunked\r\n{end}0\r\n\r\n")),

@@ -60,7 +60,11 @@ fn screened(data: &[u8]) -> Option<usize> {
     let whole = head(whole);
     assert_eq!(whole, head(by_bytes), "cuts change what the screen sees");
     let head = whole.ok().flatten()?;
-    assert!(data[..head.bytes].ends_with(b"\r\n\r\n"), "a head without its end");
+    let bytes = &data[..head.bytes];
+    assert!(bytes.ends_with(b"\r\n\r\n"), "a head without its end");
+    // RFC 9112 §2.2: what else ends a line for one parser does not for another.
+    let lines = String::from_utf8_lossy(bytes).replace("\r\n", "");
+    assert!(!lines.contains(['\r', '\n', '\0']), "a stray CR, LF or NUL");
     Some(head.bytes)
 }
 
