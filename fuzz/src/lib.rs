@@ -1,0 +1,25 @@
+//! What the fuzzers check. Each target is a function of an input's bytes that panics where a
+//! property does not hold; the binaries in `fuzz_targets/` give it to libFuzzer, and
+//! `tests/replay.rs` gives it the corpora and regressions, without a fuzzer.
+
+pub mod choices;
+pub mod differential;
+mod targets;
+pub mod wire;
+
+pub use targets::{close, commands, extensions, frames, handshake, inflate, messages, router};
+
+/// Panics where a property does not hold for the input.
+pub type Check = fn(&[u8]);
+
+/// Each target by its name: that of its binary, its corpus and its regressions.
+pub const TARGETS: [(&str, Check); 8] = [
+    ("close", close::check),
+    ("commands", commands::check),
+    ("extensions", extensions::check),
+    ("frames", frames::check),
+    ("handshake", handshake::check),
+    ("inflate", inflate::check),
+    ("messages", messages::check),
+    ("router", router::check),
+];

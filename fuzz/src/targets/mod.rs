@@ -1,0 +1,10 @@
+//! One file for each target.
+
+pub mod close;
+pub mod commands;
+pub mod extensions;
+pub mod frames;
+pub mod handshake;
+pub mod inflate;
+pub mod messages;
+pub mod router;
