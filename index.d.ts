@@ -349,7 +349,12 @@ export interface WebSocketMethods<UserData = unknown> {
    * @returns whether there is such a subscriber
    * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
+  publish(
+    topic: RecognizedString,
+    message: RecognizedString,
+    isBinary?: boolean,
+    compress?: boolean,
+  ): boolean;
 
   /**
    * Calls the callback, and returns the socket. Everything is corked in any case: this is there for
@@ -558,7 +563,12 @@ export interface TemplatedApp<
    * @returns whether there is one; false before the App listens
    * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
-  publish(topic: RecognizedString, message: RecognizedString, isBinary?: boolean, compress?: boolean): boolean;
+  publish(
+    topic: RecognizedString,
+    message: RecognizedString,
+    isBinary?: boolean,
+    compress?: boolean,
+  ): boolean;
 
   /**
    * How many connections are subscribed to a topic, on all reactor threads of the App.

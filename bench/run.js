@@ -83,7 +83,10 @@ function plan(words) {
   }
   const set = DEFAULT_SET.map((row) => ({ ...row, options: { ...row.options, ...options } }));
   const { variants = [{}] } = scenario === undefined ? {} : SCENARIOS[scenario];
-  const asked = variants.map((variant) => ({ scenario: String(scenario), options: { ...variant, ...options } }));
+  const asked = variants.map((variant) => ({
+    scenario: String(scenario),
+    options: { ...variant, ...options },
+  }));
   return {
     rows: scenario === undefined ? set : options.together === undefined ? asked : asked.slice(0, 1),
     servers: servers.split(',').filter(Boolean),

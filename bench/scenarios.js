@@ -163,7 +163,7 @@ const SCENARIOS = {
       { title: 'CPU µs', value: (report) => report.serverCpu?.micros, digits: 3, ratio: 'CPU' },
       {
         title: 'main µs/publish',
-        value: (report) => report.serverCpu?.mainThreadMicros * report.subscribers,
+        value: (report) => report.mainThreadMicrosPerPublish,
         digits: 1,
         ratio: 'main',
       },

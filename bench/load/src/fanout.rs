@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::frame::{self, Piece};
 use crate::measure::Interval;
 use crate::payload::MASKING_KEY;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, micros};
 use crate::swarm::{ClientId, Conversation, Pace, Swarm};
 use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
 
@@ -30,11 +30,11 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let target = Target::from_args(&mut args, (subscribers + 1).div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
 
-    let process = target.process;
+    let process = target.required_process()?;
     let mut swarm = Swarm::new(target)?;
     swarm.open(subscribers + 1, Pace { window: 64, per_second: None })?;
     let mut audience = Audience { heard: vec![Heard::default(); subscribers + 1], deliveries: 0 };
-    let mut ask = |swarm: &mut Swarm, audience: &mut Audience, span: Duration| -> Result<(), Failure> {
+    let ask = |swarm: &mut Swarm, audience: &mut Audience, span: Duration| -> Result<(), Failure> {
         let began = Instant::now();
         while began.elapsed() < span {
             request(swarm, together)?;
@@ -47,17 +47,21 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     };
     ask(&mut swarm, &mut audience, WARMUP)?;
     let before = audience.deliveries;
-    let interval = Interval::begin(process)?;
+    let interval = Interval::begin(Some(process))?;
+    let main = process.main_thread_time()?;
     ask(&mut swarm, &mut audience, span)?;
     let used = interval.end()?;
+    let main = process.main_thread_time()?.saturating_sub(main);
     let deliveries = audience.deliveries - before;
+    let publishes = deliveries / subscribers as u64;
 
     let mut report = Report::new();
     report
         .text("mode", "fanout")
         .count("subscribers", subscribers as u64)
         .count("together", together as u64)
-        .count("publishes", deliveries / subscribers as u64)
+        .count("publishes", publishes)
+        .number("mainThreadMicrosPerPublish", micros(main) / publishes as f64)
         .number("deliveriesPerSecond", deliveries as f64 / used.elapsed.as_secs_f64());
     used.report(&mut report, deliveries);
     report.count("closedUncleanly", swarm.close()? as u64);
