@@ -345,7 +345,8 @@ export interface WebSocketMethods<UserData = unknown> {
    * handler tells, `closeOnBackpressureLimit` applies, and the others are not held up.
    * `getBufferedAmount` counts it as soon as the reactor has told that it waits.
    * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
-   * @param compress has no effect in this version
+   * @param compress as in `send`. It is compressed once for all subscribers whose compressor is shared, and
+   *     for each that has a dedicated one
    * @returns whether there is such a subscriber
    * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
-const { App } = require('tidewire');
+const { App, DEDICATED_COMPRESSOR_4KB, SHARED_COMPRESSOR } = require('tidewire');
 const { connect } = require('./support/client');
 const { connectRaw } = require('./support/raw_client');
 const { BOUND, observe, serve, text } = require('./support/server');
@@ -257,6 +257,41 @@ describe('a published message', () => {
     });
   }
 });
+
+for (const compression of [SHARED_COMPRESSOR, DEDICATED_COMPRESSOR_4KB]) {
+  test(
+    `compress of a publish, compression ${compression}: who can take it gets less`,
+    BOUND,
+    async (context) => {
+      const { app, url, events } = observe(context, { compression, maxBackpressure: 0 });
+      const clients = [];
+      for (const perMessageDeflate of [
+        true,
+        true,
+        { clientMaxWindowBits: 10, serverMaxWindowBits: 10 },
+        false,
+      ]) {
+        clients.push(await connect(context, url, { perMessageDeflate }));
+        (await opened(events)).subscribe('news');
+      }
+      const messages = [
+        '',
+        'short',
+        ...[200, 3_000, 9_000, 40_000].map((length) => 'tidewire '.repeat(length)),
+      ];
+      const whole = messages.reduce((sum, message) => sum + message.length, 0);
+      for (const message of messages) app.publish('news', message, false, true);
+      app.publish('news', 'end');
+      for (const client of clients) assert.deepEqual(await textsUntil(client, 'end'), messages);
+      while (app.stats().waiting.outboxBytes > 0) await new Promise(setImmediate);
+      const { bytesOut } = app.stats();
+      assert.ok(
+        bytesOut > whole && bytesOut < 1.1 * whole,
+        `${bytesOut} bytes, ${whole} in one that is plain`,
+      );
+    },
+  );
+}
 
 describe('a topic', () => {
   test('is the same as text and as its bytes, in every form', BOUND, async (context) => {

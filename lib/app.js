@@ -66,8 +66,7 @@ class Application {
    * @param {boolean} [compress]
    */
   publish(topic, message, isBinary, compress) {
-    void compress;
-    return this.#engine.publish(topic, message, isBinary);
+    return this.#engine.publish(topic, message, isBinary, compress);
   }
 
   /** @param {unknown} topic */

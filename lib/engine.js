@@ -99,9 +99,10 @@ class Engine {
    * @param {unknown} topic
    * @param {unknown} message
    * @param {boolean} [isBinary]
+   * @param {boolean} [compress]
    */
-  publish(topic, message, isBinary) {
-    return this.#topics.publish(topic, message, isBinary);
+  publish(topic, message, isBinary, compress) {
+    return this.#topics.publish(topic, message, isBinary, compress);
   }
 
   /** @param {unknown} topic */

@@ -7,7 +7,7 @@
  * of the new one in order.
  */
 
-const { FLAG_FIN, OPCODE_BINARY, OPCODE_TEXT } = require('./commands');
+const { FLAG_COMPRESS, FLAG_FIN, OPCODE_BINARY, OPCODE_TEXT } = require('./commands');
 const { KINDS, bytesOf, wholeOf } = require('./data');
 
 /** Begins the names that are no UTF-8, so that no text is the same. */
@@ -103,12 +103,14 @@ class Topics {
    * @param {unknown} name
    * @param {unknown} message
    * @param {boolean | undefined} isBinary
+   * @param {boolean | undefined} compress
    * @param {import('./lane_topics').LaneTopics | null} [lane] of the connection that publishes
    * @param {number} [index] its place
    * @returns {boolean} whether there was one
    */
-  publish(name, message, isBinary, lane = null, index = -1) {
-    const flags = FLAG_FIN | (isBinary ? OPCODE_BINARY : OPCODE_TEXT);
+  publish(name, message, isBinary, compress, lane = null, index = -1) {
+    const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
+    const flags = compress ? FLAG_FIN | FLAG_COMPRESS | opcode : FLAG_FIN | opcode;
     const topic = this.find(name);
     const data = typeof message === 'string' ? message : bytesOf(message);
     if (topic === undefined) return false;

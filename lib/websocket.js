@@ -127,9 +127,8 @@ class WebSocket {
    */
   publish(topic, message, isBinary, compress) {
     const index = this.#place();
-    void compress;
     const { topics } = this.#route.lane;
-    return topics.topics.publish(topic, message, isBinary, topics, index);
+    return topics.topics.publish(topic, message, isBinary, compress, topics, index);
   }
 
   /** @param {() => void} callback */

@@ -76,8 +76,11 @@ impl Gather {
         self.pieces.push(Piece::Owned(payload));
     }
 
-    /// Appends a large payload that others get, too.
+    /// Appends bytes that others get, too.
     pub fn push_shared(&mut self, payload: Arc<Vec<u8>>) {
+        if payload.len() < SLICE_BYTES {
+            return self.stage(|staged| staged.extend_from_slice(&payload));
+        }
         self.bytes += payload.len();
         self.pieces.push(Piece::Shared(payload));
     }

@@ -196,7 +196,7 @@ impl<N: Network> Reactor<N> {
                 CommandKind::SendLarge => Payload::Owned(
                     orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default(),
                 ),
-                CommandKind::PublishLarge => Payload::Borrowed(&self.published[command.offset as usize]),
+                CommandKind::PublishLarge => Payload::Borrowed(self.published.large(command)),
                 _ => Payload::Borrowed(&orders.commands[range(command)]),
             };
             self.intake.dropped(connection, kind, payload);

@@ -12,6 +12,9 @@ use super::network::Socket;
 /// Chunks are filled up to this size before another is begun.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// From this length on, bytes that wait for many connections are not copied for each.
+const SHARED_BYTES: usize = 16 * 1024;
+
 /// Chunks handed to the kernel by one call.
 const SLICES: usize = 16;
 
@@ -72,6 +75,9 @@ impl Outbox {
 
     /// The same for a payload that others get, too.
     pub fn append_shared(&mut self, payload: Arc<Vec<u8>>, start: usize) {
+        if payload.len() < SHARED_BYTES {
+            return self.append(&payload[start..]);
+        }
         self.append_chunk(Chunk::Shared(payload), start);
     }
 

@@ -15,6 +15,7 @@ use super::ebb::Ebb;
 use super::gather::Gather;
 use super::intake::Intake;
 use super::network::{Network, Ready};
+use super::publish::Published;
 use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::slab::Slab;
@@ -43,8 +44,8 @@ pub struct Reactor<N: Network> {
     pub(super) contexts: Contexts,
     /// Who gets what is published.
     pub(super) topics: Index<ConnectionId>,
-    /// Large messages that were published in this turn.
-    pub(super) published: Vec<Arc<Vec<u8>>>,
+    /// What was published in this turn.
+    pub(super) published: Published,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
     /// Connections whose sockets may have bytes that were not read.
@@ -75,8 +76,8 @@ impl<N: Network> Reactor<N> {
             agenda: Agenda::default(),
             gather: Gather::default(),
             contexts: Contexts::default(),
-            topics: Index::new(),
-            published: Vec::new(),
+            topics: Index::default(),
+            published: Published::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             unread: Vec::new(),
             parked: Vec::new(),

@@ -18,7 +18,7 @@ pub struct TopicId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionId(pub u32);
 
-/// Subscriptions by topic. `S` names a subscriber.
+/// Subscriptions by topic; no memory while there is none. `S` names a subscriber.
 pub struct Index<S> {
     subscriptions: Pages<Subscription<S>>,
     /// Of each topic the first of its chain.
@@ -33,17 +33,13 @@ struct Subscription<S> {
     previous: u32,
 }
 
+impl<S> Default for Index<S> {
+    fn default() -> Self {
+        Self { subscriptions: Pages::default(), firsts: Pages::default(), present: 0 }
+    }
+}
+
 impl<S: Copy> Index<S> {
-    /// Without a subscription, and without memory.
-    pub fn new() -> Self {
-        Self { subscriptions: Pages::new(), firsts: Pages::new(), present: 0 }
-    }
-
-    /// Number of subscriptions.
-    pub fn len(&self) -> usize {
-        self.present
-    }
-
     /// Adds a subscription. Its number is one that was given back, or the next new one; with any other,
     /// and above [`limits::TOPICS`], nothing happens: such numbers did not come from `lib/`.
     pub fn subscribe(&mut self, id: SubscriptionId, topic: TopicId, subscriber: S) {
@@ -138,7 +134,7 @@ mod tests {
         /// Against the simplest model: a map from topics to sets of subscribers.
         #[test]
         fn behaves_like_a_map_of_sets(steps in prop::collection::vec((0..4u32, 0..6u32), 1..500)) {
-            let mut index = Index::new();
+            let mut index = Index::default();
             let mut numbers = Numbers::default();
             let mut model: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
             let mut held: BTreeMap<(u32, u32), u32> = BTreeMap::new();
@@ -156,7 +152,7 @@ mod tests {
                     held.insert((topic, subscriber), number);
                     model.entry(topic).or_default().insert(subscriber);
                 }
-                prop_assert_eq!(index.len(), held.len());
+                prop_assert_eq!(index.present, held.len());
                 for (topic, expected) in &model {
                     let mut found = subscribers(&index, *topic);
                     found.sort_unstable();
@@ -168,14 +164,14 @@ mod tests {
         /// Whatever numbers come, chains end and count what they hold.
         #[test]
         fn any_numbers_are_taken(steps in prop::collection::vec((any::<bool>(), 0..12u32, 0..4u32), 1..200)) {
-            let mut index = Index::new();
+            let mut index = Index::default();
             for (add, id, topic) in steps {
                 match add {
                     true => index.subscribe(SubscriptionId(id), TopicId(topic), id),
                     false => index.unsubscribe(SubscriptionId(id)),
                 }
                 let found: usize = (0..4).map(|topic| subscribers(&index, topic).len()).sum();
-                prop_assert_eq!(found, index.len());
+                prop_assert_eq!(found, index.present);
             }
             index.subscribe(SubscriptionId(u32::MAX), TopicId(0), 0);
             index.subscribe(SubscriptionId(0), TopicId(u32::MAX), 0);
@@ -192,13 +188,13 @@ mod tests {
 
     #[test]
     fn pages_are_given_back_with_the_last_subscription() {
-        let mut index = Index::new();
+        let mut index = Index::default();
         let many = 5 * super::super::pages::PAGE_LENGTH as u32;
         for number in 0..many {
             index.subscribe(SubscriptionId(number), TopicId(number), number);
         }
         (0..many).for_each(|number| index.unsubscribe(SubscriptionId(number)));
-        assert_eq!((index.len(), index.subscriptions.len(), index.firsts.len()), (0, 0, 0));
+        assert_eq!((index.present, index.subscriptions.len(), index.firsts.len()), (0, 0, 0));
         index.subscribe(SubscriptionId(0), TopicId(7), 70);
         assert_eq!(subscribers(&index, 7), [70]);
     }

@@ -10,12 +10,13 @@ pub struct Pages<T> {
     length: usize,
 }
 
-impl<T> Pages<T> {
-    /// Without a page.
-    pub fn new() -> Self {
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
         Self { pages: Vec::new(), length: 0 }
     }
+}
 
+impl<T> Pages<T> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.length

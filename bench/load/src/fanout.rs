@@ -131,7 +131,7 @@ mod tests {
         for text in texts {
             let payload_bytes = text.len() as u64;
             for (at, bytes) in [(0, &text.as_bytes()[..1]), (1, &text.as_bytes()[1..])] {
-                let piece = Piece { opcode: frame::TEXT, payload_bytes, at, bytes };
+                let piece = Piece { opcode: frame::TEXT, compressed: false, payload_bytes, at, bytes };
                 audience.heard(ClientId(1), &piece, Instant::now())?;
             }
         }
