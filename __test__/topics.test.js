@@ -71,6 +71,38 @@ describe('ws.subscribe', () => {
   });
 });
 
+test(
+  'an open handler within res.upgrade subscribes, publishes and is published to, in order',
+  BOUND,
+  async (context) => {
+    const order = [];
+    const { app, url } = serve(context, {
+      upgrade: (res, req, socketContext) => {
+        const headers = ['key', 'protocol', 'extensions'].map((name) =>
+          req.getHeader(`sec-websocket-${name}`),
+        );
+        res.upgrade({}, ...headers, socketContext);
+        order.push(app.publish('news', '4'));
+        app.publish('news', `5${'x'.repeat(100_000)}`);
+      },
+      open: (ws) => {
+        order.push(app.publish('news', 'too early'));
+        ws.subscribe('news');
+        ws.send('1');
+        app.publish('news', '2');
+        order.push(ws.publish('news', 'not to itself'));
+        ws.send('3');
+      },
+      maxBackpressure: 0,
+    });
+    const client = await connect(context, url);
+    app.publish('news', '6');
+    const texts = (await client.messages.take(6)).map(([data]) => parseInt(data.toString(), 10));
+    assert.deepEqual(texts, [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(order, [false, false, true]);
+  },
+);
+
 describe('ws.unsubscribe', () => {
   test('returns whether it was subscribed', BOUND, async (context) => {
     const { app, sockets } = await crowd(context, 2);
