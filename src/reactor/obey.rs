@@ -242,7 +242,7 @@ impl<N: Network> Reactor<N> {
             // What waits for a socket that is about to come is no news, unless somebody asks.
             if waiting > 0 && (slot.phase == Phase::Open || watched && slot.phase == Phase::Arriving) {
                 // A slow subscriber whose messages are dropped has nothing new to tell of each.
-                if std::mem::replace(&mut slot.rare().told_bytes, waiting) != waiting {
+                if std::mem::replace(&mut slot.rare().told_bytes, waiting) != waiting || watched {
                     self.intake.tell_amount(connection, EventKind::Backlog, waiting);
                 }
             } else if watched && waiting == 0 && slot.phase.is_open() {
