@@ -243,6 +243,18 @@ export interface WebSocketBehavior<
    * @param message the peer's reason, or the cause of a 1006; of type `binaryType`
    */
   close?: ((ws: WebSocket<UserData>, code: number, message: DataTypes[Binary]) => unknown) | null | undefined;
+
+  /**
+   * The number of a topic's subscribers changed because `ws` subscribed or unsubscribed. Called before
+   * the method returns; when `ws` closes, once for each topic that it holds, before `close`.
+   * @param topic its name, of type `textType`
+   * @param newCount subscribers now, on all reactor threads of the App
+   * @param oldCount subscribers before: one more or one less
+   */
+  subscription?:
+    | ((ws: WebSocket<UserData>, topic: DataTypes[Text], newCount: number, oldCount: number) => unknown)
+    | null
+    | undefined;
 }
 
 /**
@@ -297,6 +309,53 @@ export interface WebSocketMethods<UserData = unknown> {
    * 1006, before this returns.
    */
   close(): void;
+
+  /**
+   * From now on, this connection gets what is published to the topic. Takes effect in the order of the
+   * calls, as all of these methods do: what was published before is not sent to it.
+   * @param topic any text, also empty; data is the same topic as the text whose UTF-8 it is
+   * @returns true, also if it was subscribed already; false only in its close handler, and in the
+   *     `subscription` handlers before that one, where nothing is done
+   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes; so do the methods below
+   */
+  subscribe(topic: RecognizedString): boolean;
+
+  /**
+   * From now on, this connection does not get what is published to the topic. At its end a
+   * connection gives up all of its topics by itself.
+   * @returns whether it was subscribed
+   */
+  unsubscribe(topic: RecognizedString): boolean;
+
+  /** Whether this connection is subscribed to the topic. */
+  isSubscribed(topic: RecognizedString): boolean;
+
+  /** The topics of this connection, in the order in which it subscribed. */
+  getTopics(): string[];
+
+  /**
+   * Sends a message to all subscribers of a topic but this connection, which need not be one. They may
+   * be on any reactor thread of the App.
+   *
+   * For each of them publish and send are totally ordered, in the order of the calls, in and out of
+   * `cork`; between two of them there is no order in which they get it. Of the JavaScript thread's time
+   * it takes as much as one `send` for each reactor thread with a subscriber, however many there are.
+   *
+   * A subscriber for which more than `maxBackpressure` waits does not get the message: its `dropped`
+   * handler tells, `closeOnBackpressureLimit` applies, and the others are not held up.
+   * `getBufferedAmount` counts it as soon as the reactor has told that it waits.
+   * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
+   * @param compress as in `send`. It is compressed once for all subscribers whose compressor is shared, and
+   *     for each that has a dedicated one
+   * @returns whether there is such a subscriber
+   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
+   */
+  publish(
+    topic: RecognizedString,
+    message: RecognizedString,
+    isBinary?: boolean,
+    compress?: boolean,
+  ): boolean;
 
   /**
    * Calls the callback, and returns the socket. Everything is corked in any case: this is there for
@@ -500,6 +559,24 @@ export interface TemplatedApp<
   /** @param host an address or a host name */
   listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
 
+  /**
+   * Sends a message to all subscribers of a topic, as {@link WebSocketMethods.publish} does.
+   * @returns whether there is one; false before the App listens
+   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
+   */
+  publish(
+    topic: RecognizedString,
+    message: RecognizedString,
+    isBinary?: boolean,
+    compress?: boolean,
+  ): boolean;
+
+  /**
+   * How many connections are subscribed to a topic, on all reactor threads of the App.
+   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes
+   */
+  numSubscribers(topic: RecognizedString): number;
+
   /** Closes all listeners and connections at once: peers and close handlers see 1006. */
   close(): this;
 
@@ -547,7 +624,7 @@ export interface ReactorStats {
   /** Whole messages that came. */
   messagesIn: number;
 
-  /** Messages that were framed for a peer, written or waiting. */
+  /** Messages that were framed for a peer, written or waiting. A published one counts for each subscriber. */
   messagesOut: number;
 
   /** Bytes that were read from WebSockets: frames, with their heads. */
@@ -567,6 +644,9 @@ export interface ReactorStats {
 
   /** Pongs that came. */
   pongsIn: number;
+
+  /** Subscriptions that connections have now: one for each topic of each of them. */
+  subscriptions: number;
 
   /** Batches of events that were posted to the JavaScript thread. */
   batches: number;
@@ -591,6 +671,12 @@ export interface ReactorStats {
 
 /** What {@link TemplatedApp.stats} returns: the sums over the reactors, each of these, and the gate. */
 export interface AppStats extends ReactorStats {
+  /** Topics that have a subscriber now. */
+  topics: number;
+
+  /** Calls of `publish` that found a subscriber. */
+  publishes: number;
+
   /** Each reactor thread: as many as the option `threads` says. */
   reactors: ReactorStats[];
 

@@ -13,6 +13,27 @@ const { BOUND } = require('./support/server');
 
 /** What a client of each example says, and what it must hear. */
 const CONVERSATIONS = {
+  'Broadcast.js': async (client) => {
+    assert.equal(await client.text(), 'You are one of 1');
+    assert.match(await client.text(), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  },
+  'PubSub.js': async (client, url, context) => {
+    const other = await connect(context, url);
+    const say = async (text) => {
+      client.send(text);
+      return client.text();
+    };
+    assert.equal(await say('publish news x'), 'nobody is there');
+    assert.equal(await say('subscribe news'), '1 subscribed to news');
+    assert.equal(await say('publish news x'), 'nobody is there');
+    other.send('subscribe news', 'publish news hello there');
+    assert.equal(await other.text(), '2 subscribed to news');
+    assert.equal(await other.text(), 'published');
+    assert.equal(await client.text(), 'news: hello there');
+    assert.equal(await say('unsubscribe news'), 'unsubscribed from news');
+    assert.equal(await say('unsubscribe news'), 'not subscribed to news');
+    assert.equal(await say('what?'), 'say: subscribe NAME, unsubscribe NAME, or publish NAME MESSAGE');
+  },
   'WebSocket.js': async (client) => {
     client.send('hello', Buffer.from([1, 2, 3]));
     assert.deepEqual(await client.messages.take(2), [

@@ -46,12 +46,13 @@ describe('a route', () => {
     ping: null,
     pong: null,
     close: null,
+    subscription: null,
   };
 
   test('has every default', () => assert.deepEqual(route({}), defaults));
 
   test('takes undefined for the default', () => {
-    const names = [...Object.keys(defaults), 'upgrade', 'subscription', 'origins'];
+    const names = [...Object.keys(defaults), 'upgrade', 'origins'];
     assert.deepEqual(route(Object.fromEntries(names.map((name) => [name, undefined]))), defaults);
   });
 
@@ -110,7 +111,6 @@ describe('a route', () => {
     ]),
     ['compression', TYPE, 'SHARED_COMPRESSOR', true, null],
     ['compression', RANGE, 2, -1, 144, 257.5, 512, 4096, 145 | 163, Number.NaN],
-    ['subscription', UNSUPPORTED, noop],
     ['origins', UNSUPPORTED, noop],
     ['origins', TYPE, null, 1, true, {}],
     ['origins', RANGE, '', 'any', '*', 'https://example.org'],

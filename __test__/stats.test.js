@@ -23,6 +23,7 @@ const NONE = {
   pingsIn: 0,
   pingsOut: 0,
   pongsIn: 0,
+  subscriptions: 0,
   batches: 0,
   events: 0,
   waiting: { events: 0, eventBytes: 0, commandBytes: 0, outboxBytes: 0, parkedBytes: 0 },
@@ -61,7 +62,13 @@ function sums(reactors) {
 
 test('an App that does not listen yet has nothing but zeros, for each of its threads', () => {
   const app = App({ threads: 3 });
-  assert.deepEqual(app.stats(), { ...NONE, reactors: [NONE, NONE, NONE], gate: NOBODY });
+  assert.deepEqual(app.stats(), {
+    ...NONE,
+    topics: 0,
+    publishes: 0,
+    reactors: [NONE, NONE, NONE],
+    gate: NOBODY,
+  });
   assert.notEqual(app.stats(), app.stats());
   app.stats().closes.peer = 7;
   assert.equal(app.stats().closes.peer, 0);
@@ -74,7 +81,7 @@ test('after the end there are zeros again', BOUND, async (context) => {
   assert.equal(app.stats().connections, 1);
   app.close();
   const stats = await statsWhen(app, ({ opened }) => opened === 0);
-  assert.deepEqual(stats, { ...NONE, reactors: [NONE], gate: NOBODY });
+  assert.deepEqual(stats, { ...NONE, topics: 0, publishes: 0, reactors: [NONE], gate: NOBODY });
 });
 
 test('connections, messages and bytes, in and out, summed over the threads', BOUND, async (context) => {
@@ -126,7 +133,8 @@ test('connections, messages and bytes, in and out, summed over the threads', BOU
   assert.ok(stats.events >= 12 && stats.batches >= 1 && stats.batches <= stats.events, `${stats.events}`);
   assert.deepEqual(stats.closes, NO_CLOSES);
 
-  const { reactors, gate, ...whole } = stats;
+  const { reactors, gate, topics, publishes, ...whole } = stats;
+  assert.deepEqual([topics, publishes], [0, 0]);
   assert.equal(reactors.length, 2);
   assert.ok(reactors.every((reactor) => reactor.opened > 0));
   assert.deepEqual(sums([whole]), sums(reactors));

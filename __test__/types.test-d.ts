@@ -52,6 +52,27 @@ app.ws('/plain', {
   },
 });
 
+// Topics: of the socket, of the App, and their handler.
+app.ws('/topics', {
+  textType: 'string',
+  open(ws) {
+    const results: boolean[] = [ws.subscribe('a'), ws.unsubscribe(new Uint8Array(1)), ws.isSubscribed('a')];
+    results.push(ws.publish('a', 'text'), ws.publish('a', new ArrayBuffer(1), true, false));
+    const names: string[] = ws.getTopics();
+    names.push(String(results));
+  },
+  subscription(ws, topic, count, before) {
+    same<typeof ws, WebSocket<unknown>>(true);
+    same<typeof topic, string>(true);
+    same<typeof count, number>(true);
+    same<typeof before, number>(true);
+  },
+});
+const reached: boolean = app.publish('a', 'text', false, true);
+const subscribers: number = app.numSubscribers('a') + Number(reached) + app.stats().topics;
+// @ts-expect-error A topic is text or bytes.
+app.publish(subscribers, 'text');
+
 // The types follow the options.
 app.ws('/buffers', {
   binaryType: 'nodebuffer',

@@ -31,13 +31,15 @@ const alive = new Set();
  *
  * @param {string} name
  * @param {string} raw the raw server's program
+ * @param {string} [folder] of `bench/servers/`, for a scenario that is no echo: it has no `raw`
  * @returns {Recipe} throws an Error that says what is missing
  */
-function recipe(name, raw) {
-  if (name === 'raw') return { command: [raw], collects: false };
-  const file = path.join(__dirname, 'servers', `${name}.js`);
-  if (!fs.existsSync(file)) throw new Error(`there is no bench/servers/${name}.js`);
-  const command = name === 'bun' ? [bunBinary(), file] : [process.execPath, '--expose-gc', file];
+function recipe(name, raw, folder = '') {
+  if (name === 'raw' && folder === '') return { command: [raw], collects: false };
+  const file = path.join('servers', folder, `${name}.js`);
+  if (!fs.existsSync(path.join(__dirname, file))) throw new Error(`there is no bench/${file}`);
+  const script = path.join(__dirname, file);
+  const command = name === 'bun' ? [bunBinary(), script] : [process.execPath, '--expose-gc', script];
   return { command, collects: true };
 }
 

@@ -53,6 +53,8 @@ function plan(words) {
       concurrency: text,
       'message-bytes': text,
       'settle-seconds': text,
+      subscribers: text,
+      together: text,
       text: flag,
       echo: flag,
       deflate: flag,
@@ -80,8 +82,13 @@ function plan(words) {
     throw new Error(`--rounds is ${options.rounds}, but must be 1 or more`);
   }
   const set = DEFAULT_SET.map((row) => ({ ...row, options: { ...row.options, ...options } }));
+  const { variants = [{}] } = scenario === undefined ? {} : SCENARIOS[scenario];
+  const asked = variants.map((variant) => ({
+    scenario: String(scenario),
+    options: { ...variant, ...options },
+  }));
   return {
-    rows: scenario === undefined ? set : [{ scenario, options }],
+    rows: scenario === undefined ? set : options.together === undefined ? asked : asked.slice(0, 1),
     servers: servers.split(',').filter(Boolean),
     pin: !noPin && (pin || canPin()),
     json: json ?? false,
@@ -102,13 +109,14 @@ function canPin() {
  *
  * @param {Plan} plan
  * @param {import('./client').Programs} programs
+ * @param {string | undefined} folder of `bench/servers/`
  * @returns {Promise<Map<string, import('./launch').Recipe>>}
  */
-async function available({ servers, env }, programs) {
+async function available({ servers, env }, programs, folder) {
   const found = new Map();
   for (const name of servers) {
     try {
-      const way = recipe(name, programs.raw);
+      const way = recipe(name, programs.raw, folder);
       await (await start(way, { env })).stop();
       found.set(name, way);
     } catch (error) {
@@ -196,11 +204,15 @@ async function main() {
   const host = machine();
   console.log(`${host.cpu}, ${host.processors} processors, Linux ${host.kernel}, Node ${host.node}`);
   console.log(asked.pin ? 'server on processor 0, client on processor 1' : 'processors not assigned');
-  const recipes = await available(asked, programs);
+  /** @type {Map<string | undefined, Map<string, import('./launch').Recipe>>} by folder */
+  const found = new Map();
   const results = [];
-  let hasFailed = recipes.size === 0;
+  let hasFailed = false;
   for (const row of asked.rows) {
-    const { title, columns, rounds } = SCENARIOS[row.scenario];
+    const { title, columns, rounds, folder } = SCENARIOS[row.scenario];
+    const recipes = found.get(folder) ?? (await available(asked, programs, folder));
+    found.set(folder, recipes);
+    hasFailed ||= recipes.size === 0;
     console.log(`\n${title(row.options)} (median of ${row.options.rounds ?? rounds})`);
     const { reports, failures } = await measure(row, recipes, programs, asked);
     if (reports.size > 0) console.log(table(columns, reports));

@@ -21,6 +21,8 @@
  * @property {string} [concurrency]
  * @property {string} [message-bytes]
  * @property {string} [settle-seconds]
+ * @property {string} [subscribers]
+ * @property {string} [together]
  * @property {boolean} [text]
  * @property {boolean} [deflate]
  * @property {boolean} [echo]
@@ -31,6 +33,8 @@
  * @property {(options: Options, collects: boolean) => string[]} args `collects`: the server collects
  *   its garbage when asked
  * @property {Column[]} columns
+ * @property {string} [folder] of `bench/servers/`, where the echo servers are not what it needs
+ * @property {Options[]} [variants] its rows, where one option has several defaults
  */
 
 /** @type {Column[]} */
@@ -143,6 +147,26 @@ const SCENARIOS = {
       { title: 'connections/s', value: (report) => report.connectionsPerSecond, ratio: 'rate' },
       ...CPU,
       ...latency('wholeMicros'),
+      CLIENT,
+    ],
+  },
+
+  fanout: {
+    rounds: 5,
+    folder: 'fanout',
+    variants: [{ together: '1' }, { together: '16' }],
+    title: ({ subscribers = '10000', together = '1' }) =>
+      `publish to ${subscribers} subscribers, ${together} message${together === '1' ? '' : 's'} of 20 B in one turn`,
+    args: (options) => ['fanout', ...given(options, ['subscribers', 'together', 'seconds'])],
+    columns: [
+      { title: 'deliveries/s', value: (report) => report.deliveriesPerSecond },
+      { title: 'CPU µs', value: (report) => report.serverCpu?.micros, digits: 3, ratio: 'CPU' },
+      {
+        title: 'main µs/publish',
+        value: (report) => report.mainThreadMicrosPerPublish,
+        digits: 1,
+        ratio: 'main',
+      },
       CLIENT,
     ],
   },

@@ -58,6 +58,22 @@ class Application {
     return this;
   }
 
+  /**
+   * Sends a message to all subscribers of a topic.
+   * @param {unknown} topic
+   * @param {unknown} message
+   * @param {boolean} [isBinary]
+   * @param {boolean} [compress]
+   */
+  publish(topic, message, isBinary, compress) {
+    return this.#engine.publish(topic, message, isBinary, compress);
+  }
+
+  /** @param {unknown} topic */
+  numSubscribers(topic) {
+    return this.#engine.numSubscribers(topic);
+  }
+
   /** What the App has done and holds, in numbers. */
   stats() {
     return this.#engine.stats();

@@ -85,6 +85,43 @@ class CommandBuffer {
   }
 
   /**
+   * Writes a command whose payload is one or two numbers.
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {number} first
+   * @param {number} [second]
+   */
+  writeWords(kind, flags, index, generation, first, second) {
+    const word = (this.bytes + COMMAND_HEAD_BYTES) >>> 2;
+    const length = second === undefined ? 4 : 8;
+    this.#head(kind, flags, index, generation, length);
+    this.words[word] = first;
+    if (second !== undefined) this.words[word + 1] = second;
+    this.bytes += COMMAND_HEAD_BYTES + length;
+  }
+
+  /**
+   * Writes a command whose payload is a number and a message.
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {number} number
+   * @param {string | Uint8Array} message there is room for it, and for the number
+   */
+  writeNumbered(kind, flags, index, generation, number, message) {
+    const offset = this.bytes + COMMAND_HEAD_BYTES + 4;
+    let length = message.length;
+    if (typeof message === 'string') length = this.#text(message, offset);
+    else this.buffer.set(message, offset);
+    this.#head(kind, flags, index, generation, 4 + length);
+    this.words[(this.bytes + COMMAND_HEAD_BYTES) >>> 2] = number;
+    this.bytes += COMMAND_HEAD_BYTES + 4 + ((length + 3) & ~3);
+  }
+
+  /**
    * @param {number} kind
    * @param {number} flags
    * @param {number} index
@@ -127,6 +164,10 @@ module.exports = {
   RELEASE: 5,
   WATCH_DRAIN: 6,
   TERMINATE_ALL: 7,
+  SUBSCRIBE: 8,
+  UNSUBSCRIBE: 9,
+  PUBLISH: 10,
+  PUBLISH_LARGE: 11,
   ANSWER: 16,
   ANSWER_LARGE: 17,
 

@@ -14,6 +14,7 @@ const native = require('./binding');
 const errors = require('./errors');
 const { Lane } = require('./lane');
 const { statsOf } = require('./stats');
+const { Topics } = require('./topics');
 
 /** A wake-up handles at most so many events, or works for so long, before other work gets its turn. */
 const WAKE_EVENTS = 1_000;
@@ -26,6 +27,7 @@ class Engine {
   #routes = [];
   /** @type {Lane[]} empty while the threads do not run */
   #lanes = [];
+  #topics = new Topics();
   /** @type {Set<number>} */
   #listeners = new Set();
   /** The lane that had the first turn last time. */
@@ -93,16 +95,31 @@ class Engine {
     this.#stopIfVacant();
   }
 
+  /**
+   * @param {unknown} topic
+   * @param {unknown} message
+   * @param {boolean} [isBinary]
+   * @param {boolean} [compress]
+   */
+  publish(topic, message, isBinary, compress) {
+    return this.#topics.publish(topic, message, isBinary, compress);
+  }
+
+  /** @param {unknown} topic */
+  numSubscribers(topic) {
+    return this.#topics.find(topic)?.subscribers ?? 0;
+  }
+
   /** The numbers of this App; zeros while the threads do not run. */
   stats() {
-    return statsOf(this.#native.stats(), this.#lanes);
+    return statsOf(this.#native.stats(), this.#lanes, this.#topics);
   }
 
   #start() {
     if (this.#native.isRunning) return;
     this.#lanes = Array.from(
       { length: this.#threads },
-      (_, number) => new Lane(this.#native, number, this.#routes),
+      (_, number) => new Lane(this.#native, number, this.#routes, this.#topics),
     );
     try {
       this.#native.start(this.#wakeSoon);
@@ -110,6 +127,7 @@ class Engine {
       this.#lanes = [];
       throw errors.startFailed(error);
     }
+    this.#topics.lanes = this.#lanes.map((lane) => lane.topics);
   }
 
   /** Called by the bell, and by itself when a wake-up has to go on. */
@@ -149,6 +167,7 @@ class Engine {
     if (this.#listeners.size > 0 || this.#lanes.some((lane) => lane.live > 0)) return;
     if (!this.#native.isRunning || !this.#native.isVacant()) return;
     this.#lanes = [];
+    this.#topics.lanes = [];
     this.#native.stop();
   }
 }

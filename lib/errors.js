@@ -43,18 +43,8 @@ function outOfRange(subject, accepted, value) {
 }
 
 /**
- * Something of the public interface that this version does not do. Thrown, not warned about, where
- * going on without it would do harm: an ignored `upgrade` handler lets everybody in.
- * @param {string} subject
- * @param {unknown} value
- */
-function unsupported(subject, value) {
-  const message = `${subject} is not supported by this version of tidewire: leave it out (given: ${shown(value)})`;
-  return withCode(new Error(message), 'TIDEWIRE_UNSUPPORTED');
-}
-
-/**
- * A form of an option that this version does not take, although it takes others.
+ * A form of an option that this version does not take, although it takes others. Thrown, not warned
+ * about: going on without it may do harm.
  * @param {string} subject
  * @param {string} accepted the forms that it takes
  * @param {unknown} value
@@ -224,7 +214,6 @@ function withCode(error, code) {
 module.exports = {
   invalidType,
   outOfRange,
-  unsupported,
   unsupportedForm,
   routeRefused,
   closed,

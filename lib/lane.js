@@ -15,8 +15,9 @@ const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
+const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, encoded } = require('./data');
 const { LaneRoute } = require('./lane_route');
+const { LaneTopics } = require('./lane_topics');
 const { Requests } = require('./requests');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
 
@@ -60,11 +61,13 @@ class Lane {
    * @param {any} native the addon's `Engine`
    * @param {number} number of the reactor
    * @param {import('./lane_route').Settings[]} routes by id; more may be added
+   * @param {import('./topics').Topics} topics
    */
-  constructor(native, number, routes) {
+  constructor(native, number, routes, topics) {
     this.native = native;
     this.number = number;
     this.settings = routes;
+    this.topics = new LaneTopics(this, topics);
     /** Connections and requests that JavaScript has not released. */
     this.live = 0;
     /** Messages that were dropped here, before the reactor saw them. */
@@ -158,6 +161,42 @@ class Lane {
       this.#commands.writeBytes(kind, flags, index, generation, payload);
     }
     return this.#backlog.sent(page, index, bytes, status);
+  }
+
+  /**
+   * Sends one frame to all subscribers of a topic.
+   * @param {number} topic
+   * @param {number} flags
+   * @param {number} sender the place of a connection that does not get it; -1: none
+   * @param {string | Uint8Array} message
+   */
+  publish(topic, flags, sender, message) {
+    const place = sender === -1 ? NO_PLACE : sender;
+    const generation = sender === -1 ? 0 : this.#connections.page(sender).generations[sender & PAGE_MASK];
+    const room = typeof message === 'string' ? message.length * commands.UNIT_BYTES : message.length;
+    if (room < LARGE_SEND_BYTES) {
+      this.#makeRoom(room + 4);
+      this.#commands.writeNumbered(commands.PUBLISH, flags, place, generation, topic, message);
+      return;
+    }
+    const payload = encoded(message);
+    this.#makeRoom(4);
+    this.#commands.writeWords(commands.PUBLISH_LARGE, flags, place, generation, topic);
+    this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
+    this.#flushed();
+  }
+
+  /**
+   * Writes a command of a connection whose payload is one or two numbers.
+   * @param {number} kind
+   * @param {number} index
+   * @param {number} first
+   * @param {number} [second]
+   */
+  writeWords(kind, index, first, second) {
+    this.#makeRoom(8);
+    const generation = this.#connections.page(index).generations[index & PAGE_MASK];
+    this.#commands.writeWords(kind, 0, index, generation, first, second);
   }
 
   /**
@@ -454,6 +493,7 @@ class Lane {
     const page = this.#connections.page(index);
     page.sockets[index & PAGE_MASK] = null;
     this.#backlog.forget(index);
+    this.topics.leave(socket, index);
     const close = routeOf(socket).close;
     if (close !== null) {
       try {

@@ -26,6 +26,7 @@ class LaneRoute {
     this.ping = settings.ping;
     this.pong = settings.pong;
     this.close = settings.close;
+    this.subscription = settings.subscription;
     this.binaryKind = KINDS[settings.binaryType];
     this.textKind = KINDS[settings.textType];
     this.maxBackpressure = settings.maxBackpressure;

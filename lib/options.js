@@ -19,7 +19,7 @@ const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
 /** As in uWebSockets.js. */
 const HEAD_SIZE_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
-const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close'];
+const HANDLERS = ['upgrade', 'open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close', 'subscription'];
 
 const ROUTE_OPTIONS = [
   'compression',
@@ -35,9 +35,6 @@ const ROUTE_OPTIONS = [
   'origins',
   ...HANDLERS,
 ];
-
-/** Of uWebSockets.js or of a later version. Ignored, each would change what the application means. */
-const UNSUPPORTED_ROUTE_OPTIONS = ['subscription'];
 
 /**
  * @typedef {'arraybuffer' | 'nodebuffer' | 'uint8array'} BinaryType
@@ -76,6 +73,7 @@ const UNSUPPORTED_ROUTE_OPTIONS = ['subscription'];
  * @property {Handler} ping
  * @property {Handler} pong
  * @property {Handler} close
+ * @property {Handler} subscription
  */
 
 /**
@@ -128,7 +126,6 @@ function requestHeadBytes(value) {
 function routeOptions(pattern, behavior, appDefaults) {
   if (typeof pattern !== 'string') throw errors.invalidType('`pattern` of App.ws()', 'a string', pattern);
   const given = new Given(`App.ws(${errors.shown(pattern)})`, behavior);
-  given.refuse(UNSUPPORTED_ROUTE_OPTIONS);
   given.warnUnknown(ROUTE_OPTIONS);
 
   const binaryType = given.choice('binaryType', appDefaults.binaryType, BINARY_TYPES);
@@ -176,6 +173,7 @@ function routeOptions(pattern, behavior, appDefaults) {
     ping: given.handler('ping'),
     pong: given.handler('pong'),
     close: given.handler('close'),
+    subscription: given.handler('subscription'),
   };
 }
 
@@ -311,14 +309,6 @@ class Given {
     const stray = value.findIndex((origin) => typeof origin !== 'string');
     if (stray >= 0) throw errors.invalidType(`Element ${stray} of ${subject}`, 'a string', value[stray]);
     return [...value];
-  }
-
-  /** @param {readonly string[]} names */
-  refuse(names) {
-    for (const name of names) {
-      const value = this.options[name];
-      if (value !== undefined) throw errors.unsupported(this.subject(name), value);
-    }
   }
 
   /** @param {string} name */

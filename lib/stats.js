@@ -12,13 +12,17 @@
 
 /**
  * @param {{ reactors: ReactorStats[], gate: AppStats['gate'] }} engine the native side's numbers
- * @param {{ dropped: number }[]} lanes in the order of the reactors; empty while they do not run
+ * @param {import('./lane').Lane[]} lanes in the order of the reactors; empty while they do not run
+ * @param {import('./topics').Topics} topics
  * @returns {AppStats}
  */
-function statsOf({ reactors, gate }, lanes) {
+function statsOf({ reactors, gate }, lanes, topics) {
   // A message that finds too much waiting is mostly dropped on this side already.
-  for (const [number, lane] of lanes.entries()) reactors[number].dropped += lane.dropped;
-  return { ...sum(reactors), reactors, gate };
+  for (const [number, reactor] of reactors.entries()) {
+    reactor.dropped += lanes[number]?.dropped ?? 0;
+    reactor.subscriptions = lanes[number]?.topics.size ?? 0;
+  }
+  return { ...sum(reactors), topics: topics.size, publishes: topics.publishes, reactors, gate };
 }
 
 /**

@@ -98,6 +98,39 @@ class WebSocket {
     this.#route.lane.terminate(this, this.#place());
   }
 
+  /** @param {unknown} topic */
+  subscribe(topic) {
+    const index = this.#place();
+    return this.#route.lane.topics.subscribe(this, index, topic);
+  }
+
+  /** @param {unknown} topic */
+  unsubscribe(topic) {
+    const index = this.#place();
+    return this.#route.lane.topics.unsubscribe(this, index, topic);
+  }
+
+  /** @param {unknown} topic */
+  isSubscribed(topic) {
+    return this.#route.lane.topics.holds(this.#place(), topic);
+  }
+
+  getTopics() {
+    return this.#route.lane.topics.names(this.#place());
+  }
+
+  /**
+   * @param {unknown} topic
+   * @param {unknown} message
+   * @param {boolean} [isBinary]
+   * @param {boolean} [compress]
+   */
+  publish(topic, message, isBinary, compress) {
+    const index = this.#place();
+    const { topics } = this.#route.lane;
+    return topics.topics.publish(topic, message, isBinary, compress, topics, index);
+  }
+
   /** @param {() => void} callback */
   cork(callback) {
     this.#place();

@@ -3,7 +3,7 @@
 //! Each module is a room with one purpose; what a room may use is fixed (and tested, in
 //! `tests/layering.rs`). A connection begins in [`gate`] (tokio: listen, HTTP, upgrade) and lives
 //! in a [`reactor`] (a slab over epoll). Events and commands cross to JavaScript in batches through
-//! [`bridge`]; [`protocol`] is RFC 6455 as pure state machines.
+//! [`bridge`]; [`protocol`] is RFC 6455 as pure state machines, [`topics`] the publish/subscribe index.
 
 pub mod bridge;
 pub mod error;
@@ -14,3 +14,4 @@ pub mod limits;
 mod node;
 pub mod protocol;
 pub mod reactor;
+pub mod topics;

@@ -34,6 +34,16 @@ pub enum CommandKind {
     WatchDrain = 6,
     /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
     TerminateAll = 7,
+    /// From now on the connection gets what is published to a topic. Payload: the numbers of the topic
+    /// and of the subscription, both given by JavaScript.
+    Subscribe = 8,
+    /// From now on it does not. Payload: the number of the subscription.
+    Unsubscribe = 9,
+    /// Send to all subscribers of a topic but the connection that is named. Flags as of
+    /// [`Send`](Self::Send). Payload: the number of the topic, and the message.
+    Publish = 10,
+    /// The same, with the message outside of the record: the next of the flush's large ones.
+    PublishLarge = 11,
     /// Answer the connection's request. Flags: one of the `ANSWER_` numbers. Payload: see [`ANSWER_RESPONSE`].
     Answer = 16,
     /// The same, with the payload outside of the record, as of [`CommandKind::SendLarge`].
@@ -73,7 +83,8 @@ pub struct Command {
     pub connection: ConnectionId,
     /// Where the payload begins in the buffer.
     pub offset: u32,
-    /// Its length; 0 if the payload is outside of the record.
+    /// Its length; 0 if the payload is outside of the record, but of a [`CommandKind::PublishLarge`] that of
+    /// the topic's number.
     pub length: u32,
 }
 
@@ -100,7 +111,18 @@ impl CommandKind {
 impl<'a> Commands<'a> {
     /// Over a whole buffer.
     pub fn new(buffer: &'a [u8]) -> Self {
-        Self { buffer, offset: 0 }
+        Self::behind(buffer, 0)
+    }
+
+    /// Over what is left of a buffer behind [`offset`](Self::offset): for who changes, between two
+    /// commands, what was decoded.
+    pub fn behind(buffer: &'a [u8], offset: usize) -> Self {
+        Self { buffer, offset }
+    }
+
+    /// Where the next command begins.
+    pub fn offset(&self) -> usize {
+        self.offset
     }
 
     fn decode(&mut self) -> Option<Command> {
@@ -114,6 +136,10 @@ impl<'a> Commands<'a> {
             5 => CommandKind::Release,
             6 => CommandKind::WatchDrain,
             7 => CommandKind::TerminateAll,
+            8 => CommandKind::Subscribe,
+            9 => CommandKind::Unsubscribe,
+            10 => CommandKind::Publish,
+            11 => CommandKind::PublishLarge,
             16 => CommandKind::Answer,
             17 => CommandKind::AnswerLarge,
             _ => return None,

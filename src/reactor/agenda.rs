@@ -44,6 +44,11 @@ impl Agenda {
         self.links.push(Link { command, next: NONE });
     }
 
+    /// Number of commands.
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
     /// Number of connections that have commands.
     pub fn len(&self) -> usize {
         self.chains.len()

@@ -5,6 +5,7 @@
 
 use std::io::IoSlice;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::outbox::Outbox;
 use crate::protocol::{FrameHead, Opcode};
@@ -30,6 +31,8 @@ enum Piece {
     Commands(Range<usize>),
     /// A large payload.
     Owned(Vec<u8>),
+    /// A large payload that others get, too.
+    Shared(Arc<Vec<u8>>),
 }
 
 impl Gather {
@@ -73,6 +76,15 @@ impl Gather {
         self.pieces.push(Piece::Owned(payload));
     }
 
+    /// Appends bytes that others get, too.
+    pub fn push_shared(&mut self, payload: Arc<Vec<u8>>) {
+        if payload.len() < SLICE_BYTES {
+            return self.stage(|staged| staged.extend_from_slice(&payload));
+        }
+        self.bytes += payload.len();
+        self.pieces.push(Piece::Shared(payload));
+    }
+
     /// Calls `send` with slices of all that is left behind the first `sent` bytes, a system call's worth.
     pub fn with_slices<T>(&self, commands: &[u8], mut sent: usize, send: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
         if let [piece] = self.pieces.as_slice() {
@@ -106,6 +118,7 @@ impl Gather {
             }
             match piece {
                 Piece::Owned(payload) => outbox.append_owned(payload, sent),
+                Piece::Shared(payload) => outbox.append_shared(payload, sent),
                 piece => outbox.append(&self.resolve(&piece, commands)[sent..]),
             }
             sent = 0;
@@ -126,6 +139,7 @@ impl Gather {
             Piece::Staged(range) => &self.staged[range.clone()],
             Piece::Commands(range) => &commands[range.clone()],
             Piece::Owned(payload) => payload,
+            Piece::Shared(payload) => payload,
         }
     }
 }
@@ -137,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keeps_order_from_any_point_on(lengths in prop::collection::vec((0..3u8, 0..SLICE_BYTES * 2), 1..90), cut in any::<prop::sample::Index>()) {
+        fn keeps_order_from_any_point_on(lengths in prop::collection::vec((0..4u8, 0..SLICE_BYTES * 2), 1..90), cut in any::<prop::sample::Index>()) {
             let commands: Vec<u8> = (0..SLICE_BYTES * 3).map(|at| (at % 251) as u8).collect();
             let mut gather = Gather::default();
             let mut expected = Vec::new();
@@ -147,6 +161,7 @@ mod tests {
                 match kind {
                     0 => gather.push(&commands, range),
                     1 => gather.push_owned(commands[range].to_vec()),
+                    2 => gather.push_shared(Arc::new(commands[range].to_vec())),
                     _ => gather.stage(|staged| staged.extend_from_slice(&commands[range])),
                 }
             }

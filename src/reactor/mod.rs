@@ -19,6 +19,7 @@ mod network;
 mod obey;
 mod outbox;
 mod poller;
+mod publish;
 mod read;
 mod route;
 #[cfg(test)]

@@ -18,30 +18,29 @@ impl<N: Network> Reactor<N> {
         if self.shared.inbox.take(&mut orders) {
             self.intake.set_applied(orders.flush);
             self.ebb.flow(orders.bytes());
-            let mut agenda = std::mem::take(&mut self.agenda);
             let mut large = 0;
             let mut ends_all = false;
-            // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
-            for mut command in Commands::new(&orders.commands).map_while(Result::ok) {
-                if command.kind.is_large() {
-                    command.offset = large;
-                    large += 1;
+            let mut offset = 0;
+            loop {
+                // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
+                let mut commands = Commands::behind(&orders.commands, offset);
+                let Some(Ok(mut command)) = commands.next() else { break };
+                offset = commands.offset();
+                match command.kind {
+                    CommandKind::Subscribe | CommandKind::Unsubscribe => self.enlist(&command, &orders),
+                    CommandKind::Publish | CommandKind::PublishLarge => self.publish(command, &mut orders, &mut large),
+                    kind => {
+                        if kind.is_large() {
+                            command.offset = large;
+                            large += 1;
+                        }
+                        ends_all |= kind == CommandKind::TerminateAll;
+                        self.agenda.add(&mut self.slab, command);
+                    }
                 }
-                ends_all |= command.kind == CommandKind::TerminateAll;
-                agenda.add(&mut self.slab, command);
             }
-            for chain in 0..agenda.len() {
-                let index = agenda.index(chain);
-                self.slab.slot(index).link = 0;
-                let mut watched = false;
-                for command in agenda.commands(chain) {
-                    watched |= command.kind == CommandKind::WatchDrain;
-                    self.carry_out(index, command, &mut orders);
-                }
-                self.conclude(index, &orders, watched);
-            }
-            agenda.clear();
-            self.agenda = agenda;
+            self.carry_out_agenda(&mut orders);
+            self.published.clear();
             if ends_all {
                 self.terminate_all();
             }
@@ -50,12 +49,32 @@ impl<N: Network> Reactor<N> {
         self.orders = orders;
     }
 
+    /// Carries out the commands that are sorted, connection by connection.
+    pub(super) fn carry_out_agenda(&mut self, orders: &mut Orders) {
+        let mut agenda = std::mem::take(&mut self.agenda);
+        for chain in 0..agenda.len() {
+            let index = agenda.index(chain);
+            self.slab.slot(index).link = 0;
+            let mut watched = false;
+            for command in agenda.commands(chain) {
+                watched |= command.kind == CommandKind::WatchDrain;
+                self.carry_out(index, command, orders);
+            }
+            self.conclude(index, orders, watched);
+        }
+        agenda.clear();
+        self.agenda = agenda;
+    }
+
     fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let phase = self.slab.slot(index).phase;
         match (command.kind, phase) {
             (CommandKind::Answer | CommandKind::AnswerLarge, Phase::Asking) => self.answer(index, command, orders),
             (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Arriving | Phase::Ending) => {
                 self.send(index, command, orders);
+            }
+            (CommandKind::Publish | CommandKind::PublishLarge, Phase::Open | Phase::Arriving | Phase::Ending) => {
+                self.deliver(index, command, orders);
             }
             (CommandKind::End, Phase::Open | Phase::Arriving | Phase::Ending) => {
                 if phase.is_open() {
@@ -106,15 +125,8 @@ impl<N: Network> Reactor<N> {
     }
 
     fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
-        let slot = self.slab.slot(index);
-        let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
-        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
-        if self.gather.bytes() + slot.waiting_bytes() > room {
-            self.transmit(index, &orders.commands);
-        }
-        let waiting = self.slab.slot(index).waiting_bytes();
-        if limit != 0 && waiting > limit {
-            return self.drop_message(index, command, orders);
+        if !self.admits(index, command, orders) {
+            return;
         }
         let owned = match command.kind {
             CommandKind::SendLarge => orders.large.get_mut(command.offset as usize).map(std::mem::take),
@@ -148,6 +160,22 @@ impl<N: Network> Reactor<N> {
         }
     }
 
+    /// Whether a message may be gathered for a connection; otherwise it is dropped.
+    pub(super) fn admits(&mut self, index: u32, command: &Command, orders: &mut Orders) -> bool {
+        let slot = self.slab.slot(index);
+        let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
+        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
+        if self.gather.bytes() + slot.waiting_bytes() > room {
+            self.transmit(index, &orders.commands);
+        }
+        let waiting = self.slab.slot(index).waiting_bytes();
+        let admitted = limit == 0 || waiting <= limit;
+        if !admitted {
+            self.drop_message(index, command, orders);
+        }
+        admitted
+    }
+
     /// The message finds more waiting than `maxBackpressure` allows.
     fn drop_message(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let Some(connection) = self.slab.connection(index) else { return };
@@ -168,6 +196,7 @@ impl<N: Network> Reactor<N> {
                 CommandKind::SendLarge => Payload::Owned(
                     orders.large.get_mut(command.offset as usize).map(std::mem::take).unwrap_or_default(),
                 ),
+                CommandKind::PublishLarge => Payload::Borrowed(self.published.large(command)),
                 _ => Payload::Borrowed(&orders.commands[range(command)]),
             };
             self.intake.dropped(connection, kind, payload);
@@ -212,8 +241,10 @@ impl<N: Network> Reactor<N> {
             let waiting = slot.waiting_bytes();
             // What waits for a socket that is about to come is no news, unless somebody asks.
             if waiting > 0 && (slot.phase == Phase::Open || watched && slot.phase == Phase::Arriving) {
-                slot.rare().told_bytes = waiting;
-                self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+                // A slow subscriber whose messages are dropped has nothing new to tell of each.
+                if std::mem::replace(&mut slot.rare().told_bytes, waiting) != waiting || watched {
+                    self.intake.tell_amount(connection, EventKind::Backlog, waiting);
+                }
             } else if watched && waiting == 0 && slot.phase.is_open() {
                 self.intake.tell_amount(connection, EventKind::Drain, 0);
             }
@@ -223,7 +254,7 @@ impl<N: Network> Reactor<N> {
 }
 
 /// The opcode that a send asks for; what is none is binary.
-fn opcode(command: &Command) -> Opcode {
+pub(super) fn opcode(command: &Command) -> Opcode {
     Opcode::from_low_bits(command.flags).unwrap_or(Opcode::Binary)
 }
 

@@ -1,15 +1,19 @@
 //! Bytes of one connection that the kernel did not take yet, in order.
 //!
 //! Born by a short write and freed when the last byte is written. Small frames are joined into
-//! chunks; a large payload is kept as it came, without a copy.
+//! chunks; a large payload is kept as it came, without a copy, and a published one only once for all.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use super::network::Socket;
 
 /// Chunks are filled up to this size before another is begun.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// From this length on, bytes that wait for many connections are not copied for each.
+const SHARED_BYTES: usize = 16 * 1024;
 
 /// Chunks handed to the kernel by one call.
 const SLICES: usize = 16;
@@ -17,10 +21,27 @@ const SLICES: usize = 16;
 /// Waiting bytes.
 #[derive(Default)]
 pub struct Outbox {
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that are written already.
     written: usize,
     bytes: usize,
+}
+
+enum Chunk {
+    Own(Vec<u8>),
+    /// Waits in other outboxes, too.
+    Shared(Arc<Vec<u8>>),
+}
+
+impl std::ops::Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl Outbox {
@@ -38,22 +59,38 @@ impl Outbox {
     pub fn append(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
         match self.chunks.back_mut() {
-            Some(last) if last.len() + bytes.len() <= CHUNK_BYTES => last.extend_from_slice(bytes),
+            Some(Chunk::Own(last)) if last.len() + bytes.len() <= CHUNK_BYTES => last.extend_from_slice(bytes),
             _ if bytes.is_empty() => {}
-            _ => self.chunks.push_back(bytes.to_vec()),
+            _ => self.chunks.push_back(Chunk::Own(bytes.to_vec())),
         }
     }
 
     /// Appends `payload` from `start` on, without a copy.
     pub fn append_owned(&mut self, payload: Vec<u8>, start: usize) {
-        if payload.len() - start < CHUNK_BYTES || start > 0 && !self.chunks.is_empty() {
+        if payload.len() - start < CHUNK_BYTES {
             return self.append(&payload[start..]);
         }
-        self.bytes += payload.len() - start;
+        self.append_chunk(Chunk::Own(payload), start);
+    }
+
+    /// The same for a payload that others get, too.
+    pub fn append_shared(&mut self, payload: Arc<Vec<u8>>, start: usize) {
+        if payload.len() < SHARED_BYTES {
+            return self.append(&payload[start..]);
+        }
+        self.append_chunk(Chunk::Shared(payload), start);
+    }
+
+    fn append_chunk(&mut self, chunk: Chunk, start: usize) {
+        // Only of the first chunk it is kept how much is written already.
+        if start == chunk.len() || start > 0 && !self.chunks.is_empty() {
+            return self.append(&chunk[start..]);
+        }
+        self.bytes += chunk.len() - start;
         if self.chunks.is_empty() {
             self.written = start;
         }
-        self.chunks.push_back(payload);
+        self.chunks.push_back(chunk);
     }
 
     /// Writes until all is written or the socket would block. Returns the bytes written.
@@ -95,8 +132,8 @@ impl Outbox {
 #[cfg(test)]
 impl Outbox {
     /// The chunks, as they lie in memory.
-    pub fn chunks(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.chunks.iter()
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(|chunk| &**chunk)
     }
 }
 
@@ -134,17 +171,21 @@ mod tests {
     proptest! {
         #[test]
         fn writes_all_bytes_in_order(
-            payloads in prop::collection::vec((any::<bool>(), 0..3usize, 1..CHUNK_BYTES), 1..12),
+            payloads in prop::collection::vec((0..3u8, 0..3usize, 1..CHUNK_BYTES), 1..12),
             grants in prop::collection::vec(1..CHUNK_BYTES * 2, 0..8),
         ) {
             let mut outbox = Outbox::default();
             let mut socket = Throttled { grants, taken: Vec::new() };
             let mut expected = Vec::new();
-            for (number, (owned, scale, length)) in payloads.into_iter().enumerate() {
+            for (number, (kind, scale, length)) in payloads.into_iter().enumerate() {
                 let payload: Vec<u8> = (0..length * scale).map(|at| (at * 7 + number) as u8).collect();
                 let start = if number % 3 == 0 { payload.len() / 2 } else { 0 };
                 expected.extend_from_slice(&payload[start..]);
-                if owned { outbox.append_owned(payload, start) } else { outbox.append(&payload[start..]) }
+                match kind {
+                    0 => outbox.append(&payload[start..]),
+                    1 => outbox.append_owned(payload, start),
+                    _ => outbox.append_shared(Arc::new(payload), start),
+                }
                 outbox.write_to(&mut socket).unwrap();
                 prop_assert_eq!(outbox.bytes(), expected.len() - socket.taken.len());
             }

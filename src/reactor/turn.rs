@@ -15,6 +15,7 @@ use super::ebb::Ebb;
 use super::gather::Gather;
 use super::intake::Intake;
 use super::network::{Network, Ready};
+use super::publish::Published;
 use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::slab::Slab;
@@ -22,6 +23,7 @@ use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
 use crate::protocol::Agreement;
+use crate::topics::Index;
 
 /// Memory that an opening handshake takes for a while, at the gate and in JavaScript: a rough figure,
 /// for the [`Ebb`] of a storm of connections.
@@ -40,6 +42,10 @@ pub struct Reactor<N: Network> {
     pub(super) agenda: Agenda,
     pub(super) gather: Gather,
     pub(super) contexts: Contexts,
+    /// Who gets what is published.
+    pub(super) topics: Index<ConnectionId>,
+    /// What was published in this turn.
+    pub(super) published: Published,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
     /// Connections whose sockets may have bytes that were not read.
@@ -70,6 +76,8 @@ impl<N: Network> Reactor<N> {
             agenda: Agenda::default(),
             gather: Gather::default(),
             contexts: Contexts::default(),
+            topics: Index::default(),
+            published: Published::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             unread: Vec::new(),
             parked: Vec::new(),

@@ -1,7 +1,7 @@
 //! The load client of tidewire's bench: many WebSocket connections on one thread.
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
-//! [`churn`]) says what the connections do and what is measured. A mode is one file with `run`;
+//! [`churn`], [`fanout`]) says what the connections do and what is measured. A mode is one file with `run`;
 //! `main.rs` names it. [`million`] is a folder: it has leaner connections of its own, in several
 //! processes. The client knows nothing of the server but its port and its process id.
 
@@ -12,6 +12,7 @@ pub mod deflate;
 pub mod echo;
 pub mod exchange;
 pub mod failure;
+pub mod fanout;
 pub mod frame;
 pub mod handshake;
 pub mod histogram;

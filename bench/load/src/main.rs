@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, idle, million, rtt};
+use tidewire_load::{churn, echo, fanout, idle, million, rtt};
 
 fn main() -> ExitCode {
     match run() {
@@ -31,9 +31,12 @@ fn run() -> Result<(), Failure> {
         "idle" => idle::run(args)?,
         "rtt" => rtt::run(args)?,
         "churn" => churn::run(args)?,
+        "fanout" => fanout::run(args)?,
         "million" => million::run(args)?,
         other => {
-            return Err(Failure::new(format!("`{other}` is no mode; there are echo, idle, rtt, churn and million")));
+            return Err(Failure::new(format!(
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout and million"
+            )));
         }
     };
     let text = if is_json { report.to_json() + "\n" } else { report.to_text() };

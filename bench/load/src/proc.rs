@@ -96,6 +96,13 @@ impl ProcessId {
         Ok(time)
     }
 
+    /// What the main thread used until now, to the nanosecond: for work that is little beside a clock tick.
+    pub fn main_thread_time(self) -> Result<Duration, Failure> {
+        let text = self.read("schedstat")?;
+        let nanos = text.split_ascii_whitespace().next().and_then(|nanos| nanos.parse().ok());
+        nanos.map(Duration::from_nanos).ok_or_else(|| self.unreadable("schedstat"))
+    }
+
     /// Resident bytes. `smaps_rollup` walks the page tables and is exact; `statm`, where that
     /// is not allowed, may be some hundred KiB off (the kernel adds it up for each CPU).
     pub fn resident_bytes(self) -> Result<u64, Failure> {
@@ -226,6 +233,7 @@ mod tests {
     fn this_process_can_be_read() {
         let own = ProcessId::own();
         assert!(own.resident_bytes().expect("own memory") > 100 * 1024);
+        assert!(own.main_thread_time().is_ok());
         let time = own.time().expect("own time");
         assert!(!time.others.is_empty(), "the test harness runs this on a thread of its own");
     }

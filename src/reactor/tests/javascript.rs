@@ -122,6 +122,18 @@ impl JavaScript {
         self.shared.ring();
     }
 
+    /// Writes a command that ends a message of this opcode.
+    pub fn flagged(&mut self, kind: CommandKind, opcode: u8, connection: ConnectionId, payload: &[u8]) {
+        command::encode(&mut self.commands, kind, FLAG_FIN | opcode, connection, payload);
+    }
+
+    /// The same, with a payload beside the buffer, which flushes.
+    pub fn large(&mut self, kind: CommandKind, opcode: u8, connection: ConnectionId, payload: &[u8], large: Vec<u8>) {
+        self.flagged(kind, opcode, connection, payload);
+        self.shared.inbox.push(&std::mem::take(&mut self.commands), Some(large));
+        self.shared.ring();
+    }
+
     pub fn end(&mut self, connection: ConnectionId, code: u16, reason: &str) {
         self.command(CommandKind::End, connection, &[&code.to_le_bytes(), reason.as_bytes()].concat());
     }

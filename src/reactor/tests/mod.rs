@@ -18,6 +18,7 @@ mod javascript;
 mod loopback;
 mod million;
 mod tally;
+mod topics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,0 +1,29 @@
+'use strict';
+
+// Every connection subscribes; whoever sends a number has so many messages published to all others. `bun bun.js PORT`.
+
+/* global Bun */
+
+const SIZE = Number(process.env.SIZE ?? 20);
+let published = 0;
+
+const server = Bun.serve({
+  port: Number(process.argv[2] ?? 0),
+  fetch(request, server) {
+    return server.upgrade(request) ? undefined : new Response('WebSocket only', { status: 400 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    backpressureLimit: 64 * 1024 * 1024,
+    open(socket) {
+      socket.subscribe('all');
+    },
+    message(socket, text) {
+      for (let left = Number(text); left > 0; left--) {
+        socket.publish('all', String(published++).padStart(SIZE, '0'));
+      }
+    },
+  },
+});
+
+console.log(`listening ${server.port}`);

@@ -1,0 +1,27 @@
+'use strict';
+
+// Every connection subscribes; whoever sends a number has so many messages published to all others.
+// `node --expose-gc tidewire.js PORT`.
+
+const { App, us_socket_local_port: localPort } = require('../../..');
+
+const SIZE = Number(process.env.SIZE ?? 20);
+let published = 0;
+
+App()
+  .ws('/*', {
+    textType: 'string',
+    maxBackpressure: 64 * 1024 * 1024,
+    open(ws) {
+      ws.subscribe('all');
+    },
+    message(ws, text) {
+      for (let left = Number(text); left > 0; left--) {
+        ws.publish('all', String(published++).padStart(SIZE, '0'));
+      }
+    },
+  })
+  .listen(Number(process.argv[2] ?? 0), (token) => {
+    if (!token) throw new Error(`port ${process.argv[2]} is taken`);
+    console.log(`listening ${localPort(token)}`);
+  });

@@ -1,0 +1,179 @@
+//! Publish/subscribe in a reactor: one message, many connections.
+//!
+//! A subscription holds from its place in JavaScript's commands on, and a published message becomes a
+//! command of each subscriber at its own place: so publish and send keep their order for each
+//! connection, and all that one gets in a turn leaves in one write. The frame is made once, where the
+//! message lies. Runs on the reactor's thread, called by [`obey`](super::obey).
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::network::Network;
+use super::obey::opcode;
+use super::turn::Reactor;
+use crate::bridge::command::{COMMAND_HEAD_BYTES, FLAG_COMPRESS, FLAG_FIN};
+use crate::bridge::{Command, CommandKind, Orders};
+use crate::limits;
+use crate::protocol::{Agreement, FrameHead, Outbound};
+use crate::topics::{SubscriptionId, TopicId};
+
+/// Bytes of a number in a payload.
+const WORD_BYTES: usize = 4;
+
+/// Longest head of a frame (RFC 6455 §5.2), unmasked. It is written over the head of the command.
+const FRAME_HEAD_BYTES: usize = 10;
+const _: () = assert!(FRAME_HEAD_BYTES <= COMMAND_HEAD_BYTES + WORD_BYTES);
+
+/// What the messages that were published in a turn have become, for all who get them.
+#[derive(Default)]
+pub struct Published {
+    /// Payloads of [`CommandKind::PublishLarge`], in order.
+    large: Vec<Arc<Vec<u8>>>,
+    /// Whole frames of messages that were compressed by themselves. `None`: it would not get smaller.
+    compressed: HashMap<Version, Option<Arc<Vec<u8>>>>,
+}
+
+/// A message of this turn, by where it lies, and the window that it is compressed with.
+type Version = (bool, u32, u8);
+
+impl Published {
+    /// The payload of a [`CommandKind::PublishLarge`].
+    pub fn large(&self, command: &Command) -> &[u8] {
+        &self.large[command.offset as usize]
+    }
+
+    /// Forgets all: the turn's commands are carried out.
+    pub fn clear(&mut self) {
+        self.large = Vec::new();
+        self.compressed = HashMap::new();
+    }
+}
+
+impl<N: Network> Reactor<N> {
+    /// Begins or ends a subscription.
+    pub(super) fn enlist(&mut self, command: &Command, orders: &Orders) {
+        match (command.kind, word(orders, command, 0), word(orders, command, 1)) {
+            (CommandKind::Subscribe, Some(topic), Some(id)) => {
+                self.topics.subscribe(SubscriptionId(id), TopicId(topic), command.connection);
+            }
+            (CommandKind::Unsubscribe, Some(id), _) => self.topics.unsubscribe(SubscriptionId(id)),
+            _ => {}
+        }
+    }
+
+    /// Makes a published message a command of each subscriber. `large` counts the flush's large payloads.
+    pub(super) fn publish(&mut self, mut command: Command, orders: &mut Orders, large: &mut u32) {
+        let topic = word(orders, &command, 0);
+        if command.kind == CommandKind::PublishLarge {
+            let payload = orders.large.get_mut(*large as usize).map(std::mem::take).unwrap_or_default();
+            *large += 1;
+            command.offset = self.published.large.len() as u32;
+            self.published.large.push(Arc::new(payload));
+        }
+        let Some(topic) = topic else { return };
+        if command.kind == CommandKind::Publish {
+            command.offset += WORD_BYTES as u32;
+            command.length -= WORD_BYTES as u32;
+            make_frame(&command, orders);
+        }
+        let mut next = self.topics.first(TopicId(topic));
+        while let Some((subscriber, following)) = next.and_then(|id| self.topics.step(id)) {
+            next = following;
+            if subscriber == command.connection {
+                continue;
+            }
+            self.agenda.add(&mut self.slab, Command { connection: subscriber, ..command });
+            if self.agenda.links() >= limits::AGENDA_LINKS {
+                self.carry_out_agenda(orders);
+            }
+        }
+    }
+
+    /// Gathers a published message for one subscriber.
+    pub(super) fn deliver(&mut self, index: u32, command: &Command, orders: &mut Orders) {
+        if !self.admits(index, command, orders) {
+            return;
+        }
+        self.intake.tally.messages_out += 1;
+        if command.flags & FLAG_COMPRESS != 0
+            && let Some(agreement) = self.slab.slot(index).agreement
+            && self.deliver_compressed(index, agreement, command, orders)
+        {
+            return;
+        }
+        if command.kind == CommandKind::PublishLarge {
+            let payload = self.published.large[command.offset as usize].clone();
+            self.gather.stage(|out| head(command, payload.len()).append_to(out));
+            self.gather.push_shared(payload);
+        } else {
+            self.gather.push(&orders.commands, frame(command));
+        }
+    }
+
+    /// The same, compressed: once for all whose messages are compressed by themselves with the same
+    /// window, and for each that has a context of its own. `false`: it goes as it is.
+    fn deliver_compressed(&mut self, index: u32, agreement: Agreement, command: &Command, orders: &Orders) -> bool {
+        let is_large = command.kind == CommandKind::PublishLarge;
+        let payload = if is_large { self.published.large(command) } else { &orders.commands[frame(command)] };
+        let payload = if is_large { payload } else { &payload[payload.len() - command.length as usize..] };
+        let window_bits = match agreement.outbound() {
+            Outbound::Plain => return false,
+            Outbound::Alone { window_bits } => window_bits,
+            Outbound::Takeover { .. } => {
+                let Some(payload) = self.contexts.deflate(index, agreement, payload) else { return false };
+                let head = FrameHead { compressed: true, ..head(command, payload.len()) };
+                self.gather.stage(|out| {
+                    head.append_to(out);
+                    out.extend_from_slice(payload);
+                });
+                return true;
+            }
+        };
+        let version = (is_large, command.offset, window_bits);
+        let frame = match self.published.compressed.get(&version) {
+            Some(frame) => frame.clone(),
+            None => {
+                let frame = self.contexts.deflate(index, agreement, payload).map(|payload| {
+                    let mut frame = Vec::with_capacity(FRAME_HEAD_BYTES + payload.len());
+                    FrameHead { compressed: true, ..head(command, payload.len()) }.append_to(&mut frame);
+                    frame.extend_from_slice(payload);
+                    Arc::new(frame)
+                });
+                self.published.compressed.insert(version, frame.clone());
+                frame
+            }
+        };
+        let Some(frame) = frame else { return false };
+        self.gather.push_shared(frame);
+        true
+    }
+}
+
+/// Turns a record into the frame that every subscriber gets, where it lies: the head of the frame
+/// ends where the message begins.
+fn make_frame(command: &Command, orders: &mut Orders) {
+    let place = frame(command);
+    let encoded = head(command, command.length as usize).encode();
+    orders.commands[place][..encoded.as_ref().len()].copy_from_slice(encoded.as_ref());
+}
+
+/// Where the frame of a published message lies in the buffer of commands.
+fn frame(command: &Command) -> Range<usize> {
+    let head_bytes = match command.length {
+        ..=125 => 2,
+        126..=65_535 => 4,
+        _ => FRAME_HEAD_BYTES,
+    };
+    command.offset as usize - head_bytes..command.offset as usize + command.length as usize
+}
+
+fn head(command: &Command, payload_bytes: usize) -> FrameHead {
+    FrameHead { fin: command.flags & FLAG_FIN != 0, ..FrameHead::whole(opcode(command), payload_bytes) }
+}
+
+/// A number in a command's payload, counted from 0.
+fn word(orders: &Orders, command: &Command, number: usize) -> Option<u32> {
+    let payload = orders.commands.get(command.offset as usize..)?.get(..command.length as usize)?;
+    payload.get(number * WORD_BYTES..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
