@@ -90,6 +90,10 @@ pub const DEFLATE_GROWTH_BYTES: usize = 64;
 /// hardly shrink, and it would cost as much as one of some hundred bytes.
 pub const DEFLATE_MIN_BYTES: usize = 32;
 
+/// Blocks marked as the last that one compressed message may have with more behind them (RFC 7692
+/// §7.2.3.5). Two bytes make one, and each costs the copy of a window; a client has no use for more than a few.
+pub const DEFLATE_LAST_BLOCKS: usize = 1_024;
+
 /// Largest `maxPayloadLength`: lengths cross to JavaScript as 32-bit integers, and stay positive as
 /// signed ones.
 pub const PAYLOAD_MAX_BYTES: usize = 2_147_483_647;

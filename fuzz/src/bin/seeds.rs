@@ -162,6 +162,11 @@ fn commands() {
     write("commands", "too-long", b"\x01\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0");
     write("commands", "no-padding", b"\x01\0\0\0\0\0\0\0\x01\0\0\0a");
     write("commands", "answer", b"\x10\x11\x01\x00\x01\0\0\0\x0a\0\0\0chat\na: b\n\0\0\x11\0\x01\0\x01\0\0\0\0\0\0\0");
-    write("commands", "unknown", b"\x08\0\0\0\0\0\0\0\0\0\0\0");
+    write(
+        "commands",
+        "topic",
+        b"\x08\0\x01\0\x01\0\0\0\x08\0\0\0\x02\0\0\0\x03\0\0\0\x0a\x11\0\0\0\0\0\0\x05\0\0\0\x02\0\0\0a\0\0\0",
+    );
+    write("commands", "unknown", b"\x0c\0\0\0\0\0\0\0\0\0\0\0");
     write("commands", "short", b"\x05\0\0");
 }

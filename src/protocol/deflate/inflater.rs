@@ -7,7 +7,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{TAIL, Window};
 use crate::error::Violation;
-use crate::limits::{LARGE_MESSAGE_BYTES, RECYCLED_BYTES};
+use crate::limits::{DEFLATE_LAST_BLOCKS, LARGE_MESSAGE_BYTES, RECYCLED_BYTES};
 use crate::protocol::receive::Payload;
 
 /// Behind a message and its [`TAIL`]: an empty last block. A stream ends with it only if the message
@@ -88,9 +88,14 @@ impl Inflater {
         }
         self.begin(dictionary)?;
         let mut rest = payload;
+        let mut last_blocks = 0;
         while let End::Stream(left) = self.feed(rest, max_bytes)? {
             if left == 0 {
                 return Ok(());
+            }
+            last_blocks += 1;
+            if last_blocks > DEFLATE_LAST_BLOCKS {
+                return Err(Violation::InvalidDeflate);
             }
             // A message may go on behind a last block (§7.2.3.5).
             rest = &rest[rest.len() - left..];

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Violation;
-use crate::limits::{DEFLATE_GROWTH_BYTES, LARGE_MESSAGE_BYTES};
+use crate::limits::{DEFLATE_GROWTH_BYTES, DEFLATE_LAST_BLOCKS, LARGE_MESSAGE_BYTES};
 use crate::protocol::script::{Connection, Event, GENEROUS, frame, hex};
 use crate::protocol::{MessageKind, Progress, Rules};
 
@@ -153,6 +153,19 @@ fn a_bomb_takes_no_more_than_the_limit_allows() {
         assert_eq!(inflation.inflate(&bomb, max_payload_bytes), Err(Violation::MessageTooBig));
         assert!(inflater.memory_bytes() <= 2 * max_payload_bytes.max(4096), "{}", inflater.memory_bytes());
     }
+}
+
+#[test]
+fn last_blocks_in_the_middle_of_a_message_are_counted() {
+    // 03 00 is an empty last block, and 00 begins the block whose rest was cut off.
+    let inflated = |last_blocks: usize| {
+        let message = [[0x03, 0x00].repeat(last_blocks), vec![0x00]].concat();
+        let mut inflater = Inflater::default();
+        let mut inflation = Inflation { inflater: &mut inflater, window: None };
+        inflation.inflate(&message, 1 << 20).map(<[u8]>::len)
+    };
+    assert_eq!(inflated(DEFLATE_LAST_BLOCKS), Ok(0));
+    assert_eq!(inflated(DEFLATE_LAST_BLOCKS + 1), Err(Violation::InvalidDeflate));
 }
 
 #[test]
