@@ -61,6 +61,13 @@ export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends
 
   /** Default of the routes' `textType`. Without it, a route's `textType` is as its `binaryType`. */
   textType?: Text | undefined;
+
+  /**
+   * What the methods of a socket do once its close handler has run: `'throw'` an error, as in uWebSockets.js;
+   * or nothing (`'ignore'`): `send`, `ping` and the fragments return 2, `publish` and the others false, 0 or what is empty.
+   * @default 'throw'
+   */
+  closedSend?: 'throw' | 'ignore' | undefined;
 }
 
 /**
@@ -168,14 +175,18 @@ export interface WebSocketBehavior<
    *   `'http://localhost:3000'`: compared as a whole, without case, a default port being the same as none.
    *   Patterns are none. An empty array lets no page in.
    *
+   * - a function, called here with the value of `Origin` and the request before any `upgrade` handler: it
+   *   answers at once, and only `true` itself lets a page in. The Promise of an `async` one does not
+   *   (403, and `TIDEWIRE_INVALID_TYPE` to `uncaughtException`); what it throws goes to
+   *   `uncaughtException`, and the client gets 500. A request with two `Origin` gets 403 unasked.
+   *
    * A request without `Origin` passes: no browser sends one, and what is no browser can send any `Origin`.
    * `Origin: null`, which a page sends that hides its own, does not.
    *
    * @default any
-   * @throws `TIDEWIRE_OUT_OF_RANGE` for an element that is no origin; `TIDEWIRE_UNSUPPORTED` for a
-   *     function, which a later version takes
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for an element that is no origin
    */
-  origins?: 'same' | readonly string[] | undefined;
+  origins?: 'same' | readonly string[] | ((origin: string, req: HttpRequest) => boolean) | undefined;
 
   /**
    * Answers the opening handshake: `res.upgrade`, or any response that refuses it. It is asked for good
@@ -237,7 +248,7 @@ export interface WebSocketBehavior<
 
   /**
    * The connection ended, for whatever reason. In the handler and after it, the properties of `ws`,
-   * `getUserData` and `readyState` work; every other method throws `TIDEWIRE_CLOSED` after it.
+   * `getUserData`, `readyState` and `closeCause` work; every other method throws `TIDEWIRE_CLOSED` after it.
    * @param code the peer's status code (RFC 6455 §7.4); 1005: it gave none; 1006: it ended without a
    *     closing handshake, or by `ws.close()`
    * @param message the peer's reason, or the cause of a 1006; of type `binaryType`
@@ -272,6 +283,23 @@ export interface WebSocketMethods<UserData = unknown> {
   readonly readyState: 1 | 2 | 3;
 
   /**
+   * What ended the connection, in the close handler and after it; `undefined` while it is open. Never throws.
+   *
+   * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
+   * FIN without a close frame. `'reset'`: a reset, or another error of the socket. `'timeout'`: `idleTimeout`.
+   * `'protocol'`: a violation of RFC 6455 or of a limit. `'backpressure'`: `closeOnBackpressureLimit`.
+   */
+  readonly closeCause:
+    | 'peer'
+    | 'local'
+    | 'fin'
+    | 'reset'
+    | 'timeout'
+    | 'protocol'
+    | 'backpressure'
+    | undefined;
+
+  /**
    * Sends a message. All messages of one batch leave together.
    * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
    * @param compress whether to compress it, where the route has a compressor and the client offered
@@ -282,6 +310,36 @@ export interface WebSocketMethods<UserData = unknown> {
    * @throws `TIDEWIRE_TEXT_OR_DATA` for a message that is neither text nor bytes
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
+
+  /**
+   * Begins a message that is sent in fragments (RFC 6455 §5.4): what is not all there yet, or too much for
+   * one piece. Until {@link sendLastFragment}, no other message can be sent here: `send` throws. Messages
+   * published to the connection meanwhile wait for the end of this one, and count for `maxBackpressure`; pings are sent.
+   *
+   * If it is dropped for `maxBackpressure`, so is the rest of its message, and the `dropped` handler gets this
+   * fragment alone; if not, all of the message is sent, whatever waits: watch {@link getBufferedAmount}.
+   * @param isBinary as of `send`; the type of the whole message
+   * @param compress has no effect: fragments are not compressed
+   * @returns as `send`
+   * @throws `TIDEWIRE_FRAGMENT_OPEN` inside a message, as `send` does there; otherwise as `send`
+   */
+  sendFirstFragment(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
+
+  /**
+   * Goes on with the message that {@link sendFirstFragment} began.
+   * @param compress has no effect
+   * @returns as `send`; 2 if the first fragment was dropped
+   * @throws `TIDEWIRE_NO_FRAGMENT` outside of such a message; otherwise as `send`
+   */
+  sendFragment(message: RecognizedString, compress?: boolean): 0 | 1 | 2;
+
+  /**
+   * Ends the message that {@link sendFirstFragment} began. It may be empty.
+   * @param compress has no effect
+   * @returns as `send`; 2 if the first fragment was dropped
+   * @throws `TIDEWIRE_NO_FRAGMENT` outside of such a message; otherwise as `send`
+   */
+  sendLastFragment(message: RecognizedString, compress?: boolean): 0 | 1 | 2;
 
   /**
    * Sends a ping.

@@ -58,6 +58,18 @@ describe('lib/events.js and src/bridge/event.rs', () => {
     }
   });
 
+  test('have the same causes of a close', () => {
+    const causes = variantsOf('src/bridge/event.rs', 'CloseCause');
+    const named = Object.entries(events.CAUSES).filter(([, name]) => name !== undefined);
+    assert.deepEqual(
+      Object.fromEntries(named.map(([number, name]) => [name.toUpperCase(), Number(number)])),
+      causes,
+    );
+    const { LOCAL, RESET, BACKPRESSURE } = causes;
+    const { CAUSE_LOCAL, CAUSE_RESET, CAUSE_BACKPRESSURE } = events;
+    assert.deepEqual([CAUSE_LOCAL, CAUSE_RESET, CAUSE_BACKPRESSURE], [LOCAL, RESET, BACKPRESSURE]);
+  });
+
   test('have the same limits of a drain as src/limits.rs', () => {
     const names = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
     assert.deepEqual(pick(events, names), pick(constantsOf('src/limits.rs'), names));
@@ -73,7 +85,9 @@ describe('lib/events.js and src/bridge/event.rs', () => {
     const families = ['NONE', 'V4', 'V4_MAPPED', 'V6'].map((name) => `FAMILY_${name}`);
     const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', 'FLAG_BINARY', 'FLAG_LARGE', 'ADDRESS_BYTES'];
     const limits = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
-    assert.deepEqual(Object.keys(events).sort(), [...kinds, ...families, ...rest, ...limits].sort());
+    const causes = ['CAUSES', 'CAUSE_LOCAL', 'CAUSE_RESET', 'CAUSE_BACKPRESSURE'];
+    const all = [...kinds, ...families, ...rest, ...limits, ...causes];
+    assert.deepEqual(Object.keys(events).sort(), all.sort());
   });
 });
 

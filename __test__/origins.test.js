@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const { App } = require('tidewire');
 const WebSocket = require('ws');
+const { runScript } = require('./support/child');
 const { exchange, opening } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');
 
@@ -90,6 +91,68 @@ describe('origins', () => {
     const from = (path) => opening(path).replace('\r\n\r\n', '\r\nOrigin: http://a\r\n\r\n');
     assert.match(await exchange(port, from('/')), /^HTTP\/1.1 403 /);
     assert.match(await exchange(port, from('/open')), /^HTTP\/1.1 101 /);
+  });
+
+  test('of a function are those for which it returns true, and nothing else', BOUND, async (context) => {
+    const asked = [];
+    const answers = { 'http://a': true, 'http://b': false, 'http://c': 1, 'http://d': undefined };
+    const { port } = serve(context, {
+      origins(origin, req) {
+        asked.push([origin, req.getUrl(), req.getHeader('host') !== '']);
+        return answers[origin];
+      },
+    });
+    for (const origin of [...Object.keys(answers), undefined]) {
+      assert.equal(await outcome(context, port, origin), origin && origin !== 'http://a' ? 403 : 'open');
+    }
+    assert.deepEqual(
+      asked,
+      Object.keys(answers).map((origin) => [origin, '/', true]),
+    );
+    assert.equal(await outcome(context, port, undefined, { Origin: ['http://a', 'http://a'] }), 403);
+    assert.equal(asked.length, Object.keys(answers).length);
+  });
+
+  test('of a function are asked before the upgrade handler', BOUND, async (context) => {
+    let upgrades = 0;
+    const { port } = serve(context, {
+      origins: (origin) => origin === 'http://a',
+      upgrade(res, req, socketContext) {
+        upgrades++;
+        res.upgrade({}, req.getHeader('sec-websocket-key'), '', '', socketContext);
+      },
+    });
+    assert.equal(await outcome(context, port, 'http://b'), 403);
+    assert.equal(upgrades, 0);
+    assert.equal(await outcome(context, port, 'http://a'), 'open');
+    assert.equal(upgrades, 1);
+  });
+
+  test('of a function keep the subprotocol that is the default', BOUND, async (context) => {
+    const { url } = serve(context, { origins: () => true });
+    const socket = new WebSocket(url, ['chat', 'other'], { origin: 'http://a' });
+    context.after(() => socket.terminate());
+    await new Promise((resolve) => socket.on('open', resolve));
+    assert.equal(socket.protocol, 'chat');
+  });
+
+  test('of a function that throws answer 500, and of an async one 403', BOUND, async (context) => {
+    const child = runScript(context, () => {
+      const { App, us_socket_local_port } = require('tidewire');
+      process.on('uncaughtException', (error) => console.log(JSON.stringify(error.code ?? error.message)));
+      const throws = () => {
+        throw new Error('thrown');
+      };
+      App()
+        .ws('/throws', { origins: throws })
+        .ws('/async', { origins: async () => true })
+        .listen('127.0.0.1', 0, (token) => console.log(us_socket_local_port(token)));
+    });
+    const port = Number(await child.line());
+    assert.equal(await outcome(context, `${port}/throws`, 'http://a'), 500);
+    assert.equal(JSON.parse(await child.line()), 'thrown');
+    assert.equal(await outcome(context, `${port}/async`, 'http://a'), 403);
+    assert.equal(JSON.parse(await child.line()), 'TIDEWIRE_INVALID_TYPE');
   });
 
   test('that are refused get a sentence, and the connection ends', BOUND, async (context) => {

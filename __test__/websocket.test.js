@@ -283,6 +283,9 @@ describe('close', () => {
 describe('after the close handler', () => {
   const methods = {
     send: (ws) => ws.send('late'),
+    sendFirstFragment: (ws) => ws.sendFirstFragment('late'),
+    sendFragment: (ws) => ws.sendFragment('late'),
+    sendLastFragment: (ws) => ws.sendLastFragment('late'),
     ping: (ws) => ws.ping(),
     getBufferedAmount: (ws) => ws.getBufferedAmount(),
     end: (ws) => ws.end(),
@@ -322,7 +325,7 @@ describe('after the close handler', () => {
   test('every public method is held to it', BOUND, async (context) => {
     const { ws } = await pair(context);
     const names = Object.getOwnPropertyNames(Object.getPrototypeOf(ws));
-    const others = ['constructor', 'readyState', 'getUserData'];
+    const others = ['constructor', 'readyState', 'closeCause', 'getUserData'];
     assert.deepEqual(names.filter((name) => !others.includes(name)).sort(), Object.keys(methods).sort());
   });
 

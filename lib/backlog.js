@@ -64,9 +64,11 @@ class Backlog {
     const route = routeOf(socket);
     // Only what the reactor told: it judges what is on its way there itself, and says what it drops.
     if (route.maxBackpressure === 0 || waiting <= route.maxBackpressure) return QUEUED;
+    const opcode = flags & commands.OPCODE_MASK;
+    // Without it the message that was begun would be another one.
+    if (opcode === commands.OPCODE_CONTINUATION) return QUEUED;
     const lane = this.#lane;
     const payload = encoded(message);
-    const opcode = flags & commands.OPCODE_MASK;
     if (opcode !== commands.OPCODE_PING) lane.dropped++;
     if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
       const isBinary = opcode === commands.OPCODE_BINARY;

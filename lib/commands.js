@@ -181,6 +181,7 @@ module.exports = {
 
   /** Of SEND: the low four bits of the flags are the opcode (RFC 6455 §11.8). */
   OPCODE_MASK: 0xf,
+  OPCODE_CONTINUATION: 0,
   OPCODE_TEXT: 1,
   OPCODE_BINARY: 2,
   OPCODE_PING: 9,

@@ -54,11 +54,11 @@ class Engine {
       maxBackpressure: route.maxBackpressure,
       closeOnBackpressureLimit: route.closeOnBackpressureLimit,
       compression: route.compression,
-      asks: route.upgrade !== null,
+      asks: route.upgrade !== null || typeof route.origins === 'function',
       wantsPing: route.ping !== null,
       wantsPong: route.pong !== null,
       wantsDropped: route.dropped !== null,
-      origins: route.origins,
+      origins: typeof route.origins === 'function' ? undefined : route.origins,
     });
     this.#routes[id] = { ...route, pattern };
   }

@@ -43,18 +43,6 @@ function outOfRange(subject, accepted, value) {
 }
 
 /**
- * A form of an option that this version does not take, although it takes others. Thrown, not warned
- * about: going on without it may do harm.
- * @param {string} subject
- * @param {string} accepted the forms that it takes
- * @param {unknown} value
- */
-function unsupportedForm(subject, accepted, value) {
-  const message = `${subject} must be ${accepted} in this version of tidewire (given: ${shown(value)})`;
-  return withCode(new Error(message), 'TIDEWIRE_UNSUPPORTED');
-}
-
-/**
  * A pattern or an origin that is none, or one route too many. The engine's error has the code and the sentence, but
  * Node-API gives it no class of its own.
  * @param {any} error
@@ -66,6 +54,21 @@ function routeRefused(error) {
 /** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
 function closed() {
   return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
+}
+
+/** A message that is sent while another one is open, between its fragments (RFC 6455 §5.4). */
+function fragmentOpen() {
+  const message =
+    'A message is open that was begun by ws.sendFirstFragment(): end it by ws.sendLastFragment() first';
+  return withCode(new Error(message), 'TIDEWIRE_FRAGMENT_OPEN');
+}
+
+/** A fragment that goes on with no message (RFC 6455 §5.4). */
+function noFragment() {
+  return withCode(
+    new Error('No message is open: begin it by ws.sendFirstFragment()'),
+    'TIDEWIRE_NO_FRAGMENT',
+  );
 }
 
 /** A method of a response that has ended or whose peer is gone. The sentence is that of uWebSockets.js. */
@@ -214,9 +217,10 @@ function withCode(error, code) {
 module.exports = {
   invalidType,
   outOfRange,
-  unsupportedForm,
   routeRefused,
   closed,
+  fragmentOpen,
+  noFragment,
   responseOver,
   unanswered,
   invalidHeader,

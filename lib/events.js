@@ -29,6 +29,12 @@ module.exports = {
   /** The payload is not in the batch: it is taken by a call of its own, in order. */
   FLAG_LARGE: 2,
 
+  /** Flags of CLOSE: why, as a number that is the place of its name. */
+  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure'],
+  CAUSE_LOCAL: 2,
+  CAUSE_RESET: 4,
+  CAUSE_BACKPRESSURE: 7,
+
   /** Of OPEN and REQUEST: how the address is to be read. */
   FAMILY_NONE: 0,
   FAMILY_V4: 1,

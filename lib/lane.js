@@ -16,6 +16,7 @@ const { Backlog, DROPPED, SENT } = require('./backlog');
 const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
 const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, encoded } = require('./data');
+const { Fragments } = require('./fragments');
 const { LaneRoute } = require('./lane_route');
 const { LaneTopics } = require('./lane_topics');
 const { Requests } = require('./requests');
@@ -70,6 +71,9 @@ class Lane {
     this.topics = new LaneTopics(this, topics);
     /** Connections and requests that JavaScript has not released. */
     this.live = 0;
+    this.fragments = new Fragments(this);
+    /** @type {Map<number, number>} Why the connections close whose close handlers run. */
+    this.causes = new Map();
     /** Messages that were dropped here, before the reactor saw them. */
     this.dropped = 0;
     /** Whether more events waited when the last batch was taken. */
@@ -223,7 +227,7 @@ class Lane {
     this.#makeRoom(payload.length);
     this.#commands.writeBytes(commands.END, 0, index, page.generations[index & PAGE_MASK], payload);
     const { binaryKind } = routeOf(socket);
-    this.#finish(socket, index, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
+    this.#finish(socket, index, events.CAUSE_LOCAL, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
   }
 
   /**
@@ -235,7 +239,8 @@ class Lane {
   terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
     this.command(commands.TERMINATE, index, flags);
-    this.#finish(socket, index, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
+    const cause = flags === commands.FLAG_BACKPRESSURE ? events.CAUSE_BACKPRESSURE : events.CAUSE_LOCAL;
+    this.#finish(socket, index, cause, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
   }
 
   /**
@@ -426,11 +431,12 @@ class Lane {
         break;
       case events.ABORTED:
         // Upgraded while the word of it was on its way.
-        this.#finish(socket, index, 1006, ownCopy(route.binaryKind, new Uint8Array(0)));
+        this.#finish(socket, index, events.CAUSE_RESET, 1006, ownCopy(route.binaryKind, new Uint8Array(0)));
         break;
       case events.CLOSE: {
         const code = this.#slab.readUInt16LE(offset);
-        this.#finish(socket, index, code, this.#view(route.binaryKind, offset + 2, length - 2));
+        const reason = this.#view(route.binaryKind, offset + 2, length - 2);
+        this.#finish(socket, index, (tag >>> 8) & 0xff, code, reason);
         break;
       }
     }
@@ -486,13 +492,16 @@ class Lane {
    * Ends a socket on this side: the close handler, once, and the slot is given back.
    * @param {WebSocket} socket
    * @param {number} index
+   * @param {number} cause
    * @param {number} code
    * @param {any} reason as the handler gets it
    */
-  #finish(socket, index, code, reason) {
+  #finish(socket, index, cause, code, reason) {
     const page = this.#connections.page(index);
     page.sockets[index & PAGE_MASK] = null;
     this.#backlog.forget(index);
+    if (this.fragments.open !== 0) this.fragments.forget(index);
+    this.causes.set(index, cause);
     this.topics.leave(socket, index);
     const close = routeOf(socket).close;
     if (close !== null) {
@@ -502,7 +511,8 @@ class Lane {
         this.native.report(error);
       }
     }
-    retire(socket);
+    this.causes.delete(index);
+    retire(socket, cause);
     this.release(index);
   }
 

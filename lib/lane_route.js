@@ -18,6 +18,7 @@ class LaneRoute {
     this.pattern = settings.pattern;
     /** The third argument of `upgrade`, which `res.upgrade` wants back. */
     this.context = Object.freeze({});
+    this.origins = settings.origins;
     this.upgrade = settings.upgrade;
     this.open = settings.open;
     this.message = settings.message;
@@ -31,6 +32,8 @@ class LaneRoute {
     this.textKind = KINDS[settings.textType];
     this.maxBackpressure = settings.maxBackpressure;
     this.closeOnBackpressureLimit = settings.closeOnBackpressureLimit;
+    /** Whether methods of a closed socket do nothing, instead of throwing. */
+    this.ignoresClosed = settings.closedSend === 'ignore';
   }
 }
 

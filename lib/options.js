@@ -14,7 +14,7 @@ const limits = require('./limits');
 const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
 const TEXT_TYPES = [...BINARY_TYPES, 'string'];
 
-const APP_OPTIONS = ['threads', 'binaryType', 'textType'];
+const APP_OPTIONS = ['threads', 'binaryType', 'textType', 'closedSend'];
 
 /** As in uWebSockets.js. */
 const HEAD_SIZE_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
@@ -48,6 +48,7 @@ const ROUTE_OPTIONS = [
  * @property {number} threads reactor threads, 1 to 64
  * @property {BinaryType} binaryType default of the routes
  * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
+ * @property {'throw' | 'ignore'} closedSend what methods of a closed socket do
  * @property {number} requestHeadBytes longest head of a request
  */
 
@@ -64,7 +65,8 @@ const ROUTE_OPTIONS = [
  * @property {number} compression
  * @property {BinaryType} binaryType
  * @property {TextType} textType
- * @property {'same' | string[] | undefined} origins undefined: any
+ * @property {'same' | string[] | Function | undefined} origins undefined: any
+ * @property {'throw' | 'ignore'} closedSend the App's
  * @property {Handler} upgrade
  * @property {Handler} open
  * @property {Handler} message
@@ -97,6 +99,7 @@ function appOptions(options) {
     threads: given.integer('threads', 1, { min: 1, max: limits.REACTORS, unit: 'threads' }),
     binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
     textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
+    closedSend: given.choice('closedSend', /** @type {'throw' | 'ignore'} */ ('throw'), ['throw', 'ignore']),
     requestHeadBytes: requestHeadBytes(process.env[HEAD_SIZE_VARIABLE]),
   };
 }
@@ -165,6 +168,7 @@ function routeOptions(pattern, behavior, appDefaults) {
     binaryType,
     textType,
     origins: given.origins(),
+    closedSend: appDefaults.closedSend,
     upgrade: given.handler('upgrade'),
     open: given.handler('open'),
     message: given.handler('message'),
@@ -295,14 +299,14 @@ class Given {
 
   /**
    * What an origin may look like is for the engine to judge, which throws in `addRoute`.
-   * @returns {'same' | string[] | undefined}
+   * @returns {'same' | string[] | Function | undefined}
    */
   origins() {
     const value = this.options.origins;
     if (value === undefined) return undefined;
     const subject = this.subject('origins');
-    if (typeof value === 'function') throw errors.unsupportedForm(subject, "'same' or an array", value);
-    const accepted = "'same', or an array of origins such as 'https://example.org'";
+    if (typeof value === 'function') return value;
+    const accepted = "'same', a function, or an array of origins such as 'https://example.org'";
     if (typeof value === 'string' && value !== 'same') throw errors.outOfRange(subject, accepted, value);
     if (value !== 'same' && !Array.isArray(value)) throw errors.invalidType(subject, accepted, value);
     if (value === 'same') return value;

@@ -17,6 +17,10 @@ const { WebSocket } = require('./websocket');
 /** What a client gets when the handler fails it. */
 const FAILURE = '500 Internal Server Error\n\n';
 
+const FORBIDDEN = '403 Forbidden\nconnection: close\n\n';
+/** As the engine says it for other rules: `src/http/`. */
+const FORBIDDEN_ORIGIN = 'pages of this origin may not open a WebSocket here';
+
 class Requests {
   #lane;
   /** @type {Map<number, HttpResponse>} by place */
@@ -40,7 +44,12 @@ class Requests {
     this.#pending.set(index, response);
     let error;
     try {
-      /** @type {Function} */ (route.upgrade)(response, request, route.context);
+      if (typeof route.origins === 'function' && !this.#admits(route.origins, request)) {
+        finish(response);
+        return this.respond(index, FORBIDDEN, FORBIDDEN_ORIGIN);
+      }
+      if (route.upgrade !== null) route.upgrade(response, request, route.context);
+      else accept(response, request, route.context);
       if (isOver(response) || (!isYielded(request) && isAwaited(response))) return;
       if (isYielded(request)) {
         finish(response);
@@ -119,6 +128,27 @@ class Requests {
   }
 
   /**
+   * Asks whether an origin is let in. As with other rules, who sends none is no browser, and passes.
+   * @param {Function} origins
+   * @param {HttpRequest} request
+   */
+  #admits(origins, request) {
+    /** @type {string[]} */
+    const given = [];
+    request.forEach((name, value) => {
+      if (name === 'origin') given.push(value);
+    });
+    if (given.length === 0) return true;
+    if (given.length > 1) return false;
+    const admitted = origins(given[0], request);
+    if (typeof admitted?.then === 'function') {
+      const error = errors.invalidType('What `origins` returns', 'true or false, at once', admitted);
+      this.#lane.native.report(error);
+    }
+    return admitted === true;
+  }
+
+  /**
    * @param {number} index
    * @param {number} flags
    * @param {string | Uint8Array} answer
@@ -142,6 +172,19 @@ class Requests {
       this.#lane.native.report(error);
     }
   }
+}
+
+/**
+ * Accepts a request of a route that has no `upgrade` handler, as the engine would.
+ * @param {HttpResponse} response
+ * @param {HttpRequest} request
+ * @param {unknown} context
+ */
+function accept(response, request, context) {
+  const key = request.getHeader('sec-websocket-key');
+  const protocol = request.getHeader('sec-websocket-protocol');
+  const extensions = request.getHeader('sec-websocket-extensions');
+  response.upgrade(undefined, key, protocol, extensions, context);
 }
 
 /**

@@ -7,12 +7,16 @@
 
 const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
+const { CAUSES } = require('./events');
 const errors = require('./errors');
 
 /** @typedef {import('./lane_route').LaneRoute} LaneRoute */
 
-/** The place of a socket that has none any more. */
+/** The place of a closed socket is this, less the number of the cause. */
 const CLOSED = -1;
+
+/** What `send` returns for a message that goes nowhere. */
+const DROPPED = 2;
 
 /** Payload of a control frame (RFC 6455 §5.5), less the status code for a close frame's reason (§5.5.1). */
 const CONTROL_PAYLOAD_BYTES = 125;
@@ -25,7 +29,7 @@ const NO_STATUS_CODES = [0, 1005, 1006];
 let routeOf;
 /** @type {(socket: WebSocket) => number} */
 let indexOf;
-/** @type {(socket: WebSocket) => void} */
+/** @type {(socket: WebSocket, cause: number) => void} */
 let retire;
 
 class WebSocket {
@@ -44,15 +48,23 @@ class WebSocket {
   static {
     routeOf = (socket) => socket.#route;
     indexOf = (socket) => socket.#index;
-    retire = (socket) => {
-      socket.#index = CLOSED;
+    retire = (socket, cause) => {
+      socket.#index = CLOSED - cause;
     };
   }
 
   /** 1: open; 2: closing, its close handler runs; 3: closed. Never throws. */
   get readyState() {
-    if (this.#index === CLOSED) return 3;
+    if (this.#index < 0) return 3;
     return this.#route.lane.isOpen(this, this.#index) ? 1 : 2;
+  }
+
+  /** What ended the connection; undefined while it is open. Never throws. */
+  get closeCause() {
+    const index = this.#index;
+    if (index < 0) return CAUSES[CLOSED - index];
+    const { lane } = this.#route;
+    return lane.isOpen(this, index) ? undefined : CAUSES[lane.causes.get(index) ?? 0];
   }
 
   /**
@@ -62,15 +74,54 @@ class WebSocket {
    */
   send(message, isBinary, compress) {
     const index = this.#index;
-    if (index === CLOSED) throw errors.closed();
+    const { lane } = this.#route;
+    if (index < 0) {
+      this.#place();
+      return DROPPED;
+    }
+    if (lane.fragments.open !== 0) lane.fragments.refuse(index);
     const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
     const flags = compress ? FLAG_FIN | FLAG_COMPRESS : FLAG_FIN;
-    return this.#route.lane.send(this, index, SEND, flags | opcode, message);
+    return lane.send(this, index, SEND, flags | opcode, message);
+  }
+
+  /**
+   * @param {unknown} message
+   * @param {boolean} [isBinary]
+   * @param {boolean} [compress] has no effect
+   */
+  sendFirstFragment(message, isBinary, compress) {
+    void compress;
+    const index = this.#place();
+    if (index < 0) return DROPPED;
+    const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
+    return this.#route.lane.fragments.first(this, index, opcode, message);
+  }
+
+  /**
+   * @param {unknown} message
+   * @param {boolean} [compress] has no effect
+   */
+  sendFragment(message, compress) {
+    void compress;
+    const index = this.#place();
+    return index < 0 ? DROPPED : this.#route.lane.fragments.next(this, index, false, message);
+  }
+
+  /**
+   * @param {unknown} message
+   * @param {boolean} [compress] has no effect
+   */
+  sendLastFragment(message, compress) {
+    void compress;
+    const index = this.#place();
+    return index < 0 ? DROPPED : this.#route.lane.fragments.next(this, index, true, message);
   }
 
   /** @param {unknown} [message] */
   ping(message) {
     const index = this.#place();
+    if (index < 0) return DROPPED;
     const payload = encoded(message);
     if (payload.length > CONTROL_PAYLOAD_BYTES) {
       const accepted = `at most ${CONTROL_PAYLOAD_BYTES} bytes long`;
@@ -80,7 +131,8 @@ class WebSocket {
   }
 
   getBufferedAmount() {
-    return this.#route.lane.bufferedAmount(this, this.#place());
+    const index = this.#place();
+    return index < 0 ? 0 : this.#route.lane.bufferedAmount(this, index);
   }
 
   /**
@@ -89,34 +141,38 @@ class WebSocket {
    */
   end(code = 0, message = undefined) {
     const index = this.#place();
+    if (index < 0) return;
     checkStatusCode(code);
     const reason = cut(wellFormed(encoded(message)));
     this.#route.lane.end(this, index, NO_STATUS_CODES.includes(code) ? 0 : code, reason);
   }
 
   close() {
-    this.#route.lane.terminate(this, this.#place());
+    const index = this.#place();
+    if (index >= 0) this.#route.lane.terminate(this, index);
   }
 
   /** @param {unknown} topic */
   subscribe(topic) {
     const index = this.#place();
-    return this.#route.lane.topics.subscribe(this, index, topic);
+    return index >= 0 && this.#route.lane.topics.subscribe(this, index, topic);
   }
 
   /** @param {unknown} topic */
   unsubscribe(topic) {
     const index = this.#place();
-    return this.#route.lane.topics.unsubscribe(this, index, topic);
+    return index >= 0 && this.#route.lane.topics.unsubscribe(this, index, topic);
   }
 
   /** @param {unknown} topic */
   isSubscribed(topic) {
-    return this.#route.lane.topics.holds(this.#place(), topic);
+    const index = this.#place();
+    return index >= 0 && this.#route.lane.topics.holds(index, topic);
   }
 
   getTopics() {
-    return this.#route.lane.topics.names(this.#place());
+    const index = this.#place();
+    return index < 0 ? [] : this.#route.lane.topics.names(index);
   }
 
   /**
@@ -127,13 +183,14 @@ class WebSocket {
    */
   publish(topic, message, isBinary, compress) {
     const index = this.#place();
+    if (index < 0) return false;
     const { topics } = this.#route.lane;
     return topics.topics.publish(topic, message, isBinary, compress, topics, index);
   }
 
   /** @param {() => void} callback */
   cork(callback) {
-    this.#place();
+    if (this.#place() < 0) return this;
     if (typeof callback !== 'function') {
       throw errors.invalidType('The argument of ws.cork()', 'a function', callback);
     }
@@ -146,7 +203,8 @@ class WebSocket {
   }
 
   getRemoteAddress() {
-    return this.#route.lane.remoteAddress(this.#place());
+    const index = this.#place();
+    return index < 0 ? new ArrayBuffer(0) : this.#route.lane.remoteAddress(index);
   }
 
   getRemoteAddressAsText() {
@@ -155,12 +213,13 @@ class WebSocket {
   }
 
   getRemotePort() {
-    return this.#route.lane.remotePort(this.#place());
+    const index = this.#place();
+    return index < 0 ? 0 : this.#route.lane.remotePort(index);
   }
 
-  /** The place of a socket whose close handler has not returned. */
+  /** The place of a socket whose close handler has not returned; negative behind it, where that is no error. */
   #place() {
-    if (this.#index === CLOSED) throw errors.closed();
+    if (this.#index < 0 && !this.#route.ignoresClosed) throw errors.closed();
     return this.#index;
   }
 }

@@ -1,7 +1,7 @@
 //! Carries out JavaScript's commands.
 
 use super::network::Network;
-use super::slot::Phase;
+use super::slot::{Outgoing, Phase};
 use super::turn::Reactor;
 use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
@@ -125,15 +125,35 @@ impl<N: Network> Reactor<N> {
     }
 
     fn send(&mut self, index: u32, command: &Command, orders: &mut Orders) {
-        if !self.admits(index, command, orders) {
-            return;
+        let fin = command.flags & FLAG_FIN != 0;
+        match (opcode(command), self.slab.slot(index).outgoing) {
+            (Opcode::Continuation, Outgoing::Open) => {
+                self.make_room(index, orders);
+            }
+            (Opcode::Continuation, _) => {
+                if fin {
+                    self.slab.slot(index).outgoing = Outgoing::Whole;
+                }
+                return;
+            }
+            (Opcode::Text | Opcode::Binary, _) if !fin => {
+                self.slab.slot(index).outgoing = Outgoing::Dropped;
+                if !self.admits(index, command, orders) {
+                    return;
+                }
+                self.slab.slot(index).outgoing = Outgoing::Open;
+            }
+            _ => {
+                if !self.admits(index, command, orders) {
+                    return;
+                }
+            }
         }
         let owned = match command.kind {
             CommandKind::SendLarge => orders.large.get_mut(command.offset as usize).map(std::mem::take),
             _ => None,
         };
         let length = owned.as_ref().map_or(command.length as usize, Vec::len);
-        let fin = command.flags & FLAG_FIN != 0;
         let head = FrameHead { fin, ..FrameHead::whole(opcode(command), length) };
         match head.opcode {
             Opcode::Ping => self.intake.tally.pings_out += 1,
@@ -158,17 +178,32 @@ impl<N: Network> Reactor<N> {
             Some(payload) => self.gather.push_owned(payload),
             None => self.gather.push(&orders.commands, range(command)),
         }
+        if head.opcode == Opcode::Continuation && fin {
+            let slot = self.slab.slot(index);
+            slot.outgoing = Outgoing::Whole;
+            let held = slot.rare_if_any().map(|rare| std::mem::take(&mut rare.held)).unwrap_or_default();
+            self.gather.stage(|out| out.extend_from_slice(&held));
+            slot.tidy();
+        }
     }
 
-    /// Whether a message may be gathered for a connection; otherwise it is dropped.
-    pub(super) fn admits(&mut self, index: u32, command: &Command, orders: &mut Orders) -> bool {
+    /// Writes what is gathered for a connection before it is too much to be judged by.
+    fn make_room(&mut self, index: u32, orders: &Orders) -> usize {
         let slot = self.slab.slot(index);
         let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
         let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
         if self.gather.bytes() + slot.waiting_bytes() > room {
             self.transmit(index, &orders.commands);
         }
-        let waiting = self.slab.slot(index).waiting_bytes();
+        limit
+    }
+
+    /// Whether a message may be gathered for a connection; otherwise it is dropped.
+    pub(super) fn admits(&mut self, index: u32, command: &Command, orders: &mut Orders) -> bool {
+        let limit = self.make_room(index, orders);
+        let slot = self.slab.slot(index);
+        let held = slot.rare_if_any().map_or(0, |rare| rare.held.len());
+        let waiting = slot.waiting_bytes() + held;
         let admitted = limit == 0 || waiting <= limit;
         if !admitted {
             self.drop_message(index, command, orders);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::network::Network;
 use super::obey::opcode;
+use super::slot::Outgoing;
 use super::turn::Reactor;
 use crate::bridge::command::{COMMAND_HEAD_BYTES, FLAG_COMPRESS, FLAG_FIN};
 use crate::bridge::{Command, CommandKind, Orders};
@@ -96,6 +97,9 @@ impl<N: Network> Reactor<N> {
             return;
         }
         self.intake.tally.messages_out += 1;
+        if self.slab.slot(index).outgoing == Outgoing::Open {
+            return self.hold_published(index, command, orders);
+        }
         if command.flags & FLAG_COMPRESS != 0
             && let Some(agreement) = self.slab.slot(index).agreement
             && self.deliver_compressed(index, agreement, command, orders)
@@ -108,6 +112,18 @@ impl<N: Network> Reactor<N> {
             self.gather.push_shared(payload);
         } else {
             self.gather.push(&orders.commands, frame(command));
+        }
+    }
+
+    /// The peer is in the middle of a fragmented message, into which no other may come (RFC 6455 §5.4).
+    fn hold_published(&mut self, index: u32, command: &Command, orders: &Orders) {
+        let held = &mut self.slab.slot(index).rare().held;
+        if command.kind == CommandKind::PublishLarge {
+            let payload = self.published.large(command);
+            head(command, payload.len()).append_to(held);
+            held.extend_from_slice(payload);
+        } else {
+            held.extend_from_slice(&orders.commands[frame(command)]);
         }
     }
 

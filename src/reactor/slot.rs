@@ -38,6 +38,17 @@ impl Phase {
     }
 }
 
+/// What became of a message that JavaScript sends in fragments (RFC 6455 §5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// None is open.
+    Whole,
+    /// Its fragments go to the peer: what is published meanwhile is held back.
+    Open,
+    /// Its first fragment was dropped by the backpressure limit, and the others will be.
+    Dropped,
+}
+
 /// The engine's state of one connection.
 pub struct Slot<S> {
     /// Present from adoption to [`Phase::Gone`]; behind a request, from its arrival on.
@@ -69,6 +80,8 @@ pub struct Slot<S> {
     pub hang_up: bool,
     /// Our FIN is sent.
     pub finished: bool,
+    /// The fragmented message that JavaScript sends.
+    pub outgoing: Outgoing,
 }
 
 /// What only some connections have, at some times.
@@ -84,6 +97,8 @@ pub struct Rare {
     pub farewell: Option<ClosePayload>,
     /// Bytes in the outbox as JavaScript was last told.
     pub told_bytes: usize,
+    /// Frames of messages that were published inside a fragmented one, until that ends.
+    pub held: Vec<u8>,
     /// Where the answer goes, in [`Phase::Asking`].
     pub answer: Option<AnswerChannel>,
 }
@@ -106,6 +121,7 @@ impl<S> Slot<S> {
             released: false,
             hang_up: false,
             finished: false,
+            outgoing: Outgoing::Whole,
         }
     }
 
@@ -141,6 +157,7 @@ impl<S> Slot<S> {
                 && rare.leftover.is_empty()
                 && rare.pong.is_none()
                 && rare.farewell.is_none()
+                && rare.held.is_empty()
                 && rare.answer.is_none()
         };
         if self.rare.as_deref().is_some_and(unused) {
