@@ -582,7 +582,7 @@ export interface TemplatedApp<
    * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
    * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; see {@link WebSocketBehavior} for the
-   *     options; `TIDEWIRE_UNSUPPORTED` for one that a later version has
+   *     options
    */
   ws<
     UserData = unknown,
