@@ -52,6 +52,8 @@ async function refusal(url) {
   const client = new WebSocket(url);
   const [asked, response] = await once(client, 'unexpected-response');
   let body = '';
+  // A character may be cut by the end of a piece.
+  response.setEncoding('utf8');
   for await (const piece of response) body += piece;
   asked.destroy();
   return { status: response.statusCode, phrase: response.statusMessage, headers: response.headers, body };
