@@ -558,7 +558,7 @@ export interface us_listen_socket {
 
 /**
  * Gets the token, or `false` if the host refuses the port: it is in use, or may not be listened on. Where
- * the host has no threads or descriptors for the engine, `listen` throws instead (`EMFILE`, `EAGAIN`).
+ * the host has no threads or descriptors for the engine, `listen` throws instead (`EMFILE`, `ENFILE`, `ENOMEM`, `EAGAIN`; `TIDEWIRE_START_FAILED` for anything else).
  */
 export type ListenCallback = (listenSocket: us_listen_socket | false) => void;
 

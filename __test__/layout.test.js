@@ -108,6 +108,12 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
     );
   });
 
+  test('number the kind with a large payload behind the kind without', () => {
+    const large = Object.keys(kinds).filter((name) => name.endsWith('_LARGE'));
+    assert.equal(large.length, 3);
+    for (const name of large) assert.equal(kinds[name], kinds[name.replace('_LARGE', '')] + 1);
+  });
+
   test('have the same head and flags', () => {
     const answers = ['ANSWER_RESPONSE', 'ANSWER_UPGRADE', 'ANSWER_YIELD', 'ANSWER_CLOSE', 'ANSWER_PLAIN'];
     const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_COMPRESS', 'FLAG_BACKPRESSURE', ...answers];

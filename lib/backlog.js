@@ -27,28 +27,26 @@ const DROPPED = 2;
 
 class Backlog {
   #lane;
+  #outgoing;
   /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
   #waiting = new Map();
   /** @type {Set<number>} Connections whose drain somebody waits for. */
   #watched = new Set();
-  /** The number of the flush that is being gathered; signed, wrapping. */
-  #flush = 1;
-  /** The newest flush that was carried out, likewise. */
+  /** The number of the newest flush that was carried out; signed, wrapping. */
   confirmed = 0;
 
-  /** @param {import('./lane').Lane} lane */
-  constructor(lane) {
+  /**
+   * @param {import('./lane').Lane} lane
+   * @param {import('./outgoing').Outgoing} outgoing the lane's
+   */
+  constructor(lane, outgoing) {
     this.#lane = lane;
+    this.#outgoing = outgoing;
   }
 
   /** Whether the reactor told of nothing that waits. */
   get isEmpty() {
     return this.#waiting.size === 0;
-  }
-
-  /** What was gathered is on its way. */
-  flushed() {
-    this.#flush = (this.#flush + 1) | 0;
   }
 
   /**
@@ -83,7 +81,7 @@ class Backlog {
   }
 
   /**
-   * Remembers that bytes were sent with the flush that is being gathered. So much may have been sent
+   * Remembers the message that was written just now. So much may have been sent
    * without a word from the reactor that a loop which sends until `send` says 0 must be told so: a
    * drain event follows then.
    * @param {Page} page
@@ -97,7 +95,7 @@ class Backlog {
     const bytes = payloadBytes + FRAME_HEAD_BYTES;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
     page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
-    page.flushes[at] = this.#flush;
+    page.flushes[at] = this.#outgoing.lastFlush;
     return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
   }
 

@@ -33,4 +33,4 @@ class Column {
   }
 }
 
-module.exports = { Column };
+module.exports = { Column, PAGE_BITS, PAGE_LENGTH, PAGE_MASK };

@@ -6,11 +6,8 @@
  * was needed once stays.
  */
 
+const { PAGE_BITS, PAGE_LENGTH, PAGE_MASK } = require('./column');
 const events = require('./events');
-
-const PAGE_BITS = 10;
-const PAGE_LENGTH = 1 << PAGE_BITS;
-const PAGE_MASK = PAGE_LENGTH - 1;
 
 /** @typedef {import('./websocket').WebSocket} WebSocket */
 

@@ -8,7 +8,7 @@
  * of Node have its turn.
  */
 
-// Taken once, as `lib/lane.js` takes `queueMicrotask`.
+// Taken once, as `lib/outgoing.js` takes `queueMicrotask`.
 const { setImmediate } = require('node:timers');
 const native = require('./binding');
 const errors = require('./errors');

@@ -6,7 +6,7 @@
  * go to the peer: who sends a message there is told so, and the reactor holds published ones back.
  */
 
-const { FLAG_FIN, OPCODE_CONTINUATION, SEND } = require('./commands');
+const { FLAG_FIN, OPCODE_CONTINUATION } = require('./commands');
 const { DROPPED } = require('./backlog');
 const { bytesOf } = require('./data');
 const errors = require('./errors');
@@ -35,7 +35,7 @@ class Fragments {
    */
   first(socket, index, opcode, fragment) {
     this.refuse(index);
-    const status = this.#lane.send(socket, index, SEND, opcode, fragment);
+    const status = this.#lane.send(socket, index, opcode, fragment);
     // The `dropped` handler may have closed the connection, or begun another message.
     if (this.#lane.isOpen(socket, index) && !this.#messages.has(index)) {
       this.#messages.set(index, status !== DROPPED);
@@ -57,7 +57,7 @@ class Fragments {
     if (goesOut === undefined && this.#lane.isOpen(socket, index)) throw errors.noFragment();
     if (goesOut !== true && typeof fragment !== 'string') bytesOf(fragment);
     const flags = isLast ? FLAG_FIN | OPCODE_CONTINUATION : OPCODE_CONTINUATION;
-    const status = goesOut ? this.#lane.send(socket, index, SEND, flags, fragment) : DROPPED;
+    const status = goesOut ? this.#lane.send(socket, index, flags, fragment) : DROPPED;
     if (isLast) this.forget(index);
     return status;
   }

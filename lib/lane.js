@@ -13,25 +13,19 @@
 const commands = require('./commands');
 const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
-const { CommandBuffer } = require('./commands');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, encoded } = require('./data');
+const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
 const { Fragments } = require('./fragments');
 const { LaneRoute } = require('./lane_route');
 const { LaneTopics } = require('./lane_topics');
+const { Outgoing } = require('./outgoing');
 const { Requests } = require('./requests');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
-
-/** Taken once: applications replace the global one where they test with scripted time. */
-const { queueMicrotask } = globalThis;
 
 const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
 
 /** Words of the descriptors of one drain. */
 const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
-
-/** From this length on a payload crosses by a call of its own: one copy less, for one call more. */
-const LARGE_SEND_BYTES = 32 * 1024;
 
 /** After so many events the clock is looked at; a power of two. */
 const CLOCK_EVENTS = 8;
@@ -43,7 +37,6 @@ class Lane {
   /** @type {LaneRoute[]} by route id */
   #routes = [];
   #connections = new Connections();
-  #commands = new CommandBuffer();
   #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
   /** Payloads of the batches. A byte that a handler may have kept is never written again. */
   #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
@@ -53,9 +46,8 @@ class Lane {
   /** Events of the batch, and those of them that were begun. */
   #count = 0;
   #position = 0;
-  /** Whether commands written now are handed over by the turn that runs. */
-  #turning = false;
-  #backlog = new Backlog(this);
+  #outgoing;
+  #backlog;
   #requests = new Requests(this);
 
   /**
@@ -67,6 +59,8 @@ class Lane {
   constructor(native, number, routes, topics) {
     this.native = native;
     this.number = number;
+    this.#outgoing = new Outgoing(native, number);
+    this.#backlog = new Backlog(this, this.#outgoing);
     this.settings = routes;
     this.topics = new LaneTopics(this, topics);
     /** Connections and requests that JavaScript has not released. */
@@ -78,7 +72,6 @@ class Lane {
     this.dropped = 0;
     /** Whether more events waited when the last batch was taken. */
     this.more = false;
-    this.flushSoon = () => this.flush();
   }
 
   /**
@@ -91,7 +84,7 @@ class Lane {
     if (this.#position === this.#count) this.#take();
     const first = this.#position;
     const end = Math.min(this.#count, first + most);
-    this.#turning = true;
+    this.#outgoing.turning = true;
     while (this.#position < end) {
       try {
         if (this.#dispatch(end, deadline)) break;
@@ -99,20 +92,18 @@ class Lane {
         this.native.report(error);
       }
     }
-    this.#turning = false;
+    this.#outgoing.turning = false;
     return this.#position - first;
   }
 
   /** Whether a turn would find nothing to do that this side knows of. */
   get isIdle() {
-    return this.#position === this.#count && !this.more && this.#commands.bytes === 0;
+    return this.#position === this.#count && !this.more && this.#outgoing.bytes === 0;
   }
 
   /** Hands the gathered commands over without taking events. */
   flush() {
-    if (this.#commands.bytes === 0) return;
-    this.native.push(this.number, this.#commands.buffer, this.#commands.bytes);
-    this.#flushed();
+    this.#outgoing.flush();
   }
 
   /** Closes every connection, and ends every request. The close handlers run; those whose open event is on its way get both later. */
@@ -120,8 +111,7 @@ class Lane {
     // Not `socket.close()`: the application may have a property of that name.
     this.#requests.abortAll();
     for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
-    this.#makeRoom(0);
-    this.#commands.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
+    this.#outgoing.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
     this.flush();
   }
 
@@ -137,33 +127,17 @@ class Lane {
    * Sends one frame.
    * @param {WebSocket} socket
    * @param {number} index
-   * @param {number} kind
    * @param {number} flags
    * @param {unknown} message
    * @returns {number} 1: handed over; 0: behind others that wait; 2: dropped
    */
-  send(socket, index, kind, flags, message) {
+  send(socket, index, flags, message) {
     const page = this.#connections.page(index);
     const at = index & PAGE_MASK;
     const status = this.#backlog.isEmpty ? SENT : this.#backlog.admit(socket, index, flags, message);
-    if (status === DROPPED || page.sockets[at] !== socket) {
-      if (typeof message !== 'string') bytesOf(message);
-      return DROPPED;
-    }
-    const generation = page.generations[at];
-    let bytes;
-    if (typeof message === 'string') {
-      const room = message.length * commands.UNIT_BYTES;
-      if (room >= LARGE_SEND_BYTES) return this.#sendLarge(page, index, flags, Buffer.from(message), status);
-      this.#makeRoom(room);
-      bytes = this.#commands.writeText(kind, flags, index, generation, message);
-    } else {
-      const payload = bytesOf(message);
-      bytes = payload.length;
-      if (bytes >= LARGE_SEND_BYTES) return this.#sendLarge(page, index, flags, payload, status);
-      this.#makeRoom(bytes);
-      this.#commands.writeBytes(kind, flags, index, generation, payload);
-    }
+    const payload = typeof message === 'string' ? message : bytesOf(message);
+    if (status === DROPPED || page.sockets[at] !== socket) return DROPPED;
+    const bytes = this.#outgoing.write(commands.SEND, flags, index, page.generations[at], payload);
     return this.#backlog.sent(page, index, bytes, status);
   }
 
@@ -176,18 +150,8 @@ class Lane {
    */
   publish(topic, flags, sender, message) {
     const place = sender === -1 ? NO_PLACE : sender;
-    const generation = sender === -1 ? 0 : this.#connections.page(sender).generations[sender & PAGE_MASK];
-    const room = typeof message === 'string' ? message.length * commands.UNIT_BYTES : message.length;
-    if (room < LARGE_SEND_BYTES) {
-      this.#makeRoom(room + 4);
-      this.#commands.writeNumbered(commands.PUBLISH, flags, place, generation, topic, message);
-      return;
-    }
-    const payload = encoded(message);
-    this.#makeRoom(4);
-    this.#commands.writeWords(commands.PUBLISH_LARGE, flags, place, generation, topic);
-    this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
-    this.#flushed();
+    const generation = sender === -1 ? 0 : this.#generation(sender);
+    this.#outgoing.writePublish(topic, flags, place, generation, message);
   }
 
   /**
@@ -198,9 +162,7 @@ class Lane {
    * @param {number} [second]
    */
   writeWords(kind, index, first, second) {
-    this.#makeRoom(8);
-    const generation = this.#connections.page(index).generations[index & PAGE_MASK];
-    this.#commands.writeWords(kind, 0, index, generation, first, second);
+    this.#outgoing.writeWords(kind, index, this.#generation(index), first, second);
   }
 
   /**
@@ -222,10 +184,8 @@ class Lane {
    */
   end(socket, index, code, reason) {
     if (!this.isOpen(socket, index)) return;
-    const page = this.#connections.page(index);
     const payload = code === 0 ? reason.subarray(0, 0) : Buffer.from([code & 0xff, code >>> 8, ...reason]);
-    this.#makeRoom(payload.length);
-    this.#commands.writeBytes(commands.END, 0, index, page.generations[index & PAGE_MASK], payload);
+    this.#outgoing.write(commands.END, 0, index, this.#generation(index), payload);
     const { binaryKind } = routeOf(socket);
     this.#finish(socket, index, events.CAUSE_LOCAL, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
   }
@@ -250,23 +210,7 @@ class Lane {
    * @param {string | Uint8Array} answer
    */
   answer(index, flags, answer) {
-    const { generations } = this.#connections.page(index);
-    const generation = generations[index & PAGE_MASK];
-    const room = typeof answer === 'string' ? answer.length * commands.UNIT_BYTES : answer.length;
-    if (room >= LARGE_SEND_BYTES) {
-      this.#makeRoom(0);
-      this.#commands.writeBare(commands.ANSWER_LARGE, flags, index, generation);
-      const payload = typeof answer === 'string' ? Buffer.from(answer) : answer;
-      this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
-      this.#flushed();
-      return;
-    }
-    this.#makeRoom(room);
-    if (typeof answer === 'string') {
-      this.#commands.writeText(commands.ANSWER, flags, index, generation, answer);
-    } else {
-      this.#commands.writeBytes(commands.ANSWER, flags, index, generation, answer);
-    }
+    this.#outgoing.write(commands.ANSWER, flags, index, this.#generation(index), answer);
   }
 
   /**
@@ -306,11 +250,11 @@ class Lane {
 
   /** The crossing: commands out, a batch of events in. */
   #take() {
-    const pending = this.#commands.bytes;
+    const pending = this.#outgoing.bytes;
     if (!this.#lent) this.#slabBytes = 0;
     this.#position = 0;
     this.#count = this.#exchange(pending);
-    if (pending > 0) this.#flushed();
+    if (pending > 0) this.#outgoing.crossed();
     if (this.#count === 0 && this.more) {
       // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
       this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
@@ -325,7 +269,7 @@ class Lane {
     const descriptors = this.#descriptors;
     const count = this.native.exchange(
       this.number,
-      this.#commands.buffer,
+      this.#outgoing.buffer,
       commandBytes,
       descriptors,
       this.#slab,
@@ -523,51 +467,17 @@ class Lane {
   }
 
   /**
-   * @param {import('./connections').Connections['pages'][number]} page
-   * @param {number} index
-   * @param {number} flags
-   * @param {Uint8Array} payload
-   * @param {number} status
-   */
-  #sendLarge(page, index, flags, payload, status) {
-    const at = index & PAGE_MASK;
-    // Room for two: a record of a large send and its payload may not be parted by a flush.
-    this.#makeRoom(commands.COMMAND_HEAD_BYTES);
-    this.#commands.writeBare(commands.SEND_LARGE, flags, index, page.generations[at]);
-    const told = this.#backlog.sent(page, index, payload.length, status);
-    this.native.sendLarge(this.number, this.#commands.buffer, this.#commands.bytes, payload);
-    this.#flushed();
-    return told;
-  }
-
-  /**
    * @param {number} kind
    * @param {number} index
    * @param {number} [flags]
    */
   command(kind, index, flags = 0) {
-    this.#makeRoom(0);
-    this.#commands.writeBare(
-      kind,
-      flags,
-      index,
-      this.#connections.page(index).generations[index & PAGE_MASK],
-    );
+    this.#outgoing.writeBare(kind, flags, index, this.#generation(index));
   }
 
-  /**
-   * Makes room for a command, and sees to it that it will be handed over: by the turn that runs, or
-   * behind the code that runs now.
-   * @param {number} payloadBytes
-   */
-  #makeRoom(payloadBytes) {
-    if (!this.#commands.hasRoom(payloadBytes)) this.flush();
-    if (this.#commands.bytes === 0 && !this.#turning) queueMicrotask(this.flushSoon);
-  }
-
-  #flushed() {
-    this.#commands.bytes = 0;
-    this.#backlog.flushed();
+  /** @param {number} index */
+  #generation(index) {
+    return this.#connections.page(index).generations[index & PAGE_MASK];
   }
 }
 

@@ -9,11 +9,7 @@
  * pause for a copy, whatever the number of topics of a connection or of subscribers of a topic.
  */
 
-const { Column } = require('./column');
-
-const PAGE_BITS = 10;
-const PAGE_LENGTH = 1 << PAGE_BITS;
-const PAGE_MASK = PAGE_LENGTH - 1;
+const { Column, PAGE_BITS, PAGE_LENGTH, PAGE_MASK } = require('./column');
 
 /** Buckets of an empty table: a page of them. */
 const LEAST_BUCKETS = PAGE_LENGTH;

@@ -5,7 +5,7 @@
  * little. All state that is not the application's lies in its lane's columns.
  */
 
-const { SEND, OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
+const { OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
 const { CAUSES } = require('./events');
 const errors = require('./errors');
@@ -82,7 +82,7 @@ class WebSocket {
     if (lane.fragments.open !== 0) lane.fragments.refuse(index);
     const opcode = isBinary ? OPCODE_BINARY : OPCODE_TEXT;
     const flags = compress ? FLAG_FIN | FLAG_COMPRESS : FLAG_FIN;
-    return lane.send(this, index, SEND, flags | opcode, message);
+    return lane.send(this, index, flags | opcode, message);
   }
 
   /**
@@ -127,7 +127,7 @@ class WebSocket {
       const accepted = `at most ${CONTROL_PAYLOAD_BYTES} bytes long`;
       throw errors.outOfRange('The message of ws.ping()', accepted, `${payload.length} bytes`);
     }
-    return this.#route.lane.send(this, index, SEND, FLAG_FIN | OPCODE_PING, payload);
+    return this.#route.lane.send(this, index, FLAG_FIN | OPCODE_PING, payload);
   }
 
   getBufferedAmount() {

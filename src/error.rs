@@ -2,10 +2,12 @@
 //! application's ([`Misuse`]), the host's ([`HostFault`]).
 
 mod host_fault;
+mod shortage;
 
 use std::fmt;
 
 pub use host_fault::HostFault;
+pub use shortage::shortage;
 
 /// What a peer did against RFC 6455 or against its route's limits. The connection fails with it
 /// (§7.1.7): the peer gets a close frame with [`status_code`](Self::status_code), the close handler

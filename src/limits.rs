@@ -23,6 +23,10 @@ pub const INTAKE_BYTES: usize = 64 * 1024 * 1024;
 /// Above it nothing at all is read.
 pub const PARKED_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes of pongs that one read is answered with; behind them the latest ping alone is. A peer that
+/// sends pings and reads nothing costs no more than this.
+pub const PONG_BYTES: usize = 64 * 1024;
+
 /// Bytes of commands that may wait for a reactor. JavaScript waits inside `flush` above it: the
 /// reactor takes commands even when its own intake is full, so the wait always ends.
 pub const COMMAND_BACKLOG_BYTES: usize = 16 * 1024 * 1024;

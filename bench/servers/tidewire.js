@@ -1,12 +1,12 @@
 'use strict';
 
 // Echo server on tidewire. `node --expose-gc tidewire.js PORT`; BINARY_TYPE chooses the data's type, IDLE_TIMEOUT
-// the seconds of silence after which a connection is closed, DEFLATE that messages are compressed.
+// the seconds of silence after which a connection is closed, DEFLATE the constant of `compression` (1: shared).
 
-const { App, DISABLED, SHARED_COMPRESSOR } = require('../..');
+const { App } = require('../..');
 
 const MEBIBYTE = 1024 * 1024;
-const DEFLATE = process.env.DEFLATE !== undefined;
+const COMPRESSION = Number(process.env.DEFLATE ?? 0);
 
 // The idle scenario reads the memory after this, in every server alike.
 process.on('SIGUSR2', () => global.gc?.());
@@ -14,12 +14,12 @@ process.on('SIGUSR2', () => global.gc?.());
 App()
   .ws('/*', {
     binaryType: process.env.BINARY_TYPE ?? 'arraybuffer',
-    compression: DEFLATE ? SHARED_COMPRESSOR : DISABLED,
+    compression: COMPRESSION,
     maxPayloadLength: 16 * MEBIBYTE,
     maxBackpressure: 64 * MEBIBYTE,
     idleTimeout: Number(process.env.IDLE_TIMEOUT ?? 120),
     message(ws, data, isBinary) {
-      ws.send(data, isBinary, DEFLATE);
+      ws.send(data, isBinary, COMPRESSION !== 0);
     },
   })
   .listen(Number(process.argv[2] ?? 0), (token) => {

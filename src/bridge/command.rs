@@ -104,7 +104,7 @@ pub struct Commands<'a> {
 impl CommandKind {
     /// Whether the payload is the next of the flush's large ones.
     pub fn is_large(self) -> bool {
-        matches!(self, Self::SendLarge | Self::AnswerLarge)
+        matches!(self, Self::SendLarge | Self::PublishLarge | Self::AnswerLarge)
     }
 }
 

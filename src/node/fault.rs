@@ -2,7 +2,7 @@
 
 use napi::Error;
 
-use crate::error::HostFault;
+use crate::error::{HostFault, shortage};
 use crate::gate::InvalidPattern;
 
 /// The stable code of an error that the engine throws.
@@ -36,9 +36,8 @@ pub fn host(fault_of_host: &HostFault) -> Error<Code> {
 /// The machine does not let us start threads or pollers.
 pub fn start(source: &std::io::Error) -> Error<Code> {
     let code = match source.kind() {
-        std::io::ErrorKind::OutOfMemory => "ENOMEM",
         std::io::ErrorKind::WouldBlock => "EAGAIN",
-        _ => "EMFILE",
+        _ => shortage(source).unwrap_or("TIDEWIRE_START_FAILED"),
     };
     fault(code, format!("the engine's threads cannot be started: {source}"))
 }

@@ -40,6 +40,8 @@ mod write;
 pub use crate::protocol::Compression;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
+#[cfg(test)]
+pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared, Wake};
 pub use tally::Tally;
 pub use thread::{ReactorHandle, ReactorThread};

@@ -26,14 +26,13 @@ impl<N: Network> Reactor<N> {
                 let mut commands = Commands::behind(&orders.commands, offset);
                 let Some(Ok(mut command)) = commands.next() else { break };
                 offset = commands.offset();
+                let number = command.kind.is_large().then_some(large);
+                large += u32::from(number.is_some());
                 match command.kind {
                     CommandKind::Subscribe | CommandKind::Unsubscribe => self.enlist(&command, &orders),
-                    CommandKind::Publish | CommandKind::PublishLarge => self.publish(command, &mut orders, &mut large),
+                    CommandKind::Publish | CommandKind::PublishLarge => self.publish(command, &mut orders, number),
                     kind => {
-                        if kind.is_large() {
-                            command.offset = large;
-                            large += 1;
-                        }
+                        command.offset = number.unwrap_or(command.offset);
                         ends_all |= kind == CommandKind::TerminateAll;
                         self.agenda.add(&mut self.slab, command);
                     }

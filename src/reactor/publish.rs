@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::network::Network;
-use super::obey::opcode;
+use super::obey::{opcode, range};
 use super::slot::Outgoing;
 use super::turn::Reactor;
 use crate::bridge::command::{COMMAND_HEAD_BYTES, FLAG_COMPRESS, FLAG_FIN};
@@ -63,17 +63,17 @@ impl<N: Network> Reactor<N> {
         }
     }
 
-    /// Makes a published message a command of each subscriber. `large` counts the flush's large payloads.
-    pub(super) fn publish(&mut self, mut command: Command, orders: &mut Orders, large: &mut u32) {
+    /// Makes a published message a command of each subscriber. `large` is the number of its payload among
+    /// the flush's large ones, if it is one.
+    pub(super) fn publish(&mut self, mut command: Command, orders: &mut Orders, large: Option<u32>) {
         let topic = word(orders, &command, 0);
-        if command.kind == CommandKind::PublishLarge {
-            let payload = orders.large.get_mut(*large as usize).map(std::mem::take).unwrap_or_default();
-            *large += 1;
+        if let Some(number) = large {
+            let payload = orders.large.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
             command.offset = self.published.large.len() as u32;
             self.published.large.push(Arc::new(payload));
         }
         let Some(topic) = topic else { return };
-        if command.kind == CommandKind::Publish {
+        if large.is_none() {
             command.offset += WORD_BYTES as u32;
             command.length -= WORD_BYTES as u32;
             make_frame(&command, orders);
@@ -130,9 +130,8 @@ impl<N: Network> Reactor<N> {
     /// The same, compressed: once for all whose messages are compressed by themselves with the same
     /// window, and for each that has a context of its own. `false`: it goes as it is.
     fn deliver_compressed(&mut self, index: u32, agreement: Agreement, command: &Command, orders: &Orders) -> bool {
-        let is_large = command.kind == CommandKind::PublishLarge;
-        let payload = if is_large { self.published.large(command) } else { &orders.commands[frame(command)] };
-        let payload = if is_large { payload } else { &payload[payload.len() - command.length as usize..] };
+        let is_large = command.kind.is_large();
+        let payload = if is_large { self.published.large(command) } else { &orders.commands[range(command)] };
         let window_bits = match agreement.outbound() {
             Outbound::Plain => return false,
             Outbound::Alone { window_bits } => window_bits,

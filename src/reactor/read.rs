@@ -13,10 +13,6 @@ use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Pr
 /// be parked behind a message is little.
 const CAUTIOUS_BYTES: usize = 4 * 1024;
 
-/// Bytes of pongs that one read is answered with; behind them the latest ping alone is. A peer that
-/// sends pings and reads nothing costs no more than this.
-const PONG_BYTES: usize = 64 * 1024;
-
 /// Reads of one lingering connection in one turn.
 const DISCARDS: usize = 16;
 
@@ -259,7 +255,7 @@ impl Receiver for Receiving<'_> {
 
     fn ping(&mut self, payload: &[u8]) -> Flow {
         self.intake.tally.pings_in += 1;
-        if self.backlogged || self.gather.bytes() >= PONG_BYTES {
+        if self.backlogged || self.gather.bytes() >= limits::PONG_BYTES {
             // RFC 6455 §5.5.3 allows to answer the latest ping alone; the memory is bounded by it.
             self.late_pong = Some(payload.to_vec());
         } else {

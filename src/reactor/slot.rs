@@ -1,4 +1,4 @@
-//! One established connection, at most 64 bytes of it.
+//! One established connection, 40 bytes of it.
 //!
 //! An idle connection is a slot and nothing else. What only some connections need at some times
 //! hangs off it: the protocol's [`Assembly`] while a frame or a message is incomplete, and [`Rare`]
@@ -178,7 +178,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_has_at_most_64_bytes() {
-        assert!(size_of::<Slot<mio::net::TcpStream>>() <= 64, "{}", size_of::<Slot<mio::net::TcpStream>>());
+    #[cfg(all(unix, target_pointer_width = "64"))]
+    fn a_slot_has_40_bytes() {
+        // As docs/memory.md says; of 64 that the budget allows. mio's socket is a bare descriptor in a release build.
+        assert_eq!(size_of::<Slot<std::os::fd::OwnedFd>>(), 40);
     }
 }

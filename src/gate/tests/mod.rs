@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
-use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit};
+use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit, test_route};
 
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,21 +51,7 @@ fn route(id: u16) -> Arc<Endpoint> {
 }
 
 fn compressing(id: u16, compression: Compression) -> Arc<Endpoint> {
-    let route = Route {
-        id: RouteId(id),
-        max_payload_bytes: 16 * 1024,
-        max_fragments: limits::FRAGMENTS,
-        idle_timeout_seconds: 120,
-        send_pings_automatically: true,
-        max_lifetime_minutes: 0,
-        max_backpressure_bytes: 64 * 1024,
-        close_on_backpressure_limit: false,
-        compression,
-        asks: false,
-        wants_ping: false,
-        wants_pong: false,
-        wants_dropped: false,
-    };
+    let route = Route { id: RouteId(id), compression, ..test_route() };
     Arc::new(Endpoint { route: Arc::new(route), origins: Origins::Any })
 }
 
