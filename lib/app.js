@@ -8,7 +8,7 @@
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
-const { appOptions, listenOptions, routeOptions } = require('./options');
+const { appOptions, listenOptions, listenUnixOptions, routeOptions, shutdownOptions } = require('./options');
 
 class Application {
   #engine;
@@ -43,19 +43,39 @@ class Application {
    */
   listen(...values) {
     const { host, port, exclusive, callback } = listenOptions(values);
-    const outcome = this.#listen({ host, port, exclusive });
-    if (callback === undefined) {
-      return outcome instanceof ListenSocket ? Promise.resolve(outcome) : Promise.reject(outcome);
-    }
-    if (!(outcome instanceof ListenSocket) && outcome.syscall === 'start') throw outcome;
-    callback(outcome instanceof ListenSocket ? outcome : false);
-    return this;
+    return this.#listen(
+      () => this.#engine.listen({ host, port, exclusive }),
+      (error) => errors.listenFailed(host, port, error),
+      callback,
+    );
+  }
+
+  /**
+   * Listens on a Unix domain socket; otherwise as `listen`.
+   * @param {unknown[]} values `[callback,] path`
+   * @returns {any}
+   */
+  listen_unix(...values) {
+    const { path, shown, callback } = listenUnixOptions(values);
+    return this.#listen(
+      () => this.#engine.listenUnix(path),
+      (error) => errors.listenUnixFailed(shown, error),
+      callback,
+    );
   }
 
   /** Closes the listeners and every connection at once: close handlers get 1006. */
   close() {
     this.#engine.close();
     return this;
+  }
+
+  /**
+   * Closes the listeners, and every connection with a closing handshake; ends at once when called again.
+   * @param {unknown} [options]
+   */
+  shutdown(options) {
+    return this.#engine.shutdown(shutdownOptions(options));
   }
 
   /**
@@ -80,17 +100,26 @@ class Application {
   }
 
   /**
-   * The token, or the error when it is the host that refused. Everything else is thrown.
-   * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
+   * Listens, and tells the token to the callback, or by a Promise. That the host refused the place is
+   * `false` to the callback; everything else is thrown where there is no Promise to reject.
+   * @param {() => { id: number, port: number }} bind
+   * @param {(error: Error & { code: string }) => Error} refused adds the place to the host's error
+   * @param {((token: any) => void) | undefined} callback
    */
-  #listen(place) {
+  #listen(bind, refused, callback) {
+    let outcome;
     try {
-      const { id, port } = this.#engine.listen(place);
-      return new ListenSocket(this.#engine, id, port);
+      const { id, port } = bind();
+      outcome = new ListenSocket(this.#engine, id, port);
     } catch (error) {
-      if (!isHostFault(error)) throw error;
-      return error.syscall === 'start' ? error : errors.listenFailed(place.host, place.port, error);
+      const isRefusal = isHostFault(error) && error.syscall !== 'start';
+      if (callback === undefined) return Promise.reject(isRefusal ? refused(error) : error);
+      if (!isRefusal) throw error;
+      outcome = false;
     }
+    if (callback === undefined) return Promise.resolve(outcome);
+    callback(outcome);
+    return this;
   }
 }
 

@@ -168,6 +168,7 @@ module.exports = {
   UNSUBSCRIBE: 9,
   PUBLISH: 10,
   PUBLISH_LARGE: 11,
+  SHUTDOWN: 12,
   ANSWER: 16,
   ANSWER_LARGE: 17,
 
@@ -189,5 +190,8 @@ module.exports = {
   FLAG_FIN: 0x10,
   /** Of SEND: compress it, if that was agreed on with the client. */
   FLAG_COMPRESS: 0x20,
+  /** Of TERMINATE: why, unless it is the application's wish. */
   FLAG_BACKPRESSURE: 1,
+  /** The same, and of TERMINATE_ALL, which then ends those, too, that are closing. */
+  FLAG_SHUTDOWN: 2,
 };

@@ -11,8 +11,10 @@
 // Taken once, as `lib/outgoing.js` takes `queueMicrotask`.
 const { setImmediate } = require('node:timers');
 const native = require('./binding');
+const { FLAG_SHUTDOWN } = require('./commands');
 const errors = require('./errors');
 const { Lane } = require('./lane');
+const { Shutdown } = require('./shutdown');
 const { statsOf } = require('./stats');
 const { Topics } = require('./topics');
 
@@ -30,6 +32,8 @@ class Engine {
   #topics = new Topics();
   /** @type {Set<number>} */
   #listeners = new Set();
+  /** @type {Shutdown | null} */
+  #shutdown = null;
   /** The lane that had the first turn last time. */
   #first = 0;
   #wakeSoon = () => this.#wake();
@@ -69,14 +73,16 @@ class Engine {
    * @returns {{ id: number, port: number }}
    */
   listen({ host, port, exclusive }) {
-    this.#start();
-    try {
-      const listening = this.#native.listen(host, port, exclusive);
-      this.#listeners.add(listening.id);
-      return listening;
-    } finally {
-      this.#stopIfVacant();
-    }
+    return this.#listen(() => this.#native.listen(host, port, exclusive));
+  }
+
+  /**
+   * The same on a Unix domain socket.
+   * @param {Uint8Array} path
+   * @returns {{ id: number, port: number }}
+   */
+  listenUnix(path) {
+    return this.#listen(() => this.#native.listenUnix(path));
   }
 
   /** @param {number} id */
@@ -86,13 +92,36 @@ class Engine {
     this.#stopIfVacant();
   }
 
-  /** Closes the listeners and every connection. */
+  /** Closes the listeners and every connection; ends a shutdown at once. */
   close() {
-    for (const id of this.#listeners) this.#native.closeListener(id);
-    this.#listeners.clear();
+    if (this.#shutdown !== null) {
+      this.#cutOff(this.#shutdown);
+      return;
+    }
+    this.#closeListeners();
     this.#native.closeHandshakes();
     for (const lane of this.#lanes) lane.terminateAll();
     this.#stopIfVacant();
+  }
+
+  /**
+   * Closes the listeners, and every connection behind what was sent to it. The second call ends it at once.
+   * @param {{ code: number, reason: Uint8Array, timeout: number }} how
+   */
+  shutdown({ code, reason, timeout }) {
+    const running = this.#shutdown;
+    if (running !== null) {
+      this.#cutOff(running);
+      return running.promise;
+    }
+    const shutdown = new Shutdown(timeout, () => this.#cutOff(shutdown));
+    this.#shutdown = shutdown;
+    this.#closeListeners();
+    this.#native.windDown();
+    for (const lane of this.#lanes) lane.shutDown(code, reason);
+    if (timeout === 0) this.#cutOff(shutdown);
+    this.#stopIfVacant();
+    return shutdown.promise;
   }
 
   /**
@@ -113,6 +142,36 @@ class Engine {
   /** The numbers of this App; zeros while the threads do not run. */
   stats() {
     return statsOf(this.#native.stats(), this.#lanes, this.#topics);
+  }
+
+  /** @param {() => { id: number, port: number }} bind */
+  #listen(bind) {
+    if (this.#shutdown !== null) throw errors.shuttingDown();
+    this.#start();
+    try {
+      const listening = bind();
+      this.#listeners.add(listening.id);
+      return listening;
+    } finally {
+      this.#stopIfVacant();
+    }
+  }
+
+  #closeListeners() {
+    for (const id of this.#listeners) this.#native.closeListener(id);
+    this.#listeners.clear();
+  }
+
+  /**
+   * Ends all that a shutdown waits for.
+   * @param {Shutdown} shutdown
+   */
+  #cutOff(shutdown) {
+    if (shutdown.isOver) return;
+    shutdown.isOver = true;
+    this.#native.closeHandshakes();
+    for (const lane of this.#lanes) shutdown.aborted += lane.terminateAll(FLAG_SHUTDOWN);
+    this.#stopIfVacant();
   }
 
   #start() {
@@ -165,10 +224,12 @@ class Engine {
   /** Ends the threads, and lets the process end, when there is nothing left to serve. */
   #stopIfVacant() {
     if (this.#listeners.size > 0 || this.#lanes.some((lane) => lane.live > 0)) return;
-    if (!this.#native.isRunning || !this.#native.isVacant()) return;
+    if (!this.#native.isVacant()) return;
     this.#lanes = [];
     this.#topics.lanes = [];
-    this.#native.stop();
+    const departed = this.#native.stop();
+    this.#shutdown?.end(departed);
+    this.#shutdown = null;
   }
 }
 

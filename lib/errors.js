@@ -140,6 +140,21 @@ function startFailed(error) {
   return Object.assign(error, { syscall: 'start' });
 }
 
+/** A `listen` of an App that is shutting down. */
+function shuttingDown() {
+  const message = 'The App is shutting down: await the Promise of app.shutdown() before it listens again';
+  return withCode(new Error(message), 'TIDEWIRE_SHUTTING_DOWN');
+}
+
+/**
+ * A `listen_unix` that the host refused; fields as Node's own have them.
+ * @param {string} path
+ * @param {Error & { code: string }} error
+ */
+function listenUnixFailed(path, error) {
+  return Object.assign(error, { syscall: 'listen', address: path });
+}
+
 /**
  * No native addon for this platform, or one that does not load.
  * @param {string} platform 'linux-x64'
@@ -227,7 +242,9 @@ module.exports = {
   invalidStatus,
   textOrData,
   listenFailed,
+  listenUnixFailed,
   startFailed,
+  shuttingDown,
   noBinary,
   warnUnknownOption,
   warnEnvironment,

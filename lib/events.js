@@ -30,10 +30,11 @@ module.exports = {
   FLAG_LARGE: 2,
 
   /** Flags of CLOSE: why, as a number that is the place of its name. */
-  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure'],
+  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure', 'shutdown'],
   CAUSE_LOCAL: 2,
   CAUSE_RESET: 4,
   CAUSE_BACKPRESSURE: 7,
+  CAUSE_SHUTDOWN: 8,
 
   /** Of OPEN and REQUEST: how the address is to be read. */
   FAMILY_NONE: 0,

@@ -13,6 +13,7 @@
 const commands = require('./commands');
 const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
+const { closePayload } = require('./close_frame');
 const { Connections, PAGE_MASK } = require('./connections');
 const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
 const { Fragments } = require('./fragments');
@@ -29,6 +30,9 @@ const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
 
 /** After so many events the clock is looked at; a power of two. */
 const CLOCK_EVENTS = 8;
+
+/** Why a connection ends, by the flags of the command that closes it at once. */
+const TERMINATIONS = [events.CAUSE_LOCAL, events.CAUSE_BACKPRESSURE, events.CAUSE_SHUTDOWN];
 
 /** The place in a command that is for no connection. */
 const NO_PLACE = 0xffff_ffff;
@@ -106,13 +110,27 @@ class Lane {
     this.#outgoing.flush();
   }
 
-  /** Closes every connection, and ends every request. The close handlers run; those whose open event is on its way get both later. */
-  terminateAll() {
-    // Not `socket.close()`: the application may have a property of that name.
-    this.#requests.abortAll();
-    for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
-    this.#outgoing.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
+  /**
+   * Has every connection closed with a closing handshake, some at a time; its close event follows.
+   * @param {number} code
+   * @param {Uint8Array} reason
+   */
+  shutDown(code, reason) {
+    this.#outgoing.write(commands.SHUTDOWN, 0, NO_PLACE, 0, closePayload(code, reason));
     this.flush();
+  }
+
+  /**
+   * Closes every connection, and ends every request; tells how many of those. The close handlers run;
+   * those whose open event is on its way get both later.
+   */
+  terminateAll(flags = 0) {
+    // Not `socket.close()`: the application may have a property of that name.
+    const aborted = this.#requests.abortAll();
+    for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket), flags);
+    this.#outgoing.writeBare(commands.TERMINATE_ALL, flags, NO_PLACE, 0);
+    this.flush();
+    return aborted;
   }
 
   /**
@@ -184,7 +202,7 @@ class Lane {
    */
   end(socket, index, code, reason) {
     if (!this.isOpen(socket, index)) return;
-    const payload = code === 0 ? reason.subarray(0, 0) : Buffer.from([code & 0xff, code >>> 8, ...reason]);
+    const payload = code === 0 ? reason.subarray(0, 0) : closePayload(code, reason);
     this.#outgoing.write(commands.END, 0, index, this.#generation(index), payload);
     const { binaryKind } = routeOf(socket);
     this.#finish(socket, index, events.CAUSE_LOCAL, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
@@ -199,8 +217,7 @@ class Lane {
   terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
     this.command(commands.TERMINATE, index, flags);
-    const cause = flags === commands.FLAG_BACKPRESSURE ? events.CAUSE_BACKPRESSURE : events.CAUSE_LOCAL;
-    this.#finish(socket, index, cause, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
+    this.#finish(socket, index, TERMINATIONS[flags], 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
   }
 
   /**

@@ -78,15 +78,18 @@ class Requests {
     this.#call(aborted);
   }
 
-  /** Ends every request without an answer. */
+  /** Ends every request without an answer, and tells how many there were. */
   abortAll() {
+    let ended = 0;
     for (const [index, response] of [...this.#pending]) {
       // A handler may have ended it.
       if (isOver(response)) continue;
       const aborted = finish(response);
+      ended++;
       this.drop(index);
       this.#call(aborted);
     }
+    return ended;
   }
 
   /**

@@ -74,6 +74,16 @@ pub const LIFETIME_MAX_MINUTES: u32 = 239;
 /// the peer's FIN after ours. Counted in ticks of the sweep, so up to one tick longer.
 pub const CLOSING_SECONDS: u32 = 4;
 
+/// Connections that one turn closes for a shutdown, each at the cost of an event: some hundreds take less
+/// than a tenth of a millisecond. What follows for them is paced by the batches that JavaScript takes.
+pub const SHUTDOWN_STEP: usize = 256;
+
+/// `timeout` of a shutdown unless it is given: what supervisors kill after 10 s has ended by then.
+pub const SHUTDOWN_SECONDS: u32 = 8;
+
+/// Largest `timeout` of a shutdown: a client that reads slower than this is not worth waiting for.
+pub const SHUTDOWN_MAX_SECONDS: u32 = 3_600;
+
 /// Payload of a control frame (RFC 6455 §5.5).
 pub const CONTROL_PAYLOAD_BYTES: usize = 125;
 

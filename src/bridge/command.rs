@@ -26,13 +26,14 @@ pub enum CommandKind {
     SendLarge = 2,
     /// Send a close frame, then FIN. Payload: nothing, or status code (two bytes, little-endian) and reason.
     End = 3,
-    /// Close the socket at once. Flags: [`FLAG_BACKPRESSURE`].
+    /// Close the socket at once. Flags: [`FLAG_BACKPRESSURE`] or [`FLAG_SHUTDOWN`].
     Terminate = 4,
     /// JavaScript is done with the connection: its close handler has run, no command follows.
     Release = 5,
     /// Tell by an event when nothing waits to be written any more.
     WatchDrain = 6,
     /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
+    /// Flags: [`FLAG_SHUTDOWN`].
     TerminateAll = 7,
     /// From now on the connection gets what is published to a topic. Payload: the numbers of the topic
     /// and of the subscription, both given by JavaScript.
@@ -44,6 +45,9 @@ pub enum CommandKind {
     Publish = 10,
     /// The same, with the message outside of the record: the next of the flush's large ones.
     PublishLarge = 11,
+    /// Close every connection, some at a time, those that are still to come as well. Names none. Payload:
+    /// status code (two bytes, little-endian) and reason.
+    Shutdown = 12,
     /// Answer the connection's request. Flags: one of the `ANSWER_` numbers. Payload: see [`ANSWER_RESPONSE`].
     Answer = 16,
     /// The same, with the payload outside of the record, as of [`CommandKind::SendLarge`].
@@ -58,6 +62,9 @@ pub const FLAG_FIN: u8 = 0x10;
 pub const FLAG_COMPRESS: u8 = 0x20;
 /// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
 pub const FLAG_BACKPRESSURE: u8 = 1;
+/// [`CommandKind::Terminate`]: for a shutdown whose time is over. [`CommandKind::TerminateAll`]: likewise;
+/// those go, too, that are closing already.
+pub const FLAG_SHUTDOWN: u8 = 2;
 
 /// [`CommandKind::Answer`]: a response. Payload: the status line without its version, a line feed, header
 /// lines (name, colon, blank, value, line feed), an empty line, the body.
@@ -140,6 +147,7 @@ impl<'a> Commands<'a> {
             9 => CommandKind::Unsubscribe,
             10 => CommandKind::Publish,
             11 => CommandKind::PublishLarge,
+            12 => CommandKind::Shutdown,
             16 => CommandKind::Answer,
             17 => CommandKind::AnswerLarge,
             _ => return None,

@@ -86,12 +86,22 @@ pub enum CloseCause {
     Protocol = 6,
     /// `closeOnBackpressureLimit`.
     Backpressure = 7,
+    /// `app.shutdown()`.
+    Shutdown = 8,
 }
 
 impl CloseCause {
     /// Every cause, in the order of their numbers, which begin with 1.
-    pub const ALL: [Self; 7] =
-        [Self::Peer, Self::Local, Self::Fin, Self::Reset, Self::Timeout, Self::Protocol, Self::Backpressure];
+    pub const ALL: [Self; 8] = [
+        Self::Peer,
+        Self::Local,
+        Self::Fin,
+        Self::Reset,
+        Self::Timeout,
+        Self::Protocol,
+        Self::Backpressure,
+        Self::Shutdown,
+    ];
 }
 
 /// Events in the order in which they happened, at most a drain's worth of them.

@@ -77,14 +77,14 @@ impl Question {
         route: Arc<Route>,
         agreement: Option<Agreement>,
         head: Vec<u8>,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
     ) -> Self {
         let (channel, answer) = oneshot::channel();
         let pass = Pass::default();
         let reserved = Reserved { adopter, pass: Some(pass.clone()) };
         // Nobody waits for the answer any more if the peer is gone.
         let channel = Box::new(move |answer| drop(channel.send(answer)));
-        reserved.adopter.visit(Visit { route, agreement, head, peer: Some(peer), pass, answer: channel });
+        reserved.adopter.visit(Visit { route, agreement, head, peer, pass, answer: channel });
         Self { reserved, answer }
     }
 

@@ -6,6 +6,7 @@
 
 mod accept;
 mod ask;
+mod closing;
 mod hand_over;
 mod listener;
 mod room;
@@ -14,14 +15,18 @@ mod screened;
 mod serve;
 mod tally;
 mod thread;
+#[cfg(unix)]
+mod unix;
 mod wire;
 
 pub use crate::http::{InvalidPattern, Origin, Origins};
-pub use listener::{Bind, bind};
+pub use listener::{Bind, Listener, bind};
 pub use room::Bounds;
 pub use routes::{Endpoint, Routes};
 pub use tally::Counts;
 pub use thread::Gate;
+#[cfg(unix)]
+pub use unix::{UnixSocket, bind_unix};
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ask::{self, NoResponse, Question, Reserved};
+use super::closing::Closing;
 use super::hand_over::{Admitted, Reactors};
 use super::screened::Screened;
 use super::tally::Tally;
@@ -43,6 +44,7 @@ pub(super) struct Entrance {
     routes: Routes,
     reactors: Reactors,
     tally: Arc<Tally>,
+    closing: Closing,
     screen: HeadScreen,
     http: http1::Builder,
 }
@@ -50,6 +52,11 @@ pub(super) struct Entrance {
 impl Entrance {
     pub(super) fn reactors(&self) -> &Reactors {
         &self.reactors
+    }
+
+    /// The App shuts down: connections end at which no request is under way, and others behind theirs.
+    pub(super) fn close(&self) {
+        self.closing.begin();
     }
 
     pub(super) fn new(routes: Routes, reactors: Reactors, tally: Arc<Tally>, bounds: Bounds) -> Self {
@@ -61,7 +68,8 @@ impl Entrance {
         http.max_buf_size(bounds.request_head_bytes + HYPER_BUFFER_BYTES)
             .max_headers(limits::REQUEST_HEADER_LINES)
             .half_close(true);
-        Self { routes, reactors, tally, screen: HeadScreen::new(bounds.request_head_bytes), http }
+        let closing = Closing::default();
+        Self { routes, reactors, tally, closing, screen: HeadScreen::new(bounds.request_head_bytes), http }
     }
 }
 
@@ -70,7 +78,7 @@ impl Entrance {
 pub(super) fn serve(
     entrance: Rc<Entrance>,
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> {
     let visit = entrance.tally.enter();
@@ -101,7 +109,7 @@ enum Outcome {
 /// Speaks HTTP. The deadline begins anew with each request that is answered, so it bounds the wait
 /// for a whole head, the idle time between requests, and the time the peer takes to read. It does not
 /// bound the time that JavaScript takes.
-async fn converse(entrance: &Entrance, stream: TcpStream, peer: SocketAddr) -> Outcome {
+async fn converse(entrance: &Entrance, stream: TcpStream, peer: Option<SocketAddr>) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
     let exchange = Exchange {
@@ -115,8 +123,10 @@ async fn converse(entrance: &Entrance, stream: TcpStream, peer: SocketAddr) -> O
     };
     let mut screened = Screened::new(Wire(&stream), entrance.screen.clone(), &exchange.refused);
     let mut deadline = pin!(sleep(PATIENCE));
+    let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
     let first_head = poll_fn(|cx| match screened.poll_cleared(cx) {
+        Poll::Pending if entrance.closing.poll(closing.as_mut(), cx) => Poll::Ready(Some(Ok(false))),
         Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
         Poll::Ready(result) => Poll::Ready(Some(result)),
     });
@@ -132,6 +142,12 @@ async fn converse(entrance: &Entrance, stream: TcpStream, peer: SocketAddr) -> O
         }
         if exchange.asking.get() {
             return Poll::Pending;
+        }
+        if entrance.closing.poll(closing.as_mut(), cx) {
+            Pin::new(&mut connection).graceful_shutdown();
+            if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(Some(result));
+            }
         }
         if exchange.answered.take() {
             deadline.as_mut().reset(Instant::now() + PATIENCE);
@@ -179,7 +195,7 @@ async fn linger(stream: &TcpStream) {
 struct Exchange<'e> {
     entrance: &'e Entrance,
     stream: &'e RefCell<TcpStream>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     /// Why a head was refused that hyper did not see, once its stand-in comes.
     refused: Cell<Option<Refusal>>,
     /// What follows from the request that was answered with 101.
@@ -381,7 +397,7 @@ mod tests {
             let entrance =
                 Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone(), Bounds::default()));
             let ticket = Census::new(|| {}).enter();
-            let served = spawn_local(serve(entrance, stream, peer, ticket));
+            let served = spawn_local(serve(entrance, stream, Some(peer), ticket));
             test(served, client.await.unwrap()).await;
         });
         let counts = tally.counts();

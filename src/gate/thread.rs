@@ -12,17 +12,16 @@ use std::sync::mpsc as answers;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Source};
 use super::hand_over::Reactors;
 use super::room::Room;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
-use super::{Bounds, Routes};
+use super::{Bounds, Listener, Routes};
 use crate::bridge::{Census, ListenerId};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
@@ -43,6 +42,7 @@ enum Command {
     Listen(Acceptor),
     CloseListener(ListenerId, answers::Sender<()>),
     CloseConnections(answers::Sender<()>),
+    WindDown,
 }
 
 impl Gate {
@@ -91,15 +91,14 @@ impl Gate {
     /// # Errors
     ///
     /// When the system does not let us wait for the socket; it is closed then.
-    pub fn listen(&self, listener: std::net::TcpListener) -> Result<ListenerId, HostFault> {
-        let address = listener.local_addr().map_or_else(|error| error.to_string(), |a| a.to_string());
-        let listener = {
+    pub fn listen(&self, listener: impl Into<Listener>) -> Result<ListenerId, HostFault> {
+        let source = {
             let _runtime = self.runtime.enter();
-            TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?
+            Source::watch(listener.into())?
         };
         // ORDERING: only a number that is taken once; nothing is published with it.
         let id = ListenerId(self.listeners.fetch_add(1, Ordering::Relaxed));
-        self.tell(Command::Listen(Acceptor::new(id, listener, self.tally.clone(), self.census.enter())));
+        self.tell(Command::Listen(Acceptor::new(id, source, self.tally.clone(), self.census.enter())));
         Ok(id)
     }
 
@@ -113,6 +112,11 @@ impl Gate {
     /// returned. Listeners go on.
     pub fn close_connections(&self) {
         self.ask(Command::CloseConnections);
+    }
+
+    /// Ends the connections at the gate, each behind the request that is under way, if one is; for good.
+    pub fn wind_down(&self) {
+        self.tell(Command::WindDown);
     }
 
     /// What the gate has done and has under way.
@@ -207,6 +211,7 @@ impl Keeper {
     fn obey(&mut self, command: Command) {
         let done = match command {
             Command::Listen(acceptor) => return self.acceptors.push(acceptor),
+            Command::WindDown => return self.entrance.close(),
             Command::CloseListener(id, done) => {
                 self.acceptors.retain(|acceptor| acceptor.id != id);
                 done

@@ -5,6 +5,12 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+#[cfg(unix)]
+use std::ffi::OsStr;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,9 +25,11 @@ use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
+#[cfg(unix)]
+use crate::gate::bind_unix;
 use crate::gate::{Bind, Bounds, Counts, Endpoint, Gate, Routes, bind};
 use crate::limits;
-use crate::reactor::{Adopter, Hooks, ReactorThread};
+use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 
 /// The running threads of an App, and what else ends with them.
 struct Running {
@@ -49,6 +57,15 @@ pub struct Engine {
     routes: Routes,
     next_route: u32,
     running: Shared,
+}
+
+/// What became of the connections that a shutdown found: see [`Departed`].
+#[napi(object)]
+pub struct Departures {
+    /// Ended by a closing handshake.
+    pub closed: f64,
+    /// Cut off, or lost.
+    pub forced: f64,
 }
 
 /// Where a listener is bound.
@@ -104,7 +121,7 @@ impl Engine {
         });
         let started = self.start_threads(&bell, &census);
         let (gate, lanes) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
-        let hook = env.add_env_cleanup_hook(self.running.clone(), |running| stop(&running)).map_err(fault::node)?;
+        let hook = env.add_env_cleanup_hook(self.running.clone(), |running| _ = stop(&running)).map_err(fault::node)?;
         *self.running.borrow_mut() = Some(Running { bell, census, gate, lanes, hook: Some(hook) });
         Ok(())
     }
@@ -139,6 +156,15 @@ impl Engine {
         Ok(Listening { id: id.0, port: u32::from(port) })
     }
 
+    /// Listens on a Unix domain socket; the engine must run.
+    #[napi]
+    pub fn listen_unix(&self, path: &[u8]) -> Result<Listening> {
+        let running = self.running.borrow();
+        let Some(running) = &*running else { return Err(not_running()) };
+        let id = listen_unix(&running.gate, path)?;
+        Ok(Listening { id: id.0, port: 0 })
+    }
+
     /// Closes a listener; it is closed when this returns.
     #[napi]
     pub fn close_listener(&self, id: u32) {
@@ -152,6 +178,14 @@ impl Engine {
     pub fn close_handshakes(&self) {
         if let Some(running) = &*self.running.borrow() {
             running.gate.close_connections();
+        }
+    }
+
+    /// Drops those of them at which no request is under way, and the others behind theirs; for good.
+    #[napi]
+    pub fn wind_down(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.wind_down();
         }
     }
 
@@ -250,12 +284,14 @@ impl Engine {
         }
     }
 
-    /// Ends the threads: every socket is closed, and no `wake` follows.
+    /// Ends the threads: every socket is closed, and no `wake` follows. Tells what a shutdown, if there
+    /// was one, has closed.
     #[napi]
-    pub fn stop(&self, env: Env) -> Result<()> {
+    pub fn stop(&self, env: Env) -> Result<Departures> {
         let hook = self.running.borrow_mut().as_mut().and_then(|running| running.hook.take());
-        stop(&self.running);
-        hook.map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook)).map_err(fault::node)
+        let Departed { closed, forced } = stop(&self.running);
+        hook.map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook)).map_err(fault::node)?;
+        Ok(Departures { closed: closed as f64, forced: forced as f64 })
     }
 
     /// Hands what a handler threw to `uncaughtException`.
@@ -267,11 +303,30 @@ impl Engine {
 
 /// Ends the threads of an App, if they run. The bell goes last: a thread that is being joined may
 /// ring it still.
-fn stop(running: &Shared) {
-    let Some(Running { bell, gate, lanes, .. }) = running.borrow_mut().take() else { return };
+fn stop(running: &Shared) -> Departed {
+    let mut departed = Departed::default();
+    let Some(Running { bell, gate, lanes, .. }) = running.borrow_mut().take() else { return departed };
     gate.stop();
-    lanes.into_iter().for_each(|lane| lane.thread.join());
+    for Lane { thread, .. } in lanes {
+        let shared = thread.shared().clone();
+        thread.join();
+        // Of its last turn, too.
+        departed += shared.tally().departed;
+    }
     bell.take_down();
+    departed
+}
+
+#[cfg(unix)]
+fn listen_unix(gate: &Gate, path: &[u8]) -> Result<ListenerId> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let socket = bind_unix(path).map_err(|error| fault::host(&error))?;
+    gate.listen(socket).map_err(|error| fault::host(&error))
+}
+
+#[cfg(not(unix))]
+fn listen_unix(_: &Gate, _: &[u8]) -> Result<ListenerId> {
+    Err(fault::fault("TIDEWIRE_NO_UNIX_SOCKETS", "this platform has no Unix domain sockets: listen on a port"))
 }
 
 fn not_running() -> napi::Error<fault::Code> {

@@ -48,6 +48,7 @@ pub struct ClosesByCause {
     pub timeout: f64,
     pub protocol: f64,
     pub backpressure: f64,
+    pub shutdown: f64,
 }
 
 /// What waits in one reactor.
@@ -111,6 +112,7 @@ impl ReactorStats {
                 timeout: closes(CloseCause::Timeout),
                 protocol: closes(CloseCause::Protocol),
                 backpressure: closes(CloseCause::Backpressure),
+                shutdown: closes(CloseCause::Shutdown),
             },
             messages_in: tally.messages_in as f64,
             messages_out: tally.messages_out as f64,

@@ -26,6 +26,7 @@ mod route;
 mod scripted;
 mod served;
 mod shared;
+mod shutdown;
 mod slab;
 mod slot;
 mod sweep;
@@ -43,6 +44,7 @@ pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared, Wake};
+pub use shutdown::Departed;
 pub use tally::Tally;
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

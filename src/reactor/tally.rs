@@ -4,6 +4,7 @@
 //! ([`Shared::publish`](super::Shared)) before each batch of events and at the end of a turn that
 //! changed it. So what JavaScript was told of is counted already when it asks.
 
+use super::shutdown::Departed;
 use crate::bridge::CloseCause;
 
 /// One reactor's numbers. Totals count from the start of its thread and never shrink.
@@ -35,6 +36,8 @@ pub struct Tally {
     pub outbox_bytes: u64,
     /// Bytes that were read and wait undecoded now, because JavaScript is busy.
     pub parked_bytes: u64,
+    /// What became of the connections that a shutdown found.
+    pub departed: Departed,
     closes: [u64; CloseCause::ALL.len()],
 }
 

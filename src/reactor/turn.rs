@@ -18,6 +18,7 @@ use super::network::{Network, Ready};
 use super::publish::Published;
 use super::served::ServedRoutes;
 use super::shared::Shared;
+use super::shutdown::Shutdown;
 use super::slab::Slab;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
@@ -58,6 +59,8 @@ pub struct Reactor<N: Network> {
     pub(super) sweeping: Option<usize>,
     /// Places found by a sweep.
     pub(super) due: Vec<u32>,
+    /// From the order to shut down on.
+    pub(super) shutdown: Option<Shutdown>,
     pub(super) random: u32,
 }
 
@@ -84,6 +87,7 @@ impl<N: Network> Reactor<N> {
             parked_bytes: 0,
             sweeping: None,
             due: Vec::new(),
+            shutdown: None,
             random: 0x9e37_79b9,
         }
     }
@@ -123,6 +127,7 @@ impl<N: Network> Reactor<N> {
         if !early.is_empty() {
             self.decode(index, &mut early);
         }
+        self.turn_away(index);
     }
 
     /// One turn over what became ready.
@@ -143,6 +148,7 @@ impl<N: Network> Reactor<N> {
             }
         }
         self.sweep(now);
+        self.shut_down();
         self.intake.tally.parked_bytes = self.parked_bytes as u64;
         self.intake.post();
         self.intake.publish();
@@ -168,7 +174,7 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        if self.sweeping.is_some() || left_over && !self.intake.is_full() {
+        if self.sweeping.is_some() || self.is_shutting() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now))

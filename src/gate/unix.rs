@@ -1,0 +1,108 @@
+//! Listening on a Unix domain socket, by the path of its file.
+//!
+//! Called on the JavaScript thread, as [`bind`](super::bind). The file is there while the listener is: it is
+//! removed with it, unless another has taken its place. What a process left behind that ended otherwise is
+//! replaced; a file that is no socket, or on which somebody listens, never is.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::error::HostFault;
+use crate::limits;
+
+/// A listening socket and its file.
+pub struct UnixSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The file of a listening socket; dropping it removes it.
+pub struct SocketFile {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// Device and number of a file: another one at the same path has others.
+type Identity = (u64, u64);
+
+/// Binds and listens. The socket is non-blocking, and not inherited by child processes.
+///
+/// # Errors
+///
+/// When somebody listens there, or a file is there that is no socket, or the system does not let us.
+pub fn bind_unix(path: &Path) -> Result<UnixSocket, HostFault> {
+    open(path).map_err(|error| HostFault::from_path_io(error, path.display().to_string()))
+}
+
+impl UnixSocket {
+    /// Parts the two: the file is to live as long as the listener.
+    pub(super) fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+}
+
+impl SocketFile {
+    /// Where it is, for people.
+    pub(super) fn path(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            // If it cannot be removed, the next who listens there will see that nobody does.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<UnixSocket> {
+    let address = SockAddr::unix(path)?;
+    let socket = stream()?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            remove_stale(path, &address)?;
+            socket.bind(&address)?;
+        }
+        outcome => outcome?,
+    }
+    let file = SocketFile { path: std::path::absolute(path)?, identity: identity(path)? };
+    socket.listen(limits::LISTEN_BACKLOG)?;
+    Ok(UnixSocket { listener: socket.into(), file })
+}
+
+/// Removes a socket's file on which nobody listens. It is looked at again before that: another process
+/// may have had the same thought.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    let found = identity(path)?;
+    // One whose queue is full does not refuse, and neither does one of another type.
+    match stream()?.connect(address) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+        _ => return Err(ErrorKind::AddrInUse.into()),
+    }
+    match identity(path)? == found {
+        true => fs::remove_file(path),
+        false => Err(ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// The identity of a socket's file. Of another one: the address is in use.
+fn identity(path: &Path) -> io::Result<Identity> {
+    let found = fs::symlink_metadata(path)?;
+    match found.file_type().is_socket() {
+        true => Ok((found.dev(), found.ino())),
+        false => Err(ErrorKind::AddrInUse.into()),
+    }
+}
+
+fn stream() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
