@@ -106,3 +106,88 @@ fn stream() -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use super::*;
+
+    /// A directory of one test's own, which goes with it.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("tidewire-unix-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn fault(path: &Path) -> &'static str {
+        bind_unix(path).err().expect("nobody may listen there").code()
+    }
+
+    #[test]
+    fn the_file_comes_and_goes_with_the_listener() {
+        let directory = Directory::new("comes");
+        let path = directory.0.join("socket");
+        let socket = bind_unix(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        assert_eq!(fault(&path), "EADDRINUSE", "somebody listens");
+        assert!(path.exists());
+        drop(socket);
+        assert!(!path.exists());
+        drop(bind_unix(&path).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_another_has_put_there_since_stays() {
+        let directory = Directory::new("another");
+        let path = directory.0.join("socket");
+        let first = bind_unix(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let second = bind_unix(&path).unwrap();
+        drop(first);
+        UnixStream::connect(&path).unwrap();
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_nobody_listens_on_is_replaced() {
+        let directory = Directory::new("stale");
+        let path = directory.0.join("socket");
+        // As a process leaves it that was killed.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let socket = bind_unix(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        drop(socket);
+    }
+
+    #[test]
+    fn what_is_no_stream_socket_is_never_removed() {
+        let directory = Directory::new("never");
+        let file = directory.0.join("file");
+        fs::write(&file, "precious").unwrap();
+        assert_eq!(fault(&file), "EADDRINUSE");
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+        let link = directory.0.join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(fault(&link), "EADDRINUSE");
+        assert!(link.is_symlink());
+        let datagram = directory.0.join("datagram");
+        let _bound = UnixDatagram::bind(&datagram).unwrap();
+        assert_eq!(fault(&datagram), "EADDRINUSE");
+        assert!(datagram.exists());
+        assert_eq!(fault(&directory.0), "EADDRINUSE");
+        assert_eq!(fault(&directory.0.join("none").join("socket")), "ENOENT");
+    }
+}

@@ -19,7 +19,7 @@ fn asking_from(id: u16, origins: Origins) -> Arc<Endpoint> {
 }
 
 /// The site, where `/ask` (10), `/ask/*` (11) and `/ask/plain/*` (13) ask, too.
-fn asking_site() -> Site {
+pub(super) fn asking_site() -> Site {
     bounded_asking_site(Bounds::default())
 }
 
@@ -38,7 +38,7 @@ impl Site {
         visit
     }
 
-    fn ask(&self, path: &str, more: &str) -> (TcpStream, Visit) {
+    pub(super) fn ask(&self, path: &str, more: &str) -> (TcpStream, Visit) {
         let mut client = self.connect();
         client.write_all(opening(path, more).as_bytes()).unwrap();
         let visit = self.visit(0);

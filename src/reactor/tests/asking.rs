@@ -14,13 +14,13 @@ use crate::reactor::{Answer, Pass, Visit};
 const HEAD: &[u8] = b"GET\n/\nhost:x\n";
 
 /// A request as the gate sees it.
-struct Asked {
+pub(super) struct Asked {
     pass: Pass,
-    answer: Receiver<Answer>,
+    pub(super) answer: Receiver<Answer>,
 }
 
 /// Leaves a request, as the gate does, and takes its event.
-fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
+pub(super) fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
     let (sender, answer) = channel();
     let sender = Mutex::new(sender);
     let pass = Pass::default();
@@ -45,7 +45,7 @@ fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
 }
 
 /// The socket comes, behind its 101.
-fn seat(rig: &mut Rig, asked: &Asked, early: &[u8]) -> Peer {
+pub(super) fn seat(rig: &mut Rig, asked: &Asked, early: &[u8]) -> Peer {
     let (socket, peer) = connection();
     rig.reactor.seat(socket, &asked.pass, early.to_vec());
     rig.shared.ring();

@@ -106,6 +106,11 @@ impl JavaScript {
         command::encode(&mut self.commands, CommandKind::Answer, flags, connection, payload);
     }
 
+    /// Writes a command with these flags.
+    pub fn with_flags(&mut self, kind: CommandKind, flags: u8, connection: ConnectionId, payload: &[u8]) {
+        command::encode(&mut self.commands, kind, flags, connection, payload);
+    }
+
     /// Writes bytes that may be no command.
     pub fn garbage(&mut self, bytes: &[u8]) {
         self.commands.extend_from_slice(bytes);

@@ -17,6 +17,7 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod shutdown;
 mod tally;
 mod topics;
 
