@@ -288,6 +288,7 @@ export interface WebSocketMethods<UserData = unknown> {
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
    * FIN without a close frame. `'reset'`: a reset, or another error of the socket. `'timeout'`: `idleTimeout`.
    * `'protocol'`: a violation of RFC 6455 or of a limit. `'backpressure'`: `closeOnBackpressureLimit`.
+   * `'shutdown'`: `app.shutdown`.
    */
   readonly closeCause:
     | 'peer'
@@ -297,6 +298,7 @@ export interface WebSocketMethods<UserData = unknown> {
     | 'timeout'
     | 'protocol'
     | 'backpressure'
+    | 'shutdown'
     | undefined;
 
   /**
@@ -551,6 +553,47 @@ export interface HttpResponse {
 
 declare const listenSocket: unique symbol;
 
+/** What {@link TemplatedApp.shutdown} is asked for. An option given as `undefined` has its default. */
+export interface ShutdownOptions {
+  /**
+   * Status code of the close frames (RFC 6455 §7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999. 1001 says
+   * that the server goes away, 1012 that it restarts.
+   * @default 1001
+   */
+  code?: number | undefined;
+
+  /**
+   * Their reason, at most 123 bytes of UTF-8.
+   * @default ''
+   */
+  reason?: RecognizedString | undefined;
+
+  /**
+   * Seconds, also parts of them, until those are cut off that are still there: 0 to 3,600. 0 waits for
+   * nobody, as {@link TemplatedApp.close} does.
+   * @default 8
+   */
+  timeout?: number | undefined;
+}
+
+/** What became of those that a shutdown found, or that came while it went on. */
+export interface ShutdownResult {
+  /**
+   * WebSockets that ended by a closing handshake: everything that was sent to them was written, and the
+   * client has closed its side. Those count, too, that were closing already.
+   */
+  closed: number;
+
+  /**
+   * WebSockets that ended otherwise: cut off by the end of `timeout` or by a second call, closed by
+   * `ws.close()`, lost, or still there 4 to 8 seconds after they got everything.
+   */
+  forced: number;
+
+  /** Requests that were cut off without an answer. */
+  aborted: number;
+}
+
 /** The token of a listening socket. Opaque. */
 export interface us_listen_socket {
   readonly [listenSocket]: true;
@@ -618,6 +661,24 @@ export interface TemplatedApp<
   listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
 
   /**
+   * Listens on a Unix domain socket, and calls the callback before it returns. The addresses of its clients
+   * have 0 bytes, their ports are 0, and so is {@link us_socket_local_port}; everything else is as with
+   * {@link listen}. The permissions of the file are those that the umask leaves.
+   *
+   * The file is removed when the socket is closed. One that a process has left behind, on which nobody
+   * listens, is replaced; any other file is left alone, and the callback gets `false`.
+   * @param path of the file: at most 107 bytes, or 103 where it is not Linux, without NUL
+   * @throws `TIDEWIRE_NO_UNIX_SOCKETS` on Windows
+   */
+  listen_unix(callback: ListenCallback, path: RecognizedString): this;
+
+  /**
+   * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
+   * `code` is the system's: `EADDRINUSE`, `EACCES`, `ENOENT`; wrong arguments throw.
+   */
+  listen_unix(path: RecognizedString): Promise<us_listen_socket>;
+
+  /**
    * Sends a message to all subscribers of a topic, as {@link WebSocketMethods.publish} does.
    * @returns whether there is one; false before the App listens
    * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
@@ -637,6 +698,27 @@ export interface TemplatedApp<
 
   /** Closes all listeners and connections at once: peers and close handlers see 1006. */
   close(): this;
+
+  /**
+   * Ends the App and loses nothing: closes all listeners, then every WebSocket, some at a time, so that
+   * those that are still open are served meanwhile. Each gets what was sent to it, and a close frame; its
+   * close handler gets the code and the reason, and `closeCause` is `'shutdown'`. Then the clients are
+   * waited for, to read that and to close their side, for as long as `timeout` says.
+   *
+   * Connections that are no WebSockets end at once; those at which a request is under way end behind its
+   * answer. A request may be upgraded still: its WebSocket is opened, and closed as all are.
+   *
+   * What is still there when `timeout` is over, or when this or {@link close} is called again, is cut off:
+   * its close handler gets 1006. Both calls return the same Promise. While JavaScript is blocked, clients
+   * are closed all the same, and the end of `timeout` comes behind.
+   *
+   * Until the Promise resolves, `listen` throws `TIDEWIRE_SHUTTING_DOWN` (without a callback its Promise is
+   * rejected); behind it, the App may listen again, with its routes. An App that does not listen and has no
+   * connection resolves at once.
+   * @throws `TIDEWIRE_INVALID_TYPE`, `TIDEWIRE_OUT_OF_RANGE` or `TIDEWIRE_TEXT_OR_DATA` for an option that is
+   *     not accepted
+   */
+  shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
 
   /**
    * What the App has done and holds, in numbers: a new object at each call. Cheap: the threads count
@@ -677,6 +759,8 @@ export interface ReactorStats {
     protocol: number;
     /** `closeOnBackpressureLimit`. */
     backpressure: number;
+    /** `app.shutdown()`. */
+    shutdown: number;
   };
 
   /** Whole messages that came. */
@@ -712,8 +796,15 @@ export interface ReactorStats {
   /** Events in them: openings, messages, closings and so on. `events / batches` is the size of a batch. */
   events: number;
 
-  /** What waits now. */
+  /** Events of the largest batch: at most 1,000. For the App, of the largest of all reactors. */
+  largestBatch: number;
+
+  /** What waits now: the depths of the queues between the threads, and what clients have not taken. */
   waiting: {
+    /** Connections and requests that were handed over, and the reactor has not taken. */
+    arrivals: number;
+    /** Batches that the JavaScript thread has not taken. */
+    batches: number;
     /** Events that the JavaScript thread has not taken. */
     events: number;
     /** The memory that they take. At 64 MiB for a reactor it stops reading messages. */
@@ -724,6 +815,26 @@ export interface ReactorStats {
     outboxBytes: number;
     /** Bytes that were read, and wait undecoded until the JavaScript thread takes its events. */
     parkedBytes: number;
+  };
+
+  /**
+   * Bytes of memory that the engine holds now, on both sides. Places that were needed once stay until
+   * the App's last connection is gone. Socket objects and other values of JavaScript are in its heap, and
+   * connections that are no WebSockets yet are with the gate: neither is in here.
+   */
+  memory: {
+    /** Places of connections, and what is kept for each. */
+    connections: number;
+    /** Subscriptions and topics, without the names. */
+    subscriptions: number;
+    /** What compression keeps of the messages that passed; what the last message has added is counted with the next. */
+    contexts: number;
+    /** Buffers that all connections share. Memory that was never used in them is not resident. */
+    buffers: number;
+    /** What waits: the sum of the bytes of `waiting`. */
+    waiting: number;
+    /** All of these. */
+    total: number;
   };
 }
 

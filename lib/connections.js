@@ -11,6 +11,9 @@ const events = require('./events');
 
 /** @typedef {import('./websocket').WebSocket} WebSocket */
 
+/** What an array takes for an object in it. */
+const REFERENCE_BYTES = 8;
+
 class Page {
   constructor() {
     /** @type {(WebSocket | null)[]} null: no connection, or one that is closing */
@@ -28,12 +31,34 @@ class Page {
     /** @type {Uint8Array | null} Sixteen bytes each, from the first IPv6 peer on. */
     this.wideAddresses = null;
   }
+
+  /** Bytes of its columns. */
+  get bytes() {
+    const numbers = [
+      this.generations,
+      this.flushes,
+      this.unconfirmed,
+      this.families,
+      this.ports,
+      this.addresses,
+    ];
+    const bytes = numbers.reduce(
+      (sum, column) => sum + column.byteLength,
+      this.wideAddresses?.byteLength ?? 0,
+    );
+    return bytes + PAGE_LENGTH * REFERENCE_BYTES;
+  }
 }
 
 class Connections {
   constructor() {
     /** @type {Page[]} */
     this.pages = [];
+  }
+
+  /** Bytes of the pages, but for the sockets that are in them. */
+  get bytes() {
+    return this.pages.reduce((sum, page) => sum + page.bytes, 0);
   }
 
   /**

@@ -11,6 +11,7 @@
 // Taken once, as `lib/outgoing.js` takes `queueMicrotask`.
 const { setImmediate } = require('node:timers');
 const native = require('./binding');
+const { closePayload } = require('./close_frame');
 const { FLAG_SHUTDOWN } = require('./commands');
 const errors = require('./errors');
 const { Lane } = require('./lane');
@@ -118,7 +119,8 @@ class Engine {
     this.#shutdown = shutdown;
     this.#closeListeners();
     this.#native.windDown();
-    for (const lane of this.#lanes) lane.shutDown(code, reason);
+    const payload = closePayload(code, reason);
+    for (const lane of this.#lanes) lane.shutDown(payload);
     if (timeout === 0) this.#cutOff(shutdown);
     this.#stopIfVacant();
     return shutdown.promise;

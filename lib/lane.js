@@ -105,18 +105,20 @@ class Lane {
     return this.#position === this.#count && !this.more && this.#outgoing.bytes === 0;
   }
 
+  /** Bytes that this side keeps: columns of connections and subscriptions, the slab, and the buffers that cross. */
+  get memory() {
+    const buffers = this.#descriptors.byteLength + this.#slab.length + this.#outgoing.buffer.length;
+    return { connections: this.#connections.bytes, subscriptions: this.topics.bytes, buffers };
+  }
+
   /** Hands the gathered commands over without taking events. */
   flush() {
     this.#outgoing.flush();
   }
 
-  /**
-   * Has every connection closed with a closing handshake, some at a time; its close event follows.
-   * @param {number} code
-   * @param {Uint8Array} reason
-   */
-  shutDown(code, reason) {
-    this.#outgoing.write(commands.SHUTDOWN, 0, NO_PLACE, 0, closePayload(code, reason));
+  /** Has every connection closed with this close frame, some at a time. @param {Uint8Array} payload */
+  shutDown(payload) {
+    this.#outgoing.write(commands.SHUTDOWN, 0, NO_PLACE, 0, payload);
     this.flush();
   }
 
@@ -133,10 +135,7 @@ class Lane {
     return aborted;
   }
 
-  /**
-   * @param {WebSocket} socket
-   * @param {number} index
-   */
+  /** @param {WebSocket} socket @param {number} index */
   isOpen(socket, index) {
     return this.#connections.page(index).sockets[index & PAGE_MASK] === socket;
   }
@@ -217,7 +216,8 @@ class Lane {
   terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
     this.command(commands.TERMINATE, index, flags);
-    this.#finish(socket, index, TERMINATIONS[flags], 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
+    const reason = ownCopy(routeOf(socket).binaryKind, new Uint8Array(0));
+    this.#finish(socket, index, TERMINATIONS[flags], 1006, reason);
   }
 
   /**
@@ -483,11 +483,7 @@ class Lane {
     return this.#routes[id];
   }
 
-  /**
-   * @param {number} kind
-   * @param {number} index
-   * @param {number} [flags]
-   */
+  /** @param {number} kind @param {number} index @param {number} [flags] */
   command(kind, index, flags = 0) {
     this.#outgoing.writeBare(kind, flags, index, this.#generation(index));
   }

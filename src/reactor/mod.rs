@@ -45,6 +45,6 @@ pub use route::Route;
 pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared, Wake};
 pub use shutdown::Departed;
-pub use tally::Tally;
+pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

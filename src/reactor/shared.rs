@@ -62,6 +62,11 @@ impl Shared {
         self.ring();
     }
 
+    /// How many the gate has left that the reactor has not taken. Any thread.
+    pub fn waiting_arrivals(&self) -> usize {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The reactor's numbers as it last published them. Any thread.
     pub fn tally(&self) -> Tally {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner)

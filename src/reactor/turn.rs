@@ -20,6 +20,7 @@ use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
 use super::slab::Slab;
+use super::tally::Memory;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
@@ -67,7 +68,7 @@ pub struct Reactor<N: Network> {
 impl<N: Network> Reactor<N> {
     /// A reactor without connections.
     pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
-        Self {
+        let mut reactor = Self {
             network,
             intake: Intake::new(shared.clone()),
             shared,
@@ -89,7 +90,10 @@ impl<N: Network> Reactor<N> {
             due: Vec::new(),
             shutdown: None,
             random: 0x9e37_79b9,
-        }
+        };
+        reactor.intake.tally.memory = reactor.memory();
+        reactor.intake.publish();
+        reactor
     }
 
     /// Places an established connection; its census entry becomes the slab's. `early` are bytes that
@@ -151,8 +155,19 @@ impl<N: Network> Reactor<N> {
         self.shut_down();
         self.intake.tally.parked_bytes = self.parked_bytes as u64;
         self.intake.post();
+        self.intake.tally.memory = self.memory();
         self.intake.publish();
         self.intake.look_again();
+    }
+
+    fn memory(&self) -> Memory {
+        let buffers = self.buffer.len() + self.orders.capacity_bytes() + self.intake.open_bytes();
+        Memory {
+            connections: self.slab.bytes() as u64,
+            subscriptions: self.topics.bytes() as u64,
+            contexts: self.contexts.kept_bytes() as u64,
+            buffers: buffers as u64,
+        }
     }
 
     /// Lets go of what the last burst used and the next one can make again, and has the allocator give
