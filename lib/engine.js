@@ -83,6 +83,8 @@ class Engine {
   closeListener(id) {
     if (!this.#listeners.delete(id)) return;
     this.#native.closeListener(id);
+    // Nothing is accepted for them any more, so they need not wait.
+    if (this.#listeners.size === 0) this.#native.removeChildren();
     this.#stopIfVacant();
   }
 
@@ -90,9 +92,33 @@ class Engine {
   close() {
     for (const id of this.#listeners) this.#native.closeListener(id);
     this.#listeners.clear();
+    this.#native.removeChildren();
+    this.#native.withdraw();
     this.#native.closeHandshakes();
     for (const lane of this.#lanes) lane.terminateAll();
     this.#stopIfVacant();
+  }
+
+  /** The number by which other Apps of the process pass connections here; the threads run from now on. */
+  offer() {
+    this.#start();
+    return this.#native.offer();
+  }
+
+  /**
+   * @param {number} descriptor
+   * @returns {boolean} whether there is such an App
+   */
+  addChild(descriptor) {
+    return this.#native.addChild(descriptor);
+  }
+
+  /**
+   * @param {number} descriptor
+   * @returns {boolean} whether there ever was such an App
+   */
+  removeChild(descriptor) {
+    return this.#native.removeChild(descriptor);
   }
 
   /**

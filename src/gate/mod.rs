@@ -6,8 +6,13 @@
 
 mod accept;
 mod ask;
+mod children;
+mod descriptor;
+mod door;
 mod hand_over;
 mod listener;
+mod passed;
+mod passing;
 mod room;
 mod routes;
 mod screened;
@@ -17,6 +22,8 @@ mod thread;
 mod wire;
 
 pub use crate::http::{InvalidPattern, Origin, Origins};
+pub use children::Children;
+pub use descriptor::Descriptor;
 pub use listener::{Bind, bind};
 pub use room::Bounds;
 pub use routes::{Endpoint, Routes};
