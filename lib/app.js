@@ -128,7 +128,11 @@ class Application {
  */
 function checkedDescriptor(caller, descriptor) {
   if (typeof descriptor === 'number') return descriptor;
-  throw errors.invalidType(`\`descriptor\` of ${caller}`, 'the number that App.getDescriptor() gave', descriptor);
+  throw errors.invalidType(
+    `\`descriptor\` of ${caller}`,
+    'the number that App.getDescriptor() gave',
+    descriptor,
+  );
 }
 
 /**
