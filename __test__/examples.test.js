@@ -53,6 +53,15 @@ const CONVERSATIONS = {
     assert.equal(await client.text(), 'hi');
     assert.equal(await refused(`${url}/?token=none`), 403);
   },
+  'WorkerThreads.js': async (client, url, context) => {
+    const threads = [await client.text()];
+    for (let turn = 1; turn < 4; turn++) threads.push(await (await connect(context, url)).text());
+    const [first, second] = threads;
+    assert.notEqual(first, second);
+    assert.deepEqual(threads, [first, second, first, second]);
+    client.send('hello');
+    assert.equal(await client.text(), 'hello');
+  },
   'RateLimit.js': async (client, url, context) => {
     client.send('one');
     assert.equal(await client.text(), 'one');
@@ -86,6 +95,7 @@ for (const [file, converse] of Object.entries(CONVERSATIONS)) {
       PORT: '0',
       CONNECTIONS: '2',
       MESSAGES: '3',
+      THREADS: '2',
     });
     const line = await child.line();
     const [, port] = line.match(/^Listening on port (\d+)$/) ?? [];
