@@ -34,6 +34,21 @@ const CONVERSATIONS = {
     assert.equal(await say('unsubscribe news'), 'not subscribed to news');
     assert.equal(await say('what?'), 'say: subscribe NAME, unsubscribe NAME, or publish NAME MESSAGE');
   },
+  'Chat.js': async (client, url, context) => {
+    const heard = async (from) => JSON.parse(await from.text());
+    client.send('Ann');
+    assert.deepEqual(await heard(client), { names: [] });
+    assert.deepEqual(await heard(client), { joined: 'Ann' });
+    const other = await connect(context, url);
+    other.send('Bob', 'hello');
+    assert.deepEqual(await heard(other), { names: ['Ann'] });
+    for (const each of [client, other]) {
+      assert.deepEqual(await heard(each), { joined: 'Bob' });
+      assert.deepEqual(await heard(each), { name: 'Bob', text: 'hello' });
+    }
+    other.socket.close();
+    assert.deepEqual(await heard(client), { left: 'Bob' });
+  },
   'WebSocket.js': async (client) => {
     client.send('hello', Buffer.from([1, 2, 3]));
     assert.deepEqual(await client.messages.take(2), [
