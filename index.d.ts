@@ -721,6 +721,39 @@ export interface TemplatedApp<
   shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
 
   /**
+   * A number by which an App in another JavaScript thread of this process, the acceptor, passes connections to
+   * this one: `parentPort.postMessage(app.getDescriptor())`. This App serves them by its own routes, as if it
+   * had accepted them; it need not listen itself.
+   *
+   * From this call on the App waits for connections, and its thread stays alive: until it is closed, or the last
+   * acceptor has removed it or closed its last listener, and no connection is left. Then the thread ends by itself,
+   * if nothing else keeps it. The same number at each call; a call after that makes it valid again.
+   * @throws as {@link listen}, where the host has no threads left
+   */
+  getDescriptor(): number;
+
+  /**
+   * Passes each connection that this App accepts to the App with the descriptor, in turn with all others that were
+   * added. While there is one, this App serves none itself. A child without room (its JavaScript is too busy, or
+   * 1,024 connections are on their way to it) is passed by; when none has room, new clients wait in the kernel.
+   *
+   * A child that is closed or whose thread ends is removed by itself, and what was on its way to it goes to the
+   * next; without any child left, this App serves again. Adding one twice is adding it once. It may be added
+   * before this App listens, and stays until this App's last listener is closed.
+   * @throws `TIDEWIRE_UNKNOWN_DESCRIPTOR` (a `RangeError`) for a number that no App of this process has, or whose
+   *     App is closed or its thread gone; `TIDEWIRE_INVALID_TYPE` for what is no number
+   */
+  addChildAppDescriptor(descriptor: number): this;
+
+  /**
+   * Passes the App with the descriptor nothing any more; it keeps the connections that it has. One that was not
+   * added, or has ended and was removed by itself, is no error.
+   * @throws `TIDEWIRE_UNKNOWN_DESCRIPTOR` for a number that no App of this process ever had;
+   *     `TIDEWIRE_INVALID_TYPE` for what is no number
+   */
+  removeChildAppDescriptor(descriptor: number): this;
+
+  /**
    * What the App has done and holds, in numbers: a new object at each call. Cheap: the threads count
    * for themselves, and nothing is done for a message but to add to a number.
    *

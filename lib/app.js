@@ -79,6 +79,34 @@ class Application {
   }
 
   /**
+   * The number by which an App in another thread passes its connections to this one. This one waits for
+   * them from now on, and keeps its thread alive.
+   */
+  getDescriptor() {
+    return this.#engine.offer();
+  }
+
+  /**
+   * Passes connections to an App, in turn with others that were added.
+   * @param {unknown} descriptor
+   */
+  addChildAppDescriptor(descriptor) {
+    const number = checkedDescriptor('App.addChildAppDescriptor()', descriptor);
+    if (!this.#engine.addChild(number)) throw errors.unknownDescriptor(number);
+    return this;
+  }
+
+  /**
+   * Passes an App nothing any more. One that has ended was removed already.
+   * @param {unknown} descriptor
+   */
+  removeChildAppDescriptor(descriptor) {
+    const number = checkedDescriptor('App.removeChildAppDescriptor()', descriptor);
+    if (!this.#engine.removeChild(number)) throw errors.unknownDescriptor(number);
+    return this;
+  }
+
+  /**
    * Sends a message to all subscribers of a topic.
    * @param {unknown} topic
    * @param {unknown} message
@@ -121,6 +149,19 @@ class Application {
     callback(outcome);
     return this;
   }
+}
+
+/**
+ * @param {string} caller
+ * @param {unknown} descriptor
+ */
+function checkedDescriptor(caller, descriptor) {
+  if (typeof descriptor === 'number') return descriptor;
+  throw errors.invalidType(
+    `\`descriptor\` of ${caller}`,
+    'the number that App.getDescriptor() gave',
+    descriptor,
+  );
 }
 
 /**

@@ -51,6 +51,18 @@ function routeRefused(error) {
   return withCode(new RangeError(error.message), error.code);
 }
 
+/**
+ * A number that names no App which takes connections.
+ * @param {number} descriptor
+ */
+function unknownDescriptor(descriptor) {
+  const message = [
+    `No App of this process takes connections by the descriptor ${shown(descriptor)}: it must be what`,
+    'App.getDescriptor() gave, of an App that was not closed since and whose thread has not ended.',
+  ].join(' ');
+  return withCode(new RangeError(message), 'TIDEWIRE_UNKNOWN_DESCRIPTOR');
+}
+
 /** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
 function closed() {
   return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
@@ -233,6 +245,7 @@ module.exports = {
   invalidType,
   outOfRange,
   routeRefused,
+  unknownDescriptor,
   closed,
   fragmentOpen,
   noFragment,
