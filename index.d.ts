@@ -579,7 +579,7 @@ export interface TemplatedApp<
    * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
    * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
    *
-   * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
+   * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
    * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; see {@link WebSocketBehavior} for the
    *     options
@@ -588,7 +588,7 @@ export interface TemplatedApp<
     UserData = unknown,
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
-  >(pattern: string, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
 
   /**
    * Listens, and calls the callback before it returns.
@@ -600,13 +600,13 @@ export interface TemplatedApp<
   listen(port: number, options: number | undefined, callback: ListenCallback): this;
 
   /** @param host an address or a host name; without one, all interfaces, IPv6 and IPv4 */
-  listen(host: string | undefined, port: number, callback: ListenCallback): this;
+  listen(host: RecognizedString | undefined, port: number, callback: ListenCallback): this;
 
   /**
    * @param host an address or a host name
    * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
    */
-  listen(host: string | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
+  listen(host: RecognizedString | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
 
   /**
    * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
@@ -615,7 +615,7 @@ export interface TemplatedApp<
   listen(port: number, options?: number): Promise<us_listen_socket>;
 
   /** @param host an address or a host name */
-  listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
+  listen(host: RecognizedString | undefined, port: number, options?: number): Promise<us_listen_socket>;
 
   /**
    * Sends a message to all subscribers of a topic, as {@link WebSocketMethods.publish} does.
@@ -814,6 +814,12 @@ export function us_listen_socket_close(listenSocket: us_listen_socket): void;
  * @throws `TIDEWIRE_INVALID_TYPE` for anything but a token of `listen`
  */
 export function us_socket_local_port(listenSocket: us_listen_socket): number;
+
+/**
+ * A setting of uWebSockets.js by its name, such as `'silent'`. Accepted without effect.
+ * @throws `TIDEWIRE_TEXT_OR_DATA` for what is neither text nor bytes
+ */
+export function _cfg(key: RecognizedString): void;
 
 /** Other sockets may listen on the same port, where the system can share it (SO_REUSEPORT on Linux). */
 export const LIBUS_LISTEN_DEFAULT: 0;

@@ -8,6 +8,7 @@ const { SHARED_COMPRESSOR } = require('tidewire');
 const WebSocket = require('ws');
 const { connect } = require('./support/client');
 const { runScript } = require('./support/child');
+const { accept } = require('./support/pair');
 const { Queue } = require('./support/queue');
 const { TEXT, connectRaw, frame, opening } = require('./support/raw_client');
 const { BOUND, serve, text } = require('./support/server');
@@ -18,17 +19,6 @@ const OVER = {
     'uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted callback, or after a successful ' +
     'response. See documentation for uWS.HttpResponse and consult the user manual.',
 };
-
-/** As every program does it. */
-function accept(res, req, context, userData = {}) {
-  res.upgrade(
-    userData,
-    req.getHeader('sec-websocket-key'),
-    req.getHeader('sec-websocket-protocol'),
-    req.getHeader('sec-websocket-extensions'),
-    context,
-  );
-}
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
