@@ -6,7 +6,12 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
 const { describe, test } = require('node:test');
-const { App, LIBUS_LISTEN_EXCLUSIVE_PORT, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const {
+  App,
+  LIBUS_LISTEN_EXCLUSIVE_PORT,
+  us_listen_socket_close,
+  us_socket_local_port,
+} = require('tidewire');
 const { connect } = require('../support/client');
 const { nextClose, pair } = require('../support/pair');
 const { exchange, opening } = require('../support/raw_client');
@@ -28,7 +33,7 @@ function listening(app, ...values) {
 }
 
 /** The pattern that answers a path, or the status of a refusal. */
-async function answering(context, app, port, path) {
+async function answering(context, port, path) {
   try {
     return await (await connect(context, `ws://127.0.0.1:${port}${path}`)).text();
   } catch (error) {
@@ -49,7 +54,13 @@ describe('App', () => {
   });
 
   test('listen([host,] port, [options,] callback)', (context) => {
-    const forms = [[0], [0, 0], ['127.0.0.1', 0], ['127.0.0.1', 0, LIBUS_LISTEN_EXCLUSIVE_PORT], [undefined, 0]];
+    const forms = [
+      [0],
+      [0, 0],
+      ['127.0.0.1', 0],
+      ['127.0.0.1', 0, LIBUS_LISTEN_EXCLUSIVE_PORT],
+      [undefined, 0],
+    ];
     const app = appOf(context);
     for (const form of forms) assert.ok(us_socket_local_port(listening(app, ...form)) > 0);
   });
@@ -69,7 +80,9 @@ describe('App', () => {
     for (const host of ['127.0.0.1', '[::1]']) await connect(context, `ws://${host}:${port}`);
   });
 
-  test('without LIBUS_LISTEN_EXCLUSIVE_PORT, SO_REUSEPORT on Linux', { skip: process.platform !== 'linux' }, (context) => {
+  test('without LIBUS_LISTEN_EXCLUSIVE_PORT, SO_REUSEPORT on Linux', {
+    skip: process.platform !== 'linux',
+  }, (context) => {
     const port = us_socket_local_port(listening(appOf(context), '127.0.0.1', 0));
     assert.ok(listening(appOf(context), '127.0.0.1', port));
     assert.equal(listening(appOf(context), '127.0.0.1', port, LIBUS_LISTEN_EXCLUSIVE_PORT), false);
@@ -102,16 +115,23 @@ describe('App', () => {
     assert.equal(app.numSubscribers('news'), 0);
   });
 
-  test('us_listen_socket_close closes the listener alone; a wrong argument throws', BOUND, async (context) => {
-    const { url, token, ws, client } = await pair(context);
-    us_listen_socket_close(token);
-    await assert.rejects(connect(context, url));
-    ws.send('still here');
-    assert.equal(await client.text(), 'still here');
-    for (const wrong of [undefined, null, false, 0, {}, 'token']) {
-      assert.throws(() => us_listen_socket_close(wrong), { name: 'TypeError', code: 'TIDEWIRE_INVALID_TYPE' });
-    }
-  });
+  test(
+    'us_listen_socket_close closes the listener alone; a wrong argument throws',
+    BOUND,
+    async (context) => {
+      const { url, token, ws, client } = await pair(context);
+      us_listen_socket_close(token);
+      await assert.rejects(connect(context, url));
+      ws.send('still here');
+      assert.equal(await client.text(), 'still here');
+      for (const wrong of [undefined, null, false, 0, {}, 'token']) {
+        assert.throws(() => us_listen_socket_close(wrong), {
+          name: 'TypeError',
+          code: 'TIDEWIRE_INVALID_TYPE',
+        });
+      }
+    },
+  );
 
   test('close() force-closes everything: sockets see 1006', BOUND, async (context) => {
     const { app, client, events, url } = await pair(context);
@@ -121,27 +141,31 @@ describe('App', () => {
     await assert.rejects(connect(context, url));
   });
 
-  test('routing: static, then :param, then *, segment by segment, whatever the order', BOUND, async (context) => {
-    const app = appOf(context);
-    for (const pattern of ['/*', '/r/*', '/r/:a', '/r/static', '/r/:a/x', '/r/static/*']) {
-      app.ws(pattern, { open: (ws) => ws.send(pattern) });
-    }
-    const port = us_socket_local_port(listening(app, '127.0.0.1', 0));
-    const expected = {
-      '/r/static': '/r/static',
-      '/r/other': '/r/:a',
-      '/r/static/x': '/r/static/*',
-      '/r/other/x': '/r/:a/x',
-      '/r/other/y': '/r/*',
-      '/elsewhere/at/all': '/*',
-      // An empty segment never matches a parameter, and '/r/static/' is not '/r/static'.
-      '/r/': '/r/*',
-      '/r/static/': '/r/static/*',
-    };
-    for (const [path, pattern] of Object.entries(expected)) {
-      assert.equal(await answering(context, app, port, path), pattern, path);
-    }
-  });
+  test(
+    'routing: static, then :param, then *, segment by segment, whatever the order',
+    BOUND,
+    async (context) => {
+      const app = appOf(context);
+      for (const pattern of ['/*', '/r/*', '/r/:a', '/r/static', '/r/:a/x', '/r/static/*']) {
+        app.ws(pattern, { open: (ws) => ws.send(pattern) });
+      }
+      const port = us_socket_local_port(listening(app, '127.0.0.1', 0));
+      const expected = {
+        '/r/static': '/r/static',
+        '/r/other': '/r/:a',
+        '/r/static/x': '/r/static/*',
+        '/r/other/x': '/r/:a/x',
+        '/r/other/y': '/r/*',
+        '/elsewhere/at/all': '/*',
+        // An empty segment never matches a parameter, and '/r/static/' is not '/r/static'.
+        '/r/': '/r/*',
+        '/r/static/': '/r/static/*',
+      };
+      for (const [path, pattern] of Object.entries(expected)) {
+        assert.equal(await answering(context, port, path), pattern, path);
+      }
+    },
+  );
 
   test('routing: no percent-decoding of parameters', BOUND, async (context) => {
     const seen = [];
@@ -164,22 +188,22 @@ describe('App', () => {
       .ws('/a/b', { upgrade: (_res, req) => req.setYield(true) })
       .ws('/a/*', { open: (ws) => ws.send('/a/*') });
     const port = us_socket_local_port(listening(app, '127.0.0.1', 0));
-    assert.equal(await answering(context, app, port, '/a/b'), '/a/*');
+    assert.equal(await answering(context, port, '/a/b'), '/a/*');
   });
 
   test('routing: nothing matches, 404', BOUND, async (context) => {
-    const { app, port } = serve(context, {}, { pattern: '/a' });
+    const { port } = serve(context, {}, { pattern: '/a' });
     for (const path of ['/', '/a/', '/b', '/a/b']) {
-      assert.equal(await answering(context, app, port, path), 404, path);
+      assert.equal(await answering(context, port, path), 404, path);
     }
     assert.match(await exchange(port, opening('/nowhere')), /^HTTP\/1\.1 404 /);
   });
 
   test('the same pattern again replaces', BOUND, async (context) => {
     const { app, port, events } = observe(context, { open: (ws) => ws.send('first') }, { pattern: '/a' });
-    assert.equal(await answering(context, app, port, '/a'), 'first');
+    assert.equal(await answering(context, port, '/a'), 'first');
     app.ws('/a', { open: (ws) => ws.send('second') });
-    assert.equal(await answering(context, app, port, '/a'), 'second');
+    assert.equal(await answering(context, port, '/a'), 'second');
     assert.equal(events.all.filter(([name]) => name === 'open').length, 1);
   });
 

@@ -105,7 +105,10 @@ describe('exports', () => {
         app.ws('/a', { compression: one | other });
       }
     }
-    assert.throws(() => app.ws('/a', { compression: 2 }), { name: 'RangeError', code: 'TIDEWIRE_OUT_OF_RANGE' });
+    assert.throws(() => app.ws('/a', { compression: 2 }), {
+      name: 'RangeError',
+      code: 'TIDEWIRE_OUT_OF_RANGE',
+    });
     const two = SHARED_COMPRESSOR | DEDICATED_COMPRESSOR_4KB;
     assert.throws(() => app.ws('/a', { compression: two }), { code: 'TIDEWIRE_OUT_OF_RANGE' });
   });
