@@ -19,6 +19,20 @@ async function pair(context, behavior, place) {
 }
 
 /**
+ * The same with two clients; the second is `other`.
+ * @param {import('node:test').TestContext} context
+ * @param {object} [behavior]
+ */
+async function two(context, behavior) {
+  const first = await pair(context, behavior);
+  const client = await connect(context, first.url);
+  for (;;) {
+    const [name, ws] = await first.events.next();
+    if (name === 'open') return { ...first, other: { ws, client } };
+  }
+}
+
+/**
  * What the close handler gets next: code and reason.
  * @param {import('./queue').Queue} events
  */
@@ -43,4 +57,4 @@ function accept(res, req, context, userData = {}) {
   res.upgrade(userData, key, protocol, extensions, context);
 }
 
-module.exports = { pair, nextClose, accept };
+module.exports = { pair, two, nextClose, accept };
