@@ -5,9 +5,9 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const { runScript } = require('../support/child');
-const { nextClose, pair } = require('../support/pair');
-const { BINARY, CLOSE, TEXT, closeFrame, connectRaw, frame } = require('../support/raw_client');
-const { BOUND, observe } = require('../support/server');
+const { accept, nextClose, pair } = require('../support/pair');
+const { BINARY, CLOSE, PING, PONG, TEXT, closeFrame, connectRaw, frame } = require('../support/raw_client');
+const { BOUND, observe, serve } = require('../support/server');
 
 /** Sends frames by hand; returns what the close handler gets, and the peer's close frame. */
 async function violated(context, behavior, ...frames) {
@@ -31,6 +31,44 @@ describe('handlers', () => {
       ['message', ws, 'd', true],
       ['close', ws, 4000, 'e'],
     ]);
+  });
+
+  test('every handler is called without a receiver', BOUND, async (context) => {
+    const receivers = new Map();
+    const names = ['open', 'message', 'dropped', 'drain', 'ping', 'pong', 'close', 'subscription'];
+    const behavior = Object.fromEntries(
+      names.map((name) => [
+        name,
+        function () {
+          receivers.set(name, this);
+        },
+      ]),
+    );
+    const ended = new Promise((resolve) => {
+      behavior.close = function () {
+        receivers.set('close', this);
+        resolve();
+      };
+    });
+    behavior.upgrade = function (res, req, token) {
+      receivers.set('upgrade', this);
+      accept(res, req, token);
+    };
+    behavior.message = function (ws) {
+      receivers.set('message', this);
+      ws.subscribe('a');
+      for (let count = 0; count < 3; count++) ws.send(Buffer.alloc(8_000_000), true);
+    };
+    const { port } = serve(context, behavior);
+    const client = await connectRaw(context, port, { reads: false });
+    client.write(frame(PING, ''), frame(PONG, ''), frame(TEXT, 'x'));
+    while (!receivers.has('dropped')) await new Promise(setImmediate);
+    client.read();
+    while (!receivers.has('drain')) await new Promise(setImmediate);
+    client.socket.destroy();
+    await ended;
+    assert.deepEqual([...receivers.keys()].sort(), [...names, 'upgrade'].sort());
+    assert.deepEqual(new Set(receivers.values()), new Set([undefined]));
   });
 
   test('drain, when what waited goes out', BOUND, async (context) => {
