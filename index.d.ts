@@ -46,7 +46,7 @@ export interface DataTypes {
  * head of a request in bytes, 512 to 1,048,576 (16,384 by default). Beyond it, or beyond 100 header lines,
  * the answer is 431. Another value warns (`TIDEWIRE_INVALID_ENVIRONMENT`), and the default is taken.
  */
-export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends TextType = TextType> {
+export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text extends TextType = Binary> {
   /**
    * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
    * @default 1
@@ -150,7 +150,7 @@ export interface WebSocketBehavior<
    * Which messages the server compresses is said by each {@link WebSocketMethods.send}.
    * @default DISABLED
    */
-  compression?: number | undefined;
+  compression?: CompressOptions | undefined;
 
   /**
    * How handlers get data.
@@ -606,7 +606,12 @@ export interface TemplatedApp<
    * @param host an address or a host name
    * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
    */
-  listen(host: RecognizedString | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
+  listen(
+    host: RecognizedString | undefined,
+    port: number,
+    options: number | undefined,
+    callback: ListenCallback,
+  ): this;
 
   /**
    * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
@@ -820,6 +825,9 @@ export function us_socket_local_port(listenSocket: us_listen_socket): number;
  * @throws `TIDEWIRE_TEXT_OR_DATA` for what is neither text nor bytes
  */
 export function _cfg(key: RecognizedString): void;
+
+/** A value of the option `compression`: one of the constants below, or a compressor and a decompressor joined by `|`. */
+export type CompressOptions = number;
 
 /** Other sockets may listen on the same port, where the system can share it (SO_REUSEPORT on Linux). */
 export const LIBUS_LISTEN_DEFAULT: 0;

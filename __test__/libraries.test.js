@@ -3,7 +3,10 @@
 /** Libraries for uWebSockets.js, as they are published, on this package by its alias, with their real clients. */
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const path = require('node:path');
 const { describe, test } = require('node:test');
+const { setTimeout: pause } = require('node:timers/promises');
 const { createClient } = require('graphql-ws');
 const WebSocket = require('ws');
 const { runFile } = require('./support/child');
@@ -39,7 +42,7 @@ describe('graphql-ws', () => {
       ...options,
     });
     context.after(() => client.terminate());
-    return { server, client, sockets };
+    return { server, client, sockets, url: `${url}/graphql` };
   }
 
   /** Subscribes; what comes is in `values`, the end in `ended`. */
@@ -103,6 +106,28 @@ describe('graphql-ws', () => {
     assert.equal(code, 1006);
     assert.deepEqual(told.map(([name]) => name).sort(), ['close', 'complete', 'returned']);
     assert.equal((await endless.ended).code, 1006);
+  });
+
+  test('a stream waits for a client that does not read, and loses nothing', BOUND, async (context) => {
+    const { client, sockets, url } = await start(context);
+    const other = createClient({ url, webSocketImpl: WebSocket, lazy: false });
+    context.after(() => other.terminate());
+    const endless = subscribe(client, 'subscription { endless(bytes: 20000) }');
+    await endless.values.next();
+    sockets[0].pause();
+    let yielded = 0;
+    for (let before = -1; yielded !== before; ) {
+      before = yielded;
+      await pause(200);
+      ({ yielded } = await subscribe(other, '{ yielded }').values.next());
+    }
+    sockets[0].resume();
+    while (endless.values.all.length < yielded + 20) await endless.values.next();
+    const numbers = endless.values.all.map((value) => Number(value.endless));
+    assert.deepEqual(
+      numbers,
+      Array.from(numbers, (_, index) => index + 1),
+    );
   });
 
   test('a server that is disposed says goodbye, and its process ends', BOUND, async (context) => {
@@ -186,4 +211,15 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
     assert.deepEqual(await server.value(), ['close', 'ann', 1006]);
     assert.deepEqual(await server.exited, { code: 0, signal: null });
   });
+});
+
+test('their typings, and programs with types, take ours', { timeout: 120_000 }, (context) => {
+  const libraries = ['crossws', 'graphql', 'graphql-ws', '@types/node', 'undici-types'];
+  const file = makeProject(context, 'typed.ts', libraries);
+  const flags = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'node20', '--types', 'node'];
+  const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
+  // In the project: TypeScript looks for a configuration where it runs.
+  const place = { cwd: path.dirname(file), encoding: 'utf8' };
+  const { stdout, status } = spawnSync(process.execPath, [compiler, ...flags, file], place);
+  assert.deepEqual([stdout, status], ['', 0]);
 });

@@ -11,18 +11,21 @@ import { makeBehavior } from 'graphql-ws/use/uWebSockets';
 const tell = (...values) => console.log(JSON.stringify(values));
 
 const schema = buildSchema(`
-  type Query { greeting: String! }
-  type Subscription { count(to: Int!): Int!, endless: Int! }
+  type Query { greeting: String!, yielded: Int! }
+  type Subscription { count(to: Int!): Int!, endless(bytes: Int! = 0): String! }
 `);
 
 async function* count({ to }) {
   for (let number = 1; number <= to; number++) yield { count: number };
 }
 
-async function* endless() {
+/** How many values `endless` has yielded. */
+let yielded = 0;
+
+async function* endless({ bytes }) {
   try {
-    for (let number = 1; ; number++) {
-      yield { endless: number };
+    for (;;) {
+      yield { endless: `${++yielded}`.padEnd(bytes) };
       await setImmediate();
     }
   } finally {
@@ -34,7 +37,7 @@ const sockets = new Set();
 const behavior = makeBehavior(
   {
     schema,
-    roots: { query: { greeting: 'hello' }, subscription: { count, endless } },
+    roots: { query: { greeting: 'hello', yielded: () => yielded }, subscription: { count, endless } },
     onConnect: ({ connectionParams }) => connectionParams?.secret !== 'wrong',
     onComplete: (_context, id) => tell('complete', typeof id),
     onClose: ({ extra }, code, reason) => {
