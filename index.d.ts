@@ -154,13 +154,13 @@ export interface WebSocketBehavior<
 
   /**
    * How handlers get data.
-   * @default the App's `binaryType`, which is 'arraybuffer' unless given
+   * @default 'arraybuffer', or the App's `binaryType`
    */
   binaryType?: Binary | undefined;
 
   /**
-   * How handlers get text messages.
-   * @default the App's `textType`; without one, as `binaryType`
+   * How handlers get text messages, and the names of topics.
+   * @default as `binaryType`, or the App's `textType`
    */
   textType?: Text | undefined;
 
