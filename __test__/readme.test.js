@@ -3,7 +3,7 @@
 /** What README says of options and methods, held against the typings and against what runs. */
 
 const assert = require('node:assert/strict');
-const { readFileSync } = require('node:fs');
+const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const { App } = require('tidewire');
@@ -171,4 +171,17 @@ test('everything that the typings declare is documented', () => {
   ]) {
     for (const [member, documentation] of membersOf(name)) assert.ok(documentation, `${name}.${member}`);
   }
+});
+
+test('every code of an error or a warning is in the typings', () => {
+  // What the native addon says to `lib/`, which does not let it come to that.
+  const internal = ['TIDEWIRE_NOT_RUNNING'];
+  const files = ['lib', 'src'].flatMap((folder) =>
+    readdirSync(path.join(__dirname, '..', folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.(js|rs)$/.test(file))
+      .map((file) => path.join(folder, file)),
+  );
+  const codes = new Set(files.flatMap((file) => read(file).match(/TIDEWIRE_[A-Z_]+/g) ?? []));
+  assert.ok(codes.size > 15);
+  for (const code of codes) assert.ok(internal.includes(code) || typings.includes(code), code);
 });
