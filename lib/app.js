@@ -5,6 +5,7 @@
  * ends; messages go between the engine and the handlers without it.
  */
 
+const { textGiven } = require('./data');
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
@@ -22,10 +23,12 @@ class Application {
 
   /**
    * Adds a WebSocket route, or replaces the one with the same pattern.
-   * @param {string} pattern
+   * @param {unknown} given the pattern, as text or bytes
    * @param {import('../index').WebSocketBehavior<any>} behavior
    */
-  ws(pattern, behavior) {
+  ws(given, behavior) {
+    // What is no text is refused with the options.
+    const pattern = /** @type {string} */ (textGiven(given));
     const route = routeOptions(pattern, behavior, this.#settings);
     try {
       this.#engine.addRoute(pattern, route);

@@ -129,6 +129,12 @@ function textOrData() {
   return withCode(new TypeError(message), 'TIDEWIRE_TEXT_OR_DATA');
 }
 
+/** Data in a buffer that was transferred, or has shrunk below it: its bytes are gone. */
+function detached() {
+  const message = 'Data cannot be taken from a buffer that was transferred, or that has shrunk below it.';
+  return withCode(new TypeError(message), 'TIDEWIRE_DETACHED');
+}
+
 /**
  * A `listen` that the host refused. The engine's error has the system's code and a sentence with the
  * address; this adds the other fields that Node's own have.
@@ -254,6 +260,7 @@ module.exports = {
   invalidHeader,
   invalidStatus,
   textOrData,
+  detached,
   listenFailed,
   listenUnixFailed,
   startFailed,
