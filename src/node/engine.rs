@@ -175,7 +175,7 @@ impl Engine {
         let shared = lane.thread.shared();
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
         if !commands.is_empty() {
-            shared.inbox.push(commands, None);
+            shared.crossing.inbox.push(commands, None);
             shared.ring();
         }
         // SAFETY: two typed arrays that `lib/lane.js` made for this call alone, on distinct buffers;
@@ -183,7 +183,8 @@ impl Engine {
         let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
         let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<2>() else { return 0 };
         let whole = descriptors.len() / DESCRIPTOR_WORDS * DESCRIPTOR_WORDS;
-        let drained = shared.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
+        let drained =
+            shared.crossing.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
         if drained.made_room {
             shared.ring();
         }
@@ -207,7 +208,7 @@ impl Engine {
         let running = self.running.borrow();
         let Some(lane) = running.as_ref().and_then(|running| running.lanes.get(lane as usize)) else { return };
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
-        lane.thread.shared().inbox.push(commands, large);
+        lane.thread.shared().crossing.inbox.push(commands, large);
         lane.thread.shared().ring();
     }
 

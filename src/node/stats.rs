@@ -90,7 +90,7 @@ pub struct AcceptPauses {
 impl ReactorStats {
     /// Of a reactor that runs.
     pub fn of(shared: &Shared) -> Self {
-        Self::from(&shared.tally(), shared.mailbox.waiting(), shared.inbox.waiting_bytes())
+        Self::from(&shared.tally(), shared.crossing.mailbox.waiting(), shared.crossing.inbox.waiting_bytes())
     }
 
     /// Of one that does not run.

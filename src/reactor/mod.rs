@@ -42,7 +42,7 @@ pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;
-pub use shared::{Hooks, Shared, Wake};
+pub use shared::{Hooks, Shared};
 pub use tally::Tally;
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};
