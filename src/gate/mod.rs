@@ -5,12 +5,19 @@
 //! within `limits::REQUEST_HEAD_SECONDS`, and ends when the connection does or a reactor has it.
 
 mod accept;
+mod answer;
 mod ask;
+mod conversation;
+mod desk;
+mod exchange;
 mod hand_over;
 mod listener;
+mod pump;
+mod reply;
 mod room;
 mod routes;
 mod screened;
+mod search;
 mod serve;
 mod tally;
 mod thread;
@@ -19,7 +26,7 @@ mod wire;
 pub use crate::http::{InvalidPattern, Origin, Origins};
 pub use listener::{Bind, bind};
 pub use room::Bounds;
-pub use routes::{Endpoint, Routes};
+pub use routes::{Endpoint, Routes, Target};
 pub use tally::Counts;
 pub use thread::Gate;
 

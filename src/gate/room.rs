@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-use super::hand_over::Reactors;
+use super::serve::Entrance;
 use super::tally::{Pausing, Tally};
 use crate::limits;
 
@@ -20,7 +20,7 @@ use crate::limits;
 pub struct Bounds {
     /// Bytes of a request's head.
     pub request_head_bytes: usize,
-    /// Connections at the gate.
+    /// Connections at the gate that are no HTTP clients.
     pub handshakes: usize,
 }
 
@@ -60,15 +60,15 @@ impl Room {
         Self { most_handshakes: bounds.handshakes, tally, pausing: None, next_look: None }
     }
 
-    /// Ready when one more may be accepted, with so many at the gate. Pending for their number, it does
+    /// Ready when one more may be accepted. Pending for the number of opening handshakes, it does
     /// not wake: whoever sees one of them end asks again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, handshakes: usize, reactors: &Reactors) -> Poll<()> {
-        if handshakes >= self.most_handshakes {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, entrance: &Entrance) -> Poll<()> {
+        if self.tally.handshakes() >= self.most_handshakes {
             self.pause(Lack::Handshakes);
             return Poll::Pending;
         }
         // The JavaScript thread makes room; that it does is seen soon enough by looking.
-        while reactors.is_full() {
+        while entrance.reactors().is_full() || entrance.desk().is_full() {
             self.pause(Lack::Intake);
             let look = || Box::pin(sleep(Duration::from_millis(limits::INTAKE_LOOK_MILLISECONDS)));
             ready!(self.next_look.get_or_insert_with(look).as_mut().poll(cx));

@@ -18,12 +18,13 @@ use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
 use super::accept::Acceptor;
+use super::desk::{self, Desk};
 use super::hand_over::Reactors;
 use super::room::Room;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
 use super::{Bounds, Routes};
-use crate::bridge::{Census, ListenerId};
+use crate::bridge::{Census, Crossing, ListenerId, Wake};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
 
@@ -36,6 +37,7 @@ pub struct Gate {
     thread: JoinHandle<()>,
     census: Arc<Census>,
     tally: Arc<Tally>,
+    crossing: Arc<Crossing>,
     listeners: AtomicU32,
 }
 
@@ -43,12 +45,13 @@ enum Command {
     Listen(Acceptor),
     CloseListener(ListenerId, answers::Sender<()>),
     CloseConnections(answers::Sender<()>),
+    Filter(bool),
 }
 
 impl Gate {
     /// Starts the thread. Established connections go to the adopters in turn; listeners and
-    /// connections count in the census. Neither an adopter nor the census' `on_vacant` may wait for
-    /// a thread that waits for the gate.
+    /// connections count in the census. `ring_javascript` tells that the [crossing](Self::crossing) has
+    /// events. None of these may wait for a thread that waits for the gate.
     ///
     /// # Errors
     ///
@@ -58,6 +61,7 @@ impl Gate {
         adopters: Vec<Arc<dyn Adopter>>,
         census: Arc<Census>,
         bounds: Bounds,
+        ring_javascript: Wake,
     ) -> io::Result<Self> {
         if adopters.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a gate needs a reactor"));
@@ -65,14 +69,16 @@ impl Gate {
         let (commands, orders) = commands::unbounded_channel();
         let (started, start) = answers::channel();
         let tally = Arc::new(Tally::default());
+        let (crossing, bell) = desk::crossing(ring_javascript);
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
-            let (census, tally) = (census.clone(), tally.clone());
+            let (census, tally, crossing) = (census.clone(), tally.clone(), crossing.clone());
             move || {
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let entrance = Entrance::new(routes, Reactors::new(adopters), tally.clone(), bounds);
+                        let (reactors, desk) = (Reactors::new(adopters), Desk::new(crossing, bell));
+                        let entrance = Entrance::new(routes, reactors, desk, tally.clone(), bounds);
                         keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally)));
                     }
                     Err(error) => {
@@ -82,7 +88,7 @@ impl Gate {
             }
         })?;
         let runtime = start.recv().map_err(io::Error::other)??;
-        Ok(Self { commands, runtime, thread, census, tally, listeners: AtomicU32::new(0) })
+        Ok(Self { commands, runtime, thread, census, tally, crossing, listeners: AtomicU32::new(0) })
     }
 
     /// Accepts connections from a listening socket, until it is closed. It counts in the census
@@ -115,6 +121,16 @@ impl Gate {
         self.ask(Command::CloseConnections);
     }
 
+    /// Whether JavaScript is told of each connection that comes and goes.
+    pub fn filter(&self, on: bool) {
+        self.tell(Command::Filter(on));
+    }
+
+    /// The requests of handlers, toward JavaScript, and what it answers.
+    pub fn crossing(&self) -> &Arc<Crossing> {
+        &self.crossing
+    }
+
     /// What the gate has done and has under way.
     pub fn counts(&self) -> Counts {
         self.tally.counts()
@@ -143,7 +159,17 @@ impl Gate {
 
 /// Runs until the orders end; what is still at the gate is dropped with the runtime.
 fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
+    let _end = End(keeper.entrance.desk().clone());
     runtime.block_on(poll_fn(|cx| keeper.poll(cx)));
+}
+
+/// The end of the gate's thread, be it by a panic: JavaScript does not wait for it any more.
+struct End(Rc<Desk>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What the gate's thread does besides serving.
@@ -170,6 +196,7 @@ impl Keeper {
                 Poll::Pending => break,
             }
         }
+        self.entrance.desk().turn(cx);
         // tokio lets one poll take a bounded number of steps, all kinds together. What was served comes
         // first, so that a storm of connections is not accepted faster than it is served; and another
         // listener each time, so that none waits for the storm of another.
@@ -179,7 +206,7 @@ impl Keeper {
             false => self.acceptors.rotate_left(1),
         }
         for acceptor in &mut self.acceptors {
-            while self.room.poll(cx, self.connections.len(), self.entrance.reactors()).is_ready()
+            while self.room.poll(cx, &self.entrance).is_ready()
                 && let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx)
             {
                 let ticket = self.census.enter();
@@ -190,6 +217,9 @@ impl Keeper {
         // since the first look may have been what there was no room for.
         if self.join(cx) > 0 {
             cx.waker().wake_by_ref();
+            if self.connections.is_empty() {
+                self.entrance.desk().let_go();
+            }
         }
         Poll::Pending
     }
@@ -207,6 +237,7 @@ impl Keeper {
     fn obey(&mut self, command: Command) {
         let done = match command {
             Command::Listen(acceptor) => return self.acceptors.push(acceptor),
+            Command::Filter(on) => return self.entrance.desk().filter(on),
             Command::CloseListener(id, done) => {
                 self.acceptors.retain(|acceptor| acceptor.id != id);
                 done

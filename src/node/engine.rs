@@ -18,7 +18,7 @@ use super::heap;
 use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
-use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
+use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
 use crate::gate::{Bind, Bounds, Counts, Endpoint, Gate, Routes, bind};
 use crate::limits;
 use crate::reactor::{Adopter, Hooks, ReactorThread};
@@ -28,13 +28,15 @@ struct Running {
     bell: Arc<Bell>,
     census: Arc<Census>,
     gate: Gate,
+    reactors: Vec<ReactorThread>,
+    /// Of the reactors, and behind them the gate's.
     lanes: Vec<Lane>,
     hook: Option<CleanupEnvHook<Shared>>,
 }
 
-/// One reactor, seen from JavaScript.
+/// One thread of the engine, seen from JavaScript.
 struct Lane {
-    thread: ReactorThread,
+    crossing: Arc<Crossing>,
     /// Large payloads of drained events that JavaScript has not taken yet.
     large: VecDeque<Vec<u8>>,
 }
@@ -48,6 +50,7 @@ pub struct Engine {
     bounds: Bounds,
     routes: Routes,
     next_route: u32,
+    is_filtered: bool,
     running: Shared,
 }
 
@@ -68,21 +71,63 @@ impl Engine {
     pub fn new(threads: u8, request_head_bytes: u32) -> Self {
         let threads = threads.clamp(1, limits::REACTORS as u8);
         let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
-        Self { threads, bounds, routes: Routes::new(), next_route: 0, running: Shared::default() }
+        Self { threads, bounds, routes: Routes::new(), next_route: 0, is_filtered: false, running: Shared::default() }
     }
 
     /// Adds a route, and returns its id. A pattern that is there already is replaced.
     #[napi]
     pub fn add_route(&mut self, pattern: String, mut settings: RouteSettings) -> Result<u32> {
-        let Ok(id) = u16::try_from(self.next_route) else {
-            let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
-            return Err(fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence));
-        };
+        let id = self.next_id()?;
         let origins = settings.origins()?;
-        let endpoint = Endpoint { route: Arc::new(settings.into_route(RouteId(id))), origins };
-        self.routes.insert(&pattern, Arc::new(endpoint)).map_err(|error| fault::pattern(&error))?;
+        let endpoint = Endpoint { route: Arc::new(settings.into_route(id)), origins };
+        self.routes.set_websocket(&pattern, Some(Arc::new(endpoint))).map_err(|error| fault::pattern(&error))?;
+        Ok(self.take_id(id))
+    }
+
+    /// Takes a route out, if it is there.
+    #[napi]
+    pub fn remove_route(&mut self, pattern: String) -> Result<()> {
+        self.routes.set_websocket(&pattern, None).map_err(|error| fault::pattern(&error))
+    }
+
+    /// Adds a handler of a method, as requests name it, or of `ANY`; returns the id of its route. One for the
+    /// same method and pattern is replaced.
+    #[napi]
+    pub fn add_http_route(&mut self, method: String, pattern: String) -> Result<u32> {
+        let id = self.next_id()?;
+        self.set_handler(&method, &pattern, Some(id))?;
+        Ok(self.take_id(id))
+    }
+
+    /// Takes such a handler out, if it is there.
+    #[napi]
+    pub fn remove_http_route(&mut self, method: String, pattern: String) -> Result<()> {
+        self.set_handler(&method, &pattern, None)
+    }
+
+    fn set_handler(&self, method: &str, pattern: &str, id: Option<RouteId>) -> Result<()> {
+        self.routes.set_handler(method, pattern, id).map_err(|error| fault::pattern(&error))
+    }
+
+    fn next_id(&self) -> Result<RouteId> {
+        u16::try_from(self.next_route).map(RouteId).map_err(|_| {
+            let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
+            fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence)
+        })
+    }
+
+    fn take_id(&mut self, id: RouteId) -> u32 {
         self.next_route += 1;
-        Ok(u32::from(id))
+        u32::from(id.0)
+    }
+
+    /// Whether JavaScript is told of each connection that comes and goes.
+    #[napi]
+    pub fn set_filter(&mut self, on: bool) {
+        self.is_filtered = on;
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.filter(on);
+        }
     }
 
     /// Whether the threads run.
@@ -103,26 +148,32 @@ impl Engine {
             move || bell.ring()
         });
         let started = self.start_threads(&bell, &census);
-        let (gate, lanes) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
+        let (gate, reactors) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
         let hook = env.add_env_cleanup_hook(self.running.clone(), |running| stop(&running)).map_err(fault::node)?;
-        *self.running.borrow_mut() = Some(Running { bell, census, gate, lanes, hook: Some(hook) });
+        gate.filter(self.is_filtered);
+        let crossings = reactors.iter().map(|reactor| &reactor.shared().crossing).chain([gate.crossing()]);
+        let lanes = crossings.map(|crossing| Lane { crossing: crossing.clone(), large: VecDeque::new() }).collect();
+        *self.running.borrow_mut() = Some(Running { bell, census, gate, reactors, lanes, hook: Some(hook) });
         Ok(())
     }
 
-    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<Lane>)> {
-        let mut lanes: Vec<Lane> = Vec::new();
-        let started = (0..self.threads).try_for_each(|id| {
+    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<ReactorThread>)> {
+        let ring = || -> Wake {
             let bell = bell.clone();
-            let hooks = Hooks { ring_javascript: Box::new(move || bell.ring()), give_back_memory: heap::give_back };
-            let thread = ReactorThread::start(ReactorId(id), census.clone(), hooks)?;
-            lanes.push(Lane { thread, large: VecDeque::new() });
+            Box::new(move || bell.ring())
+        };
+        let mut reactors: Vec<ReactorThread> = Vec::new();
+        let started = (0..self.threads).try_for_each(|id| {
+            let hooks = Hooks { ring_javascript: ring(), give_back_memory: heap::give_back };
+            reactors.push(ReactorThread::start(ReactorId(id), census.clone(), hooks)?);
             Ok(())
         });
-        let adopters = lanes.iter().map(|lane| Arc::new(lane.thread.handle()) as Arc<dyn Adopter>).collect();
-        match started.and_then(|()| Gate::start(self.routes.clone(), adopters, census.clone(), self.bounds)) {
-            Ok(gate) => Ok((gate, lanes)),
+        let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
+        let routes = self.routes.clone();
+        match started.and_then(|()| Gate::start(routes, adopters, census.clone(), self.bounds, ring())) {
+            Ok(gate) => Ok((gate, reactors)),
             Err(error) => {
-                lanes.into_iter().for_each(|lane| lane.thread.join());
+                reactors.into_iter().for_each(ReactorThread::join);
                 Err(error)
             }
         }
@@ -172,21 +223,20 @@ impl Engine {
     ) -> u32 {
         let mut running = self.running.borrow_mut();
         let Some(lane) = running.as_mut().and_then(|running| running.lanes.get_mut(lane as usize)) else { return 0 };
-        let shared = lane.thread.shared();
+        let crossing = &lane.crossing;
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
         if !commands.is_empty() {
-            shared.crossing.inbox.push(commands, None);
-            shared.ring();
+            crossing.inbox.push(commands, None);
+            crossing.ring();
         }
         // SAFETY: two typed arrays that `lib/lane.js` made for this call alone, on distinct buffers;
         // no JavaScript runs while the slices are in use.
         let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
         let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<2>() else { return 0 };
         let whole = descriptors.len() / DESCRIPTOR_WORDS * DESCRIPTOR_WORDS;
-        let drained =
-            shared.crossing.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
+        let drained = crossing.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
         if drained.made_room {
-            shared.ring();
+            crossing.ring();
         }
         *trailer = [drained.payload_bytes as u32, u32::from(drained.more)];
         drained.events as u32
@@ -208,8 +258,8 @@ impl Engine {
         let running = self.running.borrow();
         let Some(lane) = running.as_ref().and_then(|running| running.lanes.get(lane as usize)) else { return };
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
-        lane.thread.shared().crossing.inbox.push(commands, large);
-        lane.thread.shared().ring();
+        lane.crossing.inbox.push(commands, large);
+        lane.crossing.ring();
     }
 
     /// The payload of the next event, in their order, that is marked as large.
@@ -241,7 +291,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         match &*self.running.borrow() {
             Some(running) => EngineStats {
-                reactors: running.lanes.iter().map(|lane| ReactorStats::of(lane.thread.shared())).collect(),
+                reactors: running.reactors.iter().map(|reactor| ReactorStats::of(reactor.shared())).collect(),
                 gate: running.gate.counts().into(),
             },
             None => EngineStats {
@@ -269,9 +319,9 @@ impl Engine {
 /// Ends the threads of an App, if they run. The bell goes last: a thread that is being joined may
 /// ring it still.
 fn stop(running: &Shared) {
-    let Some(Running { bell, gate, lanes, .. }) = running.borrow_mut().take() else { return };
+    let Some(Running { bell, gate, reactors, .. }) = running.borrow_mut().take() else { return };
     gate.stop();
-    lanes.into_iter().for_each(|lane| lane.thread.join());
+    reactors.into_iter().for_each(ReactorThread::join);
     bell.take_down();
 }
 

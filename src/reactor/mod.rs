@@ -38,6 +38,7 @@ mod visit;
 mod write;
 
 pub use crate::protocol::Compression;
+pub use address::encode as encode_peer;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 #[cfg(test)]
