@@ -1,6 +1,7 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 mod asking;
+mod handlers;
 mod heads;
 mod room;
 
