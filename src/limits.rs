@@ -137,6 +137,9 @@ pub const CONTENT_WINDOW_BYTES: u64 = 16 * 1024 * REQUEST_HEAD_SECONDS;
 /// new connection costs less.
 pub const CONTENT_DISCARD_BYTES: usize = 256 * 1024;
 
+/// Content of a request that a declared response repeats: it is collected for each connection.
+pub const DECLARED_CONTENT_BYTES: usize = 64 * 1024;
+
 /// Of a response that JavaScript streams, little waits when it is no more than this. One write of hyper's takes
 /// some ten KiB.
 pub const RESPONSE_LOW_WATER_BYTES: usize = 64 * 1024;

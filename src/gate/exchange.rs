@@ -23,13 +23,14 @@ use super::conversation::{Conversation, Verdict};
 use super::hand_over::Admitted;
 use super::pump::{End, Pump};
 use super::reply::{Reply, ReplyBody};
+use super::routes::Handler;
 use super::screened::Findings;
 use super::search::{Candidate, Next, Search};
 use super::serve::Entrance;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
-use crate::http::{Refusal, Then};
+use crate::http::{Declared, Refusal, Then};
 use crate::limits;
 use crate::reactor::Answer;
 
@@ -226,7 +227,8 @@ impl<'e> Exchange<'e> {
                 Next::Refused(refusal) => Some(self.refuse(refusal)),
                 Next::WebSocket(candidate) if !candidate.endpoint.route.asks => Some(self.admit(&candidate, None)),
                 Next::WebSocket(candidate) => self.ask_reactor(candidate, &text).await?,
-                Next::Http(route) => self.ask_desk(route, &head, &text).await?,
+                Next::Http(Handler::Asked(route)) => self.ask_desk(route, &head, &text).await?,
+                Next::Http(Handler::Declared(declared)) => Some(self.declare(&declared, &head).await?),
             };
             if let Some(reply) = reply {
                 return Ok(reply);
@@ -270,7 +272,11 @@ impl<'e> Exchange<'e> {
         let verdict = poll_fn(|cx| conversation.poll_verdict(cx)).await;
         self.step();
         match verdict {
-            Verdict::Yield => Ok(None),
+            Verdict::Yield => {
+                // Its content is the next one's.
+                self.seat.conversation.take();
+                Ok(None)
+            }
             Verdict::Close => Err(NoResponse),
             Verdict::Refused(refusal) => Ok(Some(self.refuse(refusal))),
             Verdict::Whole(bytes) => Ok(Some(self.count(answer::whole(bytes, &head.method)))),
@@ -283,6 +289,33 @@ impl<'e> Exchange<'e> {
                 Ok(Some(self.count(response.map(|()| body))))
             }
         }
+    }
+
+    /// Answers as it was declared, with the request's content if that is wanted.
+    async fn declare(&self, declared: &Declared, head: &Parts) -> Result<Reply, NoResponse> {
+        self.visit.settle();
+        let mut content = Vec::new();
+        if !declared.wants_content() {
+            // hyper sees to content that is there already; for more the connection is not kept.
+            self.pump.take();
+        } else {
+            let end = poll_fn(|cx| match &mut *self.pump.borrow_mut() {
+                Some(pump) => pump.poll_collect(cx, &mut content),
+                None => Poll::Ready(End::Complete),
+            });
+            match end.await {
+                End::Complete => {}
+                End::Broken => {
+                    return self.findings.refusal.take().map(|refusal| self.refuse(refusal)).ok_or(NoResponse);
+                }
+                End::Unwanted => return Ok(self.refuse(Refusal::CONTENT_TOO_LARGE)),
+            }
+        }
+        self.step();
+        let mut reply = Reply::new(ReplyBody::whole(declared.body(head, &content).into()));
+        *reply.status_mut() = declared.status();
+        reply.headers_mut().clone_from(declared.headers());
+        Ok(self.count(reply))
     }
 
     /// The 101.

@@ -23,10 +23,10 @@ mod tally;
 mod thread;
 mod wire;
 
-pub use crate::http::{InvalidPattern, Origin, Origins};
+pub use crate::http::{Declared, InvalidInstructions, InvalidPattern, Origin, Origins};
 pub use listener::{Bind, bind};
 pub use room::Bounds;
-pub use routes::{Endpoint, Routes, Target};
+pub use routes::{Endpoint, Handler, Routes, Target};
 pub use tally::Counts;
 pub use thread::Gate;
 

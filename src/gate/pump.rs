@@ -79,6 +79,18 @@ impl Pump {
         }
     }
 
+    /// Takes all of it, without JavaScript, up to [`limits::DECLARED_CONTENT_BYTES`].
+    pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, collected: &mut Vec<u8>) -> Poll<End> {
+        while let Some(frame) = ready!(self.poll_frame(cx)) {
+            let Ok(bytes) = frame else { return Poll::Ready(End::Broken) };
+            if collected.len() + bytes.len() > limits::DECLARED_CONTENT_BYTES {
+                return Poll::Ready(End::Unwanted);
+            }
+            collected.extend_from_slice(&bytes);
+        }
+        Poll::Ready(End::Complete)
+    }
+
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             self.discarded += std::mem::take(&mut self.rest).len();

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::Method;
 
 use crate::bridge::RouteId;
-use crate::http::{InvalidPattern, Origins, Router};
+use crate::http::{Declared, InvalidPattern, Origins, Router};
 use crate::reactor::Route;
 
 /// What the gate knows of a WebSocket's route.
@@ -25,7 +25,16 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Default)]
 struct Leaf {
     websocket: Option<Arc<Endpoint>>,
-    handler: Option<RouteId>,
+    handler: Option<Handler>,
+}
+
+/// What answers the requests of a method at a pattern.
+#[derive(Clone, Debug)]
+pub enum Handler {
+    /// JavaScript.
+    Asked(RouteId),
+    /// What was declared once.
+    Declared(Arc<Declared>),
 }
 
 /// What a request may come to.
@@ -33,8 +42,8 @@ struct Leaf {
 pub enum Target {
     /// A WebSocket's route.
     WebSocket(Arc<Endpoint>),
-    /// JavaScript's handler of a route.
-    Http(RouteId),
+    /// A handler of HTTP.
+    Http(Handler),
 }
 
 /// The shared table; a clone is the same table.
@@ -69,7 +78,7 @@ impl Routes {
     /// # Errors
     ///
     /// When the pattern is none; the table is as before.
-    pub fn set_handler(&self, method: &str, pattern: &str, handler: Option<RouteId>) -> Result<(), InvalidPattern> {
+    pub fn set_handler(&self, method: &str, pattern: &str, handler: Option<Handler>) -> Result<(), InvalidPattern> {
         // `lib/` names methods that there are.
         let method = (method != "ANY").then(|| method.parse().unwrap_or_default());
         self.change(method, pattern, |leaf| leaf.handler = handler)
@@ -110,7 +119,7 @@ impl Routes {
 impl Leaf {
     fn targets(&self) -> impl Iterator<Item = Target> {
         let websocket = self.websocket.clone().map(Target::WebSocket);
-        websocket.into_iter().chain(self.handler.map(Target::Http))
+        websocket.into_iter().chain(self.handler.clone().map(Target::Http))
     }
 }
 
@@ -128,7 +137,8 @@ mod tests {
         let all = (0..10).map_while(|skips| routes.lookup(&method, path, skips));
         all.map(|target| match target {
             Target::WebSocket(endpoint) => format!("ws {}", endpoint.route.id.0),
-            Target::Http(id) => id.0.to_string(),
+            Target::Http(Handler::Asked(id)) => id.0.to_string(),
+            Target::Http(Handler::Declared(_)) => "declared".into(),
         })
         .collect()
     }
@@ -136,17 +146,17 @@ mod tests {
     #[test]
     fn the_method_goes_before_any_and_the_websocket_before_the_handler() {
         let routes = Routes::new();
-        routes.set_handler("ANY", "/r/static", Some(RouteId(1))).unwrap();
-        routes.set_handler("GET", "/r/*", Some(RouteId(2))).unwrap();
+        routes.set_handler("ANY", "/r/static", Some(Handler::Asked(RouteId(1)))).unwrap();
+        routes.set_handler("GET", "/r/*", Some(Handler::Asked(RouteId(2)))).unwrap();
         routes.set_websocket("/r/*", endpoint(3)).unwrap();
-        routes.set_handler("GET", "/:p/static", Some(RouteId(4))).unwrap();
-        routes.set_handler("ANY", "/*", Some(RouteId(5))).unwrap();
+        routes.set_handler("GET", "/:p/static", Some(Handler::Asked(RouteId(4)))).unwrap();
+        routes.set_handler("ANY", "/*", Some(Handler::Asked(RouteId(5)))).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/static"), ["ws 3", "2", "4", "1", "5"]);
         assert_eq!(found(&routes, Method::POST, "/r/static"), ["1", "5"]);
         routes.set_websocket("/r/*", None).unwrap();
         routes.set_handler("ANY", "/*", None).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/static"), ["2", "4", "1"]);
-        routes.set_handler("GET", "/r/*", Some(RouteId(6))).unwrap();
+        routes.set_handler("GET", "/r/*", Some(Handler::Asked(RouteId(6)))).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/x"), ["6"]);
         routes.set_handler("GET", "/r/*", None).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/x"), [""; 0]);

@@ -6,8 +6,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::Endpoint;
-use super::routes::{Routes, Target};
-use crate::bridge::RouteId;
+use super::routes::{Handler, Routes, Target};
 use crate::http::{Refusal, Then, request};
 use crate::protocol::{self, Agreement, Opening, negotiate};
 
@@ -24,7 +23,7 @@ pub(super) enum Next {
     /// A WebSocket, if its route lets it in.
     WebSocket(Candidate),
     /// A handler.
-    Http(RouteId),
+    Http(Handler),
     /// The end of its way.
     Refused(Refusal),
 }
@@ -48,7 +47,7 @@ impl Search {
             let target = routes.lookup(&head.method, path, self.skips);
             self.skips += 1;
             match target {
-                Some(Target::Http(route)) => return Next::Http(route),
+                Some(Target::Http(handler)) => return Next::Http(handler),
                 Some(Target::WebSocket(endpoint)) if Opening::is_wanted(head) => {
                     let candidate = Candidate::judge(head, has_content, endpoint);
                     return candidate.map_or_else(Next::Refused, Next::WebSocket);

@@ -4,6 +4,7 @@
 //! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
 
 mod content;
+mod declared;
 pub mod fields;
 mod head;
 mod origin;
@@ -14,6 +15,7 @@ mod response;
 mod router;
 
 pub use content::{Content, Framing};
+pub use declared::{Declared, InvalidInstructions};
 pub use head::{Head, HeadScreen};
 pub use origin::{Origin, Origins};
 pub use pattern::InvalidPattern;

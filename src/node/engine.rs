@@ -19,7 +19,7 @@ use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
-use crate::gate::{Bind, Bounds, Counts, Endpoint, Gate, Routes, bind};
+use crate::gate::{Bind, Bounds, Counts, Declared, Endpoint, Gate, Handler, InvalidInstructions, Routes, bind};
 use crate::limits;
 use crate::reactor::{Adopter, Hooks, ReactorThread};
 
@@ -95,7 +95,7 @@ impl Engine {
     #[napi]
     pub fn add_http_route(&mut self, method: String, pattern: String) -> Result<u32> {
         let id = self.next_id()?;
-        self.set_handler(&method, &pattern, Some(id))?;
+        self.set_handler(&method, &pattern, Some(Handler::Asked(id)))?;
         Ok(self.take_id(id))
     }
 
@@ -105,8 +105,18 @@ impl Engine {
         self.set_handler(&method, &pattern, None)
     }
 
-    fn set_handler(&self, method: &str, pattern: &str, id: Option<RouteId>) -> Result<()> {
-        self.routes.set_handler(method, pattern, id).map_err(|error| fault::pattern(&error))
+    /// Adds a handler that answers with what its instructions declare, without JavaScript; they are as
+    /// `lib/declarative_response.js` writes them.
+    #[napi]
+    pub fn add_declared_route(&mut self, method: String, pattern: String, instructions: &[u8]) -> Result<()> {
+        let declared = Declared::parse(&pattern, instructions).map_err(|InvalidInstructions| {
+            fault::fault("TIDEWIRE_INVALID_RESPONSE", "the instructions of a declarative response are damaged")
+        })?;
+        self.set_handler(&method, &pattern, Some(Handler::Declared(Arc::new(declared))))
+    }
+
+    fn set_handler(&self, method: &str, pattern: &str, handler: Option<Handler>) -> Result<()> {
+        self.routes.set_handler(method, pattern, handler).map_err(|error| fault::pattern(&error))
     }
 
     fn next_id(&self) -> Result<RouteId> {

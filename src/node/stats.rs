@@ -70,6 +70,8 @@ pub struct WaitingStats {
 pub struct GateStats {
     pub accepted: f64,
     pub handshakes: f64,
+    pub http_connections: f64,
+    pub requests: f64,
     pub upgraded: f64,
     pub timed_out: f64,
     pub refused: BTreeMap<String, f64>,
@@ -138,6 +140,8 @@ impl From<Counts> for GateStats {
         Self {
             accepted: counts.accepted as f64,
             handshakes: counts.handshakes as f64,
+            http_connections: counts.http_connections as f64,
+            requests: counts.requests as f64,
             upgraded: counts.upgraded as f64,
             timed_out: counts.timed_out as f64,
             refused: counts.refused.into_iter().map(|(status, count)| (status.to_string(), count as f64)).collect(),

@@ -7,6 +7,8 @@ use super::*;
 use crate::bridge::command::{ANSWER_CLOSE, ANSWER_RESPONSE, ANSWER_YIELD, FLAG_FIN, encode};
 use crate::bridge::event::{DESCRIPTOR_WORDS, FLAG_LARGE, FLAG_LAST};
 use crate::bridge::{CommandKind, ConnectionId, EventKind};
+use crate::gate::Handler;
+use crate::http::Declared;
 
 /// An event, decoded.
 #[derive(Debug)]
@@ -115,10 +117,10 @@ impl<'s> Javascript<'s> {
 /// at `/chat` (22).
 fn handling_site() -> Site {
     let site = site();
-    site.routes.set_handler("GET", "/hello", Some(RouteId(20))).unwrap();
-    site.routes.set_handler("ANY", "/sink/*", Some(RouteId(21))).unwrap();
-    site.routes.set_handler("GET", "/chat", Some(RouteId(22))).unwrap();
-    site.routes.set_handler("ANY", "/chat", Some(RouteId(23))).unwrap();
+    site.routes.set_handler("GET", "/hello", Some(Handler::Asked(RouteId(20)))).unwrap();
+    site.routes.set_handler("ANY", "/sink/*", Some(Handler::Asked(RouteId(21)))).unwrap();
+    site.routes.set_handler("GET", "/chat", Some(Handler::Asked(RouteId(22)))).unwrap();
+    site.routes.set_handler("ANY", "/chat", Some(Handler::Asked(RouteId(23)))).unwrap();
     site
 }
 
@@ -463,4 +465,40 @@ fn a_filter_hears_of_connections() {
     assert_eq!((connected.place.index, &connected.payload[2..4]), (u32::MAX, &port[..]));
     drop(client);
     assert_eq!(&javascript.expect(EventKind::Disconnected).payload[2..4], &port);
+}
+
+#[test]
+fn a_declared_response_needs_no_javascript() {
+    let site = handling_site();
+    let echo = Declared::parse("/echo/:name", b"\x07\x03\x00202\x01\x03\x00x\0y\x05\x04\x00name\x06\x00\x00").unwrap();
+    site.routes.set_handler("POST", "/echo/:name", Some(Handler::Declared(Arc::new(echo)))).unwrap();
+    let mut client = site.connect();
+    for _ in 0..2 {
+        client.write_all(request("POST", "/echo/joe", "Content-Length: 4\r\n").as_bytes()).unwrap();
+        client.write_all(b" say").unwrap();
+        let reply = answer(&mut client);
+        assert!(reply.starts_with("HTTP/1.1 202 Accepted\r\nx: y\r\n") && reply.ends_with("\r\njoe say"), "{reply}");
+    }
+    let length = limits::DECLARED_CONTENT_BYTES + 1;
+    client.write_all(request("POST", "/echo/joe", &format!("Content-Length: {length}\r\n")).as_bytes()).unwrap();
+    // The answer may come before all of it is taken.
+    let _ = client.write_all(&vec![b'x'; length]);
+    assert!(answer(&mut client).starts_with("HTTP/1.1 413 "));
+    let mut broken = site.connect();
+    broken.write_all(request("POST", "/echo/joe", "Transfer-Encoding: chunked\r\n").as_bytes()).unwrap();
+    broken.write_all(b"no\r\n").unwrap();
+    assert!(rest(&mut broken).starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn connect_is_a_method_like_others_for_a_path() {
+    let site = handling_site();
+    let mut javascript = Javascript::of(&site);
+    let mut client = site.connect();
+    client.write_all(request("CONNECT", "/sink/a", "").as_bytes()).unwrap();
+    let (place, route, head) = javascript.request();
+    assert_eq!((route, &*head), (21, "CONNECT\n/sink/a\nhost:localhost\n"));
+    javascript.respond(place, "200 OK\n\nhello");
+    assert!(until(&mut client, "\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    assert!(site.answer_and_end(request("CONNECT", "example.org:80", "").as_bytes()).starts_with("HTTP/1.1 400 "));
 }
