@@ -5,6 +5,7 @@
  * little. All state that is not the application's lies in its lane's columns.
  */
 
+const { addressText } = require('./address');
 const { OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
 const { CAUSES } = require('./events');
@@ -262,14 +263,4 @@ function cut(reason) {
   return reason.subarray(0, end);
 }
 
-/**
- * An address as uWebSockets.js writes it: IPv6 in full.
- * @param {Uint8Array} address 0, 4 or 16 bytes
- */
-function addressText(address) {
-  if (address.length <= 4) return address.join('.');
-  const hex = Buffer.from(address).toString('hex');
-  return /** @type {string[]} */ (hex.match(/.{4}/g)).join(':');
-}
-
-module.exports = { WebSocket, routeOf, indexOf, retire, addressText };
+module.exports = { WebSocket, routeOf, indexOf, retire };
