@@ -227,14 +227,21 @@ mod tests {
     use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
     use tokio::time::advance;
 
+    use super::super::Handler;
     use super::super::desk::crossing;
     use super::*;
-    use crate::bridge::Census;
+    use crate::bridge::command::{FLAG_FIN, encode};
+    use crate::bridge::{Census, CommandKind, ConnectionId, Crossing, RouteId};
 
     const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
     /// Returns how many connections ran out of time.
     fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) -> u64 {
+        with_javascript(async |served, client, _| test(served, client).await)
+    }
+
+    /// The same, with a handler at `/handled`, and the lane on which it is asked.
+    fn with_javascript(test: impl AsyncFnOnce(JoinHandle<()>, Client, Arc<Crossing>)) -> u64 {
         let tally = Arc::new(Tally::default());
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
@@ -245,15 +252,32 @@ mod tests {
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
             let (crossing, bell) = crossing(Box::new(|| {}));
-            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing, bell));
-            let entrance = Rc::new(Entrance::new(Routes::new(), reactors, desk, tally.clone(), Bounds::default()));
+            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell));
+            let routes = Routes::new();
+            routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
+            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default()));
             let ticket = Census::new(|| {}).enter();
-            let served = spawn_local(serve(entrance, stream, peer, ticket));
-            test(served, client.await.unwrap()).await;
+            let served = spawn_local(serve(entrance.clone(), stream, peer, ticket));
+            let keeper = spawn_local(poll_fn(move |cx| {
+                entrance.desk().turn(cx);
+                Poll::<()>::Pending
+            }));
+            test(served, client.await.unwrap(), crossing).await;
+            keeper.abort();
         });
         let counts = tally.counts();
-        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded), (1, 0, 0));
+        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded, counts.http_connections), (1, 0, 0, 0));
         counts.timed_out
+    }
+
+    /// What JavaScript says in the first conversation of a desk.
+    fn say(crossing: &Crossing, commands: &[(CommandKind, u8, &[u8])]) {
+        let mut buffer = Vec::new();
+        for (kind, flags, payload) in commands {
+            encode(&mut buffer, *kind, *flags, ConnectionId { index: 0, generation: 0 }, payload);
+        }
+        crossing.inbox.push(&buffer, None);
+        crossing.ring();
     }
 
     /// Writes, and reads until the peer has sent these last bytes.
@@ -347,5 +371,82 @@ mod tests {
             client.await.unwrap();
         });
         assert_eq!(timed_out, 0);
+    }
+
+    #[test]
+    fn javascript_may_think_for_as_long_as_it_likes() {
+        let timed_out = with_javascript(async |served, mut client, crossing| {
+            client.write_all(b"POST /handled HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsome").unwrap();
+            // Nobody has asked for its content.
+            sleep(Duration::from_secs(3600)).await;
+            assert!(!served.is_finished());
+            say(&crossing, &[(CommandKind::Begin, 0, b"200 OK\n\n"), (CommandKind::Content, 0, b"so far")]);
+            let client = ask(client, b"", b"so far\r\n").await;
+            sleep(Duration::from_secs(3600)).await;
+            assert!(!served.is_finished());
+            drop(client);
+            served.await.unwrap();
+        });
+        assert_eq!(timed_out, 0);
+    }
+
+    #[test]
+    fn content_that_is_wanted_must_come_in_time() {
+        for (pieces, seconds) in [(0, 10), (3, 9 + 9 + 10)] {
+            let timed_out = with_javascript(async move |served, mut client, crossing| {
+                client.write_all(b"POST /handled HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n").unwrap();
+                sleep(Duration::from_secs(1)).await;
+                say(&crossing, &[(CommandKind::Grant, 0, &10_000_000u32.to_le_bytes())]);
+                let began = Instant::now();
+                for _ in 0..pieces {
+                    client = spawn_blocking(move || {
+                        client.write_all(&[b'x'; limits::CONTENT_WINDOW_BYTES as usize]).unwrap();
+                        client
+                    })
+                    .await
+                    .unwrap();
+                    sleep(Duration::from_secs(9)).await;
+                }
+                // Too little to count.
+                client.write_all(b"y").unwrap();
+                served.await.unwrap();
+                assert!(began.elapsed() <= Duration::from_secs(seconds), "{:?}", began.elapsed());
+                assert!(began.elapsed() > Duration::from_secs(seconds - 2), "{:?}", began.elapsed());
+            });
+            assert_eq!(timed_out, 1);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_a_response_is_left_and_one_that_reads_is_not() {
+        for reads in [false, true] {
+            let timed_out = with_javascript(async move |served, mut client, crossing| {
+                socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
+                client.write_all(b"GET /handled HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                sleep(Duration::from_secs(1)).await;
+                let content = vec![b'x'; 1_000_000];
+                say(&crossing, &[(CommandKind::Begin, 0, b"200 OK\n\n"), (CommandKind::Content, FLAG_FIN, &content)]);
+                if reads {
+                    for _ in 0..4 {
+                        client = spawn_blocking(move || {
+                            client.read_exact(&mut [0; 60_000]).unwrap();
+                            // The kernel's word of it has to come before the clock jumps.
+                            std::thread::sleep(Duration::from_millis(100));
+                            client
+                        })
+                        .await
+                        .unwrap();
+                        sleep(Duration::from_secs(9)).await;
+                        assert!(!served.is_finished());
+                    }
+                    drop(client);
+                    served.await.unwrap();
+                } else {
+                    served.await.unwrap();
+                    drop(client);
+                }
+            });
+            assert_eq!(timed_out, u64::from(!reads));
+        }
     }
 }
