@@ -27,7 +27,7 @@ class Application {
    * @param {import('../index').WebSocketBehavior<any> | null} behavior
    */
   ws(pattern, behavior) {
-    const route = routeOptions(pattern, behavior ?? {}, this.#settings);
+    const route = routeOptions(pattern, behavior === null ? {} : behavior, this.#settings);
     return this.#changeRoutes(() => {
       if (behavior === null) this.#engine.removeRoute(pattern);
       else this.#engine.addRoute(pattern, route);
