@@ -342,9 +342,12 @@ describe('the content of a request', () => {
     const child = runScript(
       context,
       (at) => {
-        const request = require('node:http').request({ port: at, host: '127.0.0.1', method: 'POST' }, (res) => {
-          res.setEncoding('utf8').on('data', (text) => console.log(JSON.stringify(text)));
-        });
+        const request = require('node:http').request(
+          { port: at, host: '127.0.0.1', method: 'POST' },
+          (res) => {
+            res.setEncoding('utf8').on('data', (text) => console.log(JSON.stringify(text)));
+          },
+        );
         request.end('x'.repeat(900_000));
       },
       port,
@@ -352,22 +355,26 @@ describe('the content of a request', () => {
     assert.equal(await child.value(), '900000');
   });
 
-  test('what its handler throws goes to uncaughtException, and the response is still open', BOUND, async (context) => {
-    const child = runScript(context, () => {
-      const { App, us_socket_local_port } = require('tidewire');
-      const tell = (value) => console.log(JSON.stringify(value));
-      process.on('uncaughtException', (error) => tell(error.message));
-      const app = App().post('/', (res) => {
-        res.onAborted(() => {});
-        res.onData((_chunk, isLast) => {
-          if (isLast) setTimeout(() => res.end('still'), 5);
-          throw new Error('in onData');
+  test(
+    'what its handler throws goes to uncaughtException, and the response is still open',
+    BOUND,
+    async (context) => {
+      const child = runScript(context, () => {
+        const { App, us_socket_local_port } = require('tidewire');
+        const tell = (value) => console.log(JSON.stringify(value));
+        process.on('uncaughtException', (error) => tell(error.message));
+        const app = App().post('/', (res) => {
+          res.onAborted(() => {});
+          res.onData((_chunk, isLast) => {
+            if (isLast) setTimeout(() => res.end('still'), 5);
+            throw new Error('in onData');
+          });
         });
+        app.listen('127.0.0.1', 0, (token) => tell(us_socket_local_port(token)));
       });
-      app.listen('127.0.0.1', 0, (token) => tell(us_socket_local_port(token)));
-    });
-    const port = await child.value();
-    assert.equal((await ask(port, '/', { method: 'POST', body: 'b' })).text, 'still');
-    assert.equal(await child.value(), 'in onData');
-  });
+      const port = await child.value();
+      assert.equal((await ask(port, '/', { method: 'POST', body: 'b' })).text, 'still');
+      assert.equal(await child.value(), 'in onData');
+    },
+  );
 });

@@ -14,7 +14,11 @@ async function seen(context, { path = '/', pattern = '/*', method = 'GET', lines
       res.end();
     });
   });
-  const speaker = await speak(context, port, requestText(method, path, [...(lines ?? []), 'Connection: close']));
+  const speaker = await speak(
+    context,
+    port,
+    requestText(method, path, [...(lines ?? []), 'Connection: close']),
+  );
   assert.match(await speaker.all(), /^HTTP\/1\.1 200 /);
   return value;
 }

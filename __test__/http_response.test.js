@@ -118,7 +118,13 @@ describe('res.end', () => {
     const shared = new SharedArrayBuffer(2);
     new Uint8Array(shared).set([104, 105]);
     const view = new DataView(Buffer.from('-hi-').buffer, Buffer.from('-hi-').byteOffset + 1, 2);
-    const bodies = ['hi', Buffer.from('hi'), Uint8Array.of(104, 105).buffer, new Uint16Array([0x6968]), shared];
+    const bodies = [
+      'hi',
+      Buffer.from('hi'),
+      Uint8Array.of(104, 105).buffer,
+      new Uint16Array([0x6968]),
+      shared,
+    ];
     for (const body of bodies) assert.equal((await answer(context, (res) => res.end(body))).text, 'hi');
     assert.equal((await answer(context, (res) => res.end(view))).body.length, 2);
     assert.equal((await answer(context, (res) => res.end())).headers['content-length'], '0');
@@ -128,7 +134,9 @@ describe('res.end', () => {
     for (const length of [15, 16, 17, 1_000, 32_767, 32_768, 70_000, 3 * MIB]) {
       const bytes = Buffer.alloc(length, 'abcdefg');
       for (const body of [bytes, bytes.toString(), 'ü'.repeat(length / 2)]) {
-        const { headers, body: received } = await answer(context, (res) => res.writeHeader('a', 'b').end(body));
+        const { headers, body: received } = await answer(context, (res) =>
+          res.writeHeader('a', 'b').end(body),
+        );
         assert.equal(Number(headers['content-length']), Buffer.byteLength(body));
         assert.ok(received.equals(Buffer.from(body)));
       }
@@ -169,7 +177,11 @@ describe('res.end', () => {
       });
     });
     const delays = [30, 10, 0, 5];
-    const speaker = await speak(context, port, delays.map((delay) => requestText('GET', `/${delay}`)).join(''));
+    const speaker = await speak(
+      context,
+      port,
+      delays.map((delay) => requestText('GET', `/${delay}`)).join(''),
+    );
     for (let at = 1; at <= delays.length; at++) await speaker.hear(new RegExp(`answer ${at}\\.`));
     assert.equal(speaker.heard, '');
   });
@@ -291,7 +303,10 @@ describe('a response in pieces', () => {
       assert.throws(() => res.end('fghi'), { code: 'TIDEWIRE_CONTENT_TOO_LONG' });
       assert.deepEqual(res.tryEnd('fgh', 8), [true, true]);
     });
-    assert.deepEqual([headers['content-length'], headers['transfer-encoding'], text], ['8', undefined, 'abcdefgh']);
+    assert.deepEqual(
+      [headers['content-length'], headers['transfer-encoding'], text],
+      ['8', undefined, 'abcdefgh'],
+    );
   });
 
   test('tryEnd behind write ends the response', BOUND, async (context) => {

@@ -40,7 +40,10 @@ describe('get post options del patch put head connect trace any', () => {
   test('answer their own method, and all chain', BOUND, async (context) => {
     const { port } = serveHttp(context, (app) => {
       for (const name of [...Object.keys(METHODS), 'head']) {
-        assert.equal(app[name]('/own', (res, req) => res.writeHeader('by', name).end(req.getMethod())), app);
+        assert.equal(
+          app[name]('/own', (res, req) => res.writeHeader('by', name).end(req.getMethod())),
+          app,
+        );
       }
       assert.equal(
         app.any('/any', (res, req) => res.end(req.getCaseSensitiveMethod())),
@@ -64,7 +67,8 @@ describe('get post options del patch put head connect trace any', () => {
 
   test('leave other methods alone: 404', BOUND, async (context) => {
     const { port } = serveHttp(context, (app) => app.get('/', says('get')));
-    for (const method of ['POST', 'PUT', 'HEAD']) assert.equal((await ask(port, '/', { method })).status, 404);
+    for (const method of ['POST', 'PUT', 'HEAD'])
+      assert.equal((await ask(port, '/', { method })).status, 404);
   });
 
   test('any takes methods that have no route of their own', BOUND, async (context) => {
@@ -192,7 +196,10 @@ test('a non-function throws', (context) => {
       });
     }
     assert.throws(() => app[name](1, () => {}), { name: 'TypeError', code: 'TIDEWIRE_INVALID_TYPE' });
-    assert.throws(() => app[name]('/*/b', () => {}), { name: 'RangeError', code: 'TIDEWIRE_INVALID_PATTERN' });
+    assert.throws(() => app[name]('/*/b', () => {}), {
+      name: 'RangeError',
+      code: 'TIDEWIRE_INVALID_PATTERN',
+    });
   }
 });
 

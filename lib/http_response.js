@@ -166,8 +166,8 @@ class HttpResponse {
     }
     const isPlain = this.#status === '' && this.#fields === '' && !closeConnection;
     const head = isPlain ? PLAIN_HEAD : `${this.#finalStatus()}\n${this.#allFields(closeConnection)}\n`;
-    finish(this);
     this.#exchange.respond(index, head, payload);
+    finish(this);
     return this;
   }
 
@@ -182,8 +182,8 @@ class HttpResponse {
       reportedContentLength === undefined ? -1 : lengthOf('endWithoutBody', reportedContentLength);
     const status = this.#finalStatus();
     const fields = this.#allFields(closeConnection);
-    finish(this);
     this.#exchange.respondWithoutBody(index, status, fields, length);
+    finish(this);
     return this;
   }
 
@@ -228,8 +228,8 @@ class HttpResponse {
   /** Closes the connection at once. */
   close() {
     const index = this.#place();
-    const aborted = finish(this);
     this.#exchange.terminate(index);
+    const aborted = finish(this);
     try {
       aborted?.();
     } catch (error) {
