@@ -205,7 +205,7 @@ export interface WebSocketBehavior<
    * It may answer later, behind an `await`: then it must call `res.onAborted` before it returns. The client
    * waits as long as it takes; there is no time limit. A handler that returns without an answer and without
    * `onAborted` is an error (`TIDEWIRE_NO_ANSWER`, to `uncaughtException`), and its client gets 500; so does
-   * the client of one that throws. The rejection of an `async` handler answers nothing.
+   * the client of one that throws, and of an `async` one that rejects before it has answered.
    *
    * @param context to be passed to `res.upgrade`
    */
@@ -502,48 +502,97 @@ export interface HttpRequest {
  * The response to a request. Any property may be set on it. Once it has ended, was upgraded, or its client
  * is gone, every method throws `uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted
  * callback, or after a successful response. ...` (`TIDEWIRE_RESPONSE_OVER`).
+ *
+ * A response to HEAD, and one with the status 204 or 304, has no body: what is written of one is counted for
+ * `Content-Length` and left out. `Date` and the framing of the body are the server's.
+ *
+ * In an `upgrade` handler, too, a response may be written piece by piece: it is sent when it has ended.
  */
 export interface HttpResponse {
   /**
-   * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. For a WebSocket
-   * it has no meaning.
+   * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. Behind
+   * {@link HttpResponse.write} and for a WebSocket it has no meaning.
    * @throws `TIDEWIRE_INVALID_STATUS` for one that is none
    */
   writeStatus(status: RecognizedString): this;
 
   /**
-   * Adds a header line, to the 101 as well. `Content-Length`, `Transfer-Encoding` and the fields of the
-   * handshake itself (RFC 6455 §4.2.2) are the server's: such lines are left out.
+   * Adds a header line, to the 101 as well. The same name again is another line. `Content-Length`,
+   * `Transfer-Encoding` and the fields of the handshake itself (RFC 6455 §4.2.2) are the server's: such
+   * lines are left out.
    * @throws `TIDEWIRE_INVALID_HEADER` for a name that is no token (RFC 9110 §5.6.2), or a value with
-   *     control characters (§5.5)
+   *     control characters (§5.5); `TIDEWIRE_HEAD_SENT` behind `write`, `beginWrite` or `tryEnd`
    */
   writeHeader(key: RecognizedString, value: RecognizedString): this;
 
   /**
-   * Ends the response.
+   * Sends the head of a response whose length is not known yet: its content is sent in chunks (RFC 9112 §7.1).
+   * Behind the first content it does nothing.
+   * @throws `TIDEWIRE_INVALID_STATUS` for a status below 200, as do all methods that begin or end a response
+   */
+  beginWrite(): this;
+
+  /**
+   * Writes a piece of content, and the head before the first. `end` ends it. All of the piece is accepted, an
+   * empty one does nothing.
+   * @returns whether more is welcome. false: more than 256 KiB wait for the client, and
+   *     {@link HttpResponse.onWritable} will tell when there is room again
+   */
+  write(chunk: RecognizedString): boolean;
+
+  /**
+   * Ends the response. If it was not begun, it has a `Content-Length`.
+   * @param body all of it, or its last piece
    * @param closeConnection whether the connection ends behind it
-   * @throws `TIDEWIRE_INVALID_STATUS` for a status below 200
+   * @throws `TIDEWIRE_CONTENT_TOO_LONG` for more than `tryEnd` has promised
    */
   end(body?: RecognizedString, closeConnection?: boolean): this;
 
   /**
    * Ends the response without a body.
-   * @param reportedContentLength has no meaning for an opening handshake, whose method is GET
+   * @param reportedContentLength the `Content-Length` of a response to HEAD, or of a 304, in bytes. It has
+   *     no meaning for others, such as the refusal of an opening handshake
    */
   endWithoutBody(reportedContentLength?: number, closeConnection?: boolean): this;
 
-  /** Closes the connection without a response. */
+  /**
+   * Writes as much of a response of known length as is welcome, and ends it with the last byte. Call it again,
+   * from {@link HttpResponse.onWritable}, with what is left: {@link HttpResponse.getWriteOffset} says where
+   * that begins.
+   * @param fullBodyOrChunk of it at most so much is taken that 256 KiB wait for the client
+   * @param totalSize bytes of the whole body; by default, and for 0, those of the first piece
+   * @returns `ok`: whether all of the piece was taken; `done`: whether the response is complete. Behind
+   *     `write` it ends the response, as `end` does
+   * @throws `TIDEWIRE_CONTENT_TOO_LONG` for more than `totalSize`
+   */
+  tryEnd(fullBodyOrChunk: RecognizedString, totalSize?: number): [ok: boolean, done: boolean];
+
+  /** Bytes of content that were taken so far. */
+  getWriteOffset(): number;
+
+  /**
+   * Called when there is room again, after `write` or `tryEnd` said that something was too much: once for
+   * each time, with {@link HttpResponse.getWriteOffset}. The last handler counts. What it returns has no
+   * meaning here; return true if what it wrote was taken, for uWebSockets.js.
+   */
+  onWritable(handler: (offset: number) => boolean): this;
+
+  /**
+   * Closes the connection at once, also in the middle of a response. The `onAborted` handler has run
+   * when this returns.
+   */
   close(): this;
 
   /**
-   * Makes the connection a WebSocket. `open` has run when this returns.
+   * Makes the connection a WebSocket, in an `upgrade` handler. `open` has run when this returns.
    * @param userData the socket gets a copy of its own enumerable properties
    * @param secWebSocketKey of the request; checked before the handler was asked, and taken from there
    * @param secWebSocketProtocol the subprotocol: of a list the first, `''` for none. That the client has
    *     offered it (RFC 6455 §4.2.2) is the application's to see to
    * @param secWebSocketExtensions of the request; `''` declines the compression that the client offers
    * @param context the handler's third argument
-   * @throws `TIDEWIRE_INVALID_HEADER` for a subprotocol that is no token
+   * @throws `TIDEWIRE_INVALID_HEADER` for a subprotocol that is no token; `TIDEWIRE_NO_UPGRADE` in any
+   *     other handler; `TIDEWIRE_HEAD_SENT` for a response that was begun
    */
   upgrade<UserData = unknown>(
     userData: UserData,
@@ -554,11 +603,49 @@ export interface HttpResponse {
   ): void;
 
   /**
-   * Called once if the client is gone before the response has ended, or the App is closed. A client that
-   * has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at once a
-   * second. The last handler counts.
+   * Called once if the client is gone before the response has ended, the response is closed, or the App is. A
+   * client that has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at
+   * once a second. So is one whose content breaks off. The last handler counts.
+   *
+   * A handler that does not end the response before it returns must have called this.
    */
   onAborted(handler: () => void): this;
+
+  /**
+   * Gets the content of the request as it comes, from now on. Nothing is read of it before: it can be asked for
+   * behind an `await`, too. A request without content has one chunk, which is empty.
+   *
+   * At most 256 KiB are under way: what the handler has not returned from stays in the kernel, and the
+   * client waits. What the handler throws goes to `uncaughtException`. The last handler counts.
+   * @param handler `chunk` may be kept: it has memory of its own; `isLast` once
+   */
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this;
+
+  /**
+   * The same, with {@link HttpResponse.maxRemainingBodyLength} as it is behind the chunk: `0n` with the last.
+   */
+  onDataV2(handler: (chunk: ArrayBuffer, maxRemainingBodyLength: bigint) => void): this;
+
+  /**
+   * Gathers the whole content of the request.
+   * @param maxSize bytes, 0 or more
+   * @param handler called once: with all of it, which may be kept, or with `null` as soon as it is clear
+   *     that there is more than `maxSize`. What is left is not read then: answer with 413. Never called
+   *     before this returns
+   */
+  collectBody(maxSize: number, handler: (body: ArrayBuffer | null) => void): this;
+
+  /**
+   * Bytes of the request's content that were not handed over yet. Of content that comes in chunks they are
+   * not known: `2n ** 64n - 1n` until the last one.
+   */
+  maxRemainingBodyLength(): bigint;
+
+  /** Stops reading the request's content: its client has to wait, for as long as it takes. */
+  pause(): this;
+
+  /** Goes on. What came meanwhile is handed over as one chunk, after this returns. */
+  resume(): this;
 
   /** Calls the callback, and returns the response: every response is corked. */
   cork(callback: () => void): this;
@@ -571,7 +658,40 @@ export interface HttpResponse {
 
   /** The client's port. */
   getRemotePort(): number;
+
+  /**
+   * The address that a proxy told of by the PROXY protocol, version 2: 4 or 16 bytes; empty without one. Any
+   * client can tell one: believe it where only the proxy can connect.
+   */
+  getProxiedRemoteAddress(): ArrayBuffer;
+
+  /** The same as text, in ASCII. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+
+  /** The port that a proxy told of; 0 without one. */
+  getProxiedRemotePort(): number;
+
+  /** The client's certificate as PEM; `''` without TLS. */
+  getX509Certificate(): string;
 }
+
+/** A part of a form, as {@link getParts} gives it. */
+export interface MultipartField {
+  /** Its value, or the content of its file. A copy, which may be kept. */
+  data: ArrayBuffer;
+
+  /** The name of the field. */
+  name: string;
+
+  /** The `Content-Type` of the part, if it has one. */
+  type?: string;
+
+  /** The name of the file as the client says, if it is one. It may hold anything, such as `../`. */
+  filename?: string;
+}
+
+/** The handler of an HTTP route. What it returns has no meaning, save a promise: see {@link TemplatedApp.get}. */
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
 
 declare const listenSocket: unique symbol;
 
@@ -654,6 +774,60 @@ export interface TemplatedApp<
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
   >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+
+  /** Removes the route with this pattern, if there is one; open connections keep their handlers. */
+  ws(pattern: string, behavior: null): this;
+
+  /**
+   * Answers GET on a pattern. The most specific route is taken, whatever their order: segment by segment a
+   * static one goes before `:parameter`, and that before `*`. Routes of a method go before those of
+   * {@link TemplatedApp.any}. The same method and pattern again replaces the route, `null` removes it. Nothing
+   * matches: 404.
+   *
+   * The handler answers before it returns, or calls `res.onAborted` and answers later; there is no time limit. One
+   * that does neither is an error (`TIDEWIRE_NO_ANSWER`, to `uncaughtException`), and the client gets 500; so
+   * does the client of one that throws, and of an `async` one that rejects before it has answered (which is an
+   * `unhandledRejection`). Where the response was begun already, the connection ends.
+   *
+   * @param pattern as of {@link TemplatedApp.ws}
+   * @param handler or what {@link DeclarativeResponse.end} gave, or null
+   * @throws `TIDEWIRE_INVALID_PATTERN`; `TIDEWIRE_INVALID_TYPE` for a handler that is none
+   */
+  get(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for POST. */
+  post(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for OPTIONS. */
+  options(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for DELETE. */
+  del(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for PATCH. */
+  patch(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for PUT. */
+  put(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for HEAD, which a route of GET does not answer. */
+  head(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for CONNECT. */
+  connect(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for TRACE. */
+  trace(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for every method, behind the routes of the method itself. */
+  any(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /**
+   * Calls the callback for each connection that comes (`count` 1), and when it ends or becomes a WebSocket
+   * (-1), beside callbacks that were passed before.
+   * @param callback `res` knows the address of the peer; to write to it throws (`TIDEWIRE_NO_REQUEST`)
+   */
+  filter(callback: (res: HttpResponse, count: 1 | -1) => unknown): this;
 
   /**
    * Listens, and calls the callback before it returns.
@@ -972,8 +1146,58 @@ export interface AppConstructor {
   ): TemplatedApp<Binary, Text>;
 }
 
-/** Makes an App that serves `ws://`. */
+/** Makes an App that serves `ws://` and `http://`. */
 export const App: AppConstructor;
+
+/**
+ * A response that the engine's threads give without JavaScript, described once: `app.get('/', new
+ * DeclarativeResponse().writeHeader('a', 'b').end('Hello'))`. What the request does not have is empty. Names
+ * and header fields have at most 65,535 bytes. The methods chain; behind `end` they throw
+ * `TIDEWIRE_DECLARED`.
+ */
+export class DeclarativeResponse {
+  /**
+   * The status; `'200 OK'` without it. The first call counts. uWebSockets.js does not have it.
+   * @throws `TIDEWIRE_INVALID_STATUS` as {@link HttpResponse.writeStatus}, and for one below 200
+   */
+  writeStatus(status: RecognizedString): this;
+
+  /**
+   * Adds a header line.
+   * @throws `TIDEWIRE_INVALID_HEADER` as {@link HttpResponse.writeHeader}
+   */
+  writeHeader(key: RecognizedString, value: RecognizedString): this;
+
+  /** Writes the content of the request. */
+  writeBody(): this;
+
+  /** Writes the decoded value of a parameter of the query. */
+  writeQueryValue(key: RecognizedString): this;
+
+  /**
+   * Writes the value of a header field of the request.
+   * @throws `TIDEWIRE_INVALID_HEADER` for a name that is none
+   */
+  writeHeaderValue(key: RecognizedString): this;
+
+  /** Writes text or bytes. */
+  write(value: RecognizedString): this;
+
+  /** Writes the value of a parameter of the route's pattern, by its name. */
+  writeParameterValue(key: RecognizedString): this;
+
+  /** Writes the last text or bytes. Only behind it a route takes the response. */
+  end(value?: RecognizedString): this;
+}
+
+/**
+ * The parts of a form (multipart/form-data, RFC 7578), as browsers upload files.
+ * @param body the whole content of the request
+ * @param contentType the value of its `Content-Type`
+ * @returns the parts that have a name, in their order; of a body that breaks off, those that are whole.
+ *     undefined if the type is not multipart
+ */
+export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
 
 /**
  * Closes a listening socket; open connections go on. The second time does nothing.

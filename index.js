@@ -5,13 +5,17 @@
 const { App } = require('./lib/app');
 const { _cfg } = require('./lib/cfg');
 const { DISABLED, COMPRESSORS, DECOMPRESSORS } = require('./lib/compression');
+const { DeclarativeResponse } = require('./lib/declarative_response');
 const { us_listen_socket_close, us_socket_local_port } = require('./lib/listen_socket');
+const { getParts } = require('./lib/multipart');
 
 const LIBUS_LISTEN_DEFAULT = 0;
 const LIBUS_LISTEN_EXCLUSIVE_PORT = 1;
 
 module.exports = {
   App,
+  DeclarativeResponse,
+  getParts,
   us_listen_socket_close,
   us_socket_local_port,
   _cfg,

@@ -4,6 +4,8 @@ import tidewire from './index.js';
 
 export const {
   App,
+  DeclarativeResponse,
+  getParts,
   us_listen_socket_close,
   us_socket_local_port,
   _cfg,

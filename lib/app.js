@@ -6,6 +6,7 @@
  */
 
 const { textGiven } = require('./data');
+const { instructionsOf } = require('./declarative_response');
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
@@ -22,19 +23,110 @@ class Application {
   }
 
   /**
-   * Adds a WebSocket route, or replaces the one with the same pattern.
+   * Adds a WebSocket route, or replaces the one with the same pattern; null removes it.
    * @param {unknown} given the pattern, as text or bytes
-   * @param {import('../index').WebSocketBehavior<any>} behavior
+   * @param {import('../index').WebSocketBehavior<any> | null} behavior
    */
   ws(given, behavior) {
     // What is no text is refused with the options.
     const pattern = /** @type {string} */ (textGiven(given));
-    const route = routeOptions(pattern, behavior, this.#settings);
-    try {
-      this.#engine.addRoute(pattern, route);
-    } catch (error) {
-      throw errors.routeRefused(error);
+    const route = routeOptions(pattern, behavior === null ? {} : behavior, this.#settings);
+    return this.#changeRoutes(() => {
+      if (behavior === null) this.#engine.removeRoute(pattern);
+      else this.#engine.addRoute(pattern, route);
+    });
+  }
+
+  /**
+   * Adds a handler of GET, or replaces the one with the same pattern; null removes it. So do those below.
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  get(pattern, handler) {
+    return this.#route('get', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  post(pattern, handler) {
+    return this.#route('post', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  options(pattern, handler) {
+    return this.#route('options', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  del(pattern, handler) {
+    return this.#route('del', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  patch(pattern, handler) {
+    return this.#route('patch', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  put(pattern, handler) {
+    return this.#route('put', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  head(pattern, handler) {
+    return this.#route('head', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  connect(pattern, handler) {
+    return this.#route('connect', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  trace(pattern, handler) {
+    return this.#route('trace', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  any(pattern, handler) {
+    return this.#route('any', pattern, handler);
+  }
+
+  /**
+   * Tells of connections that come and go, beside others that it tells already.
+   * @param {(response: any, count: number) => unknown} callback
+   */
+  filter(callback) {
+    if (typeof callback !== 'function') {
+      throw errors.invalidType('The argument of App.filter()', 'a function', callback);
     }
+    this.#engine.addFilter(callback);
     return this;
   }
 
@@ -128,6 +220,38 @@ class Application {
   /** What the App has done and holds, in numbers. */
   stats() {
     return this.#engine.stats();
+  }
+
+  /**
+   * @param {import('./http_route').MethodName} name
+   * @param {unknown} given the pattern, as text or bytes
+   * @param {any} handler
+   */
+  #route(name, given, handler) {
+    const pattern = textGiven(given);
+    if (typeof pattern !== 'string') {
+      throw errors.invalidType(`\`pattern\` of App.${name}()`, 'a string', pattern);
+    }
+    const instructions = instructionsOf(handler);
+    if (handler !== null && instructions === null && typeof handler !== 'function') {
+      const subject = `\`handler\` of App.${name}(${errors.shown(pattern)})`;
+      throw errors.invalidType(subject, 'a function, what DeclarativeResponse.end() gave, or null', handler);
+    }
+    return this.#changeRoutes(() => {
+      if (handler === null) this.#engine.removeHttpRoute(name, pattern);
+      else if (instructions !== null) this.#engine.addDeclaredRoute(name, pattern, instructions);
+      else this.#engine.addHttpRoute(name, pattern, handler);
+    });
+  }
+
+  /** @param {() => void} change what the engine may refuse */
+  #changeRoutes(change) {
+    try {
+      change();
+    } catch (error) {
+      throw errors.routeRefused(error);
+    }
+    return this;
   }
 
   /**

@@ -6,6 +6,7 @@
  * was needed once stays.
  */
 
+const { addressOf } = require('./address');
 const { PAGE_BITS, PAGE_LENGTH, PAGE_MASK } = require('./column');
 const events = require('./events');
 
@@ -113,17 +114,10 @@ class Connections {
   remoteAddress(index) {
     const page = this.page(index);
     const at = index & PAGE_MASK;
-    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
-    switch (page.families[at]) {
-      case events.FAMILY_V4:
-        return narrow.buffer;
-      case events.FAMILY_V4_MAPPED:
-        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
-      case events.FAMILY_V6:
-        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
-      default:
-        return new ArrayBuffer(0);
-    }
+    const family = page.families[at];
+    if (family !== events.FAMILY_V6) return addressOf(family, page.addresses.slice(at * 4, at * 4 + 4));
+    const addresses = /** @type {Uint8Array<ArrayBuffer>} */ (page.wideAddresses);
+    return addressOf(family, addresses.slice(at * 16, at * 16 + 16));
   }
 
   /** @returns {Generator<WebSocket>} */

@@ -23,7 +23,13 @@ module.exports = {
   APPLIED: 9,
   REQUEST: 16,
   ABORTED: 17,
+  CONTENT: 18,
+  TAKEN: 19,
+  CONNECTED: 20,
+  DISCONNECTED: 21,
 
+  /** Of CONTENT: nothing follows. */
+  FLAG_LAST: 1,
   /** Of MESSAGE and DROPPED: binary, not text. */
   FLAG_BINARY: 1,
   /** The payload is not in the batch: it is taken by a call of its own, in order. */
@@ -36,7 +42,7 @@ module.exports = {
   CAUSE_BACKPRESSURE: 7,
   CAUSE_SHUTDOWN: 8,
 
-  /** Of OPEN and REQUEST: how the address is to be read. */
+  /** Of OPEN, REQUEST, CONNECTED and DISCONNECTED: how the address is to be read. */
   FAMILY_NONE: 0,
   FAMILY_V4: 1,
   FAMILY_V4_MAPPED: 2,

@@ -6,6 +6,7 @@
  */
 
 const { CONTROL_PAYLOAD_BYTES, NO_STATUS_CODES, checkStatusCode, cut, wellFormed } = require('./close_frame');
+const { addressText } = require('./address');
 const { OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
 const { CAUSES } = require('./events');
@@ -221,14 +222,4 @@ class WebSocket {
 // Libraries look at the constructor's name.
 Object.defineProperty(WebSocket, 'name', { value: 'uWS.WebSocket' });
 
-/**
- * An address as uWebSockets.js writes it: IPv6 in full.
- * @param {Uint8Array} address 0, 4 or 16 bytes
- */
-function addressText(address) {
-  if (address.length <= 4) return address.join('.');
-  const hex = Buffer.from(address).toString('hex');
-  return /** @type {string[]} */ (hex.match(/.{4}/g)).join(':');
-}
-
-module.exports = { WebSocket, routeOf, indexOf, retire, addressText };
+module.exports = { WebSocket, routeOf, indexOf, retire };

@@ -1,4 +1,4 @@
-//! The byte layout of commands: what JavaScript tells a reactor.
+//! The byte layout of commands: what JavaScript tells a reactor, or the gate.
 //!
 //! A command is a head of three little-endian 32-bit words and a payload padded to four bytes:
 //!
@@ -30,7 +30,7 @@ pub enum CommandKind {
     Terminate = 4,
     /// JavaScript is done with the connection: its close handler has run, no command follows.
     Release = 5,
-    /// Tell by an event when nothing waits to be written any more.
+    /// Tell by an event when nothing waits to be written any more; of a response, when little does.
     WatchDrain = 6,
     /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
     /// Flags: [`FLAG_SHUTDOWN`].
@@ -52,12 +52,25 @@ pub enum CommandKind {
     Answer = 16,
     /// The same, with the payload outside of the record, as of [`CommandKind::SendLarge`].
     AnswerLarge = 17,
+    /// Begin a response whose content follows. To the gate alone, as all below. Payload: as of
+    /// [`ANSWER_RESPONSE`], without a body.
+    Begin = 18,
+    /// The same, with the payload outside of the record.
+    BeginLarge = 19,
+    /// Go on with a response. Flags: [`FLAG_FIN`], and with it [`FLAG_CLOSE`]. Payload: content.
+    Content = 20,
+    /// The same, with the payload outside of the record.
+    ContentLarge = 21,
+    /// Take so many more bytes of the request's content. Payload: the number.
+    Grant = 22,
 }
 
 /// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
 pub const OPCODE_MASK: u8 = 0x0f;
 /// [`CommandKind::Send`]: the frame is the last of its message.
 pub const FLAG_FIN: u8 = 0x10;
+/// [`CommandKind::Content`]: the connection ends behind the response.
+pub const FLAG_CLOSE: u8 = 0x20;
 /// [`CommandKind::Send`]: compress it, if that was agreed on with the client.
 pub const FLAG_COMPRESS: u8 = 0x20;
 /// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
@@ -67,7 +80,9 @@ pub const FLAG_BACKPRESSURE: u8 = 1;
 pub const FLAG_SHUTDOWN: u8 = 2;
 
 /// [`CommandKind::Answer`]: a response. Payload: the status line without its version, a line feed, header
-/// lines (name, colon, blank, value, line feed), an empty line, the body.
+/// lines (name, colon, blank, value, line feed), an empty line, the body. Behind the status line there may
+/// be `:length:` and a number: to the gate alone, the length of the content that follows, or that a
+/// response without body would have.
 pub const ANSWER_RESPONSE: u8 = 0;
 /// [`CommandKind::Answer`]: the connection becomes a WebSocket; what follows for it is sent behind the
 /// 101. Payload: the subprotocol, or an empty line for none, then header lines for the 101 as above.
@@ -111,7 +126,7 @@ pub struct Commands<'a> {
 impl CommandKind {
     /// Whether the payload is the next of the flush's large ones.
     pub fn is_large(self) -> bool {
-        matches!(self, Self::SendLarge | Self::PublishLarge | Self::AnswerLarge)
+        matches!(self, Self::SendLarge | Self::PublishLarge | Self::AnswerLarge | Self::BeginLarge | Self::ContentLarge)
     }
 }
 
@@ -150,6 +165,11 @@ impl<'a> Commands<'a> {
             12 => CommandKind::Shutdown,
             16 => CommandKind::Answer,
             17 => CommandKind::AnswerLarge,
+            18 => CommandKind::Begin,
+            19 => CommandKind::BeginLarge,
+            20 => CommandKind::Content,
+            21 => CommandKind::ContentLarge,
+            22 => CommandKind::Grant,
             _ => return None,
         };
         let length = word(8);

@@ -86,6 +86,8 @@ pub struct MemoryStats {
 pub struct GateStats {
     pub accepted: f64,
     pub handshakes: f64,
+    pub http_connections: f64,
+    pub requests: f64,
     pub upgraded: f64,
     pub timed_out: f64,
     pub refused: BTreeMap<String, f64>,
@@ -106,8 +108,8 @@ pub struct AcceptPauses {
 impl ReactorStats {
     /// Of a reactor that runs.
     pub fn of(shared: &Shared) -> Self {
-        let queues = (shared.waiting_arrivals(), shared.inbox.waiting_bytes());
-        Self::from(&shared.tally(), shared.mailbox.waiting(), queues)
+        let queues = (shared.waiting_arrivals(), shared.crossing.inbox.waiting_bytes());
+        Self::from(&shared.tally(), shared.crossing.mailbox.waiting(), queues)
     }
 
     /// Of one that does not run.
@@ -165,6 +167,8 @@ impl From<Counts> for GateStats {
         Self {
             accepted: counts.accepted as f64,
             handshakes: counts.handshakes as f64,
+            http_connections: counts.http_connections as f64,
+            requests: counts.requests as f64,
             upgraded: counts.upgraded as f64,
             timed_out: counts.timed_out as f64,
             refused: counts.refused.into_iter().map(|(status, count)| (status.to_string(), count as f64)).collect(),

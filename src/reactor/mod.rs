@@ -39,11 +39,12 @@ mod visit;
 mod write;
 
 pub use crate::protocol::Compression;
+pub use address::encode as encode_peer;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;
-pub use shared::{Hooks, Shared, Wake};
+pub use shared::{Hooks, Shared};
 pub use shutdown::Departed;
 pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};

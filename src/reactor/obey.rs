@@ -15,7 +15,7 @@ impl<N: Network> Reactor<N> {
     /// Takes the commands that wait and carries them out, connection by connection.
     pub(super) fn obey(&mut self) {
         let mut orders = std::mem::take(&mut self.orders);
-        if self.shared.inbox.take(&mut orders) {
+        if self.shared.crossing.inbox.take(&mut orders) {
             self.intake.set_applied(orders.flush);
             self.ebb.flow(orders.bytes());
             let mut large = 0;

@@ -86,7 +86,7 @@ impl<N: Network> Reactor<N> {
     /// already, that waits, so that messages come to it between the closings.
     pub(super) fn is_shutting(&self) -> bool {
         let Some(Shutdown { place: Some(_), blocked, .. }) = &self.shutdown else { return false };
-        !self.intake.is_full() && (*blocked || self.shared.mailbox.waiting().events < DRAIN_EVENTS)
+        !self.intake.is_full() && (*blocked || self.shared.crossing.mailbox.waiting().events < DRAIN_EVENTS)
     }
 
     /// Closes a bounded number of connections.
@@ -94,7 +94,7 @@ impl<N: Network> Reactor<N> {
         let Some(Shutdown { place: Some(first), .. }) = self.shutdown else { return };
         if !self.is_shutting() {
             // What JavaScript takes next wakes this.
-            self.shared.mailbox.starve();
+            self.shared.crossing.mailbox.starve();
             return;
         }
         let mut closed = 0;
@@ -120,7 +120,7 @@ impl<N: Network> Reactor<N> {
     /// A tick: looks whether JavaScript has taken anything since the last one.
     pub(super) fn pace_shutdown(&mut self) {
         let Some(shutdown) = &mut self.shutdown else { return };
-        let taken = self.intake.tally.events.saturating_sub(self.shared.mailbox.waiting().events as u64);
+        let taken = self.intake.tally.events.saturating_sub(self.shared.crossing.mailbox.waiting().events as u64);
         shutdown.blocked = shutdown.taken == taken;
         shutdown.taken = taken;
     }

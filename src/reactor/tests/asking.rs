@@ -145,7 +145,7 @@ fn a_large_answer_crosses_beside_the_commands() {
     let mut commands = Vec::new();
     crate::bridge::command::encode(&mut commands, CommandKind::AnswerLarge, ANSWER_RESPONSE, connection, b"");
     crate::bridge::command::encode(&mut commands, CommandKind::Release, 0, connection, b"");
-    rig.shared.inbox.push(&commands, Some(answer.clone()));
+    rig.shared.crossing.inbox.push(&commands, Some(answer.clone()));
     rig.shared.ring();
     rig.run();
     assert_eq!(asked.answer.try_recv(), Ok(Answer::Response(answer)));

@@ -55,7 +55,7 @@ impl JavaScript {
     /// Takes one batch.
     pub fn drain_once(&mut self) -> Vec<Event> {
         let mut large = VecDeque::new();
-        let drained = self.shared.mailbox.drain(&mut self.descriptors, &mut self.slab, 0, &mut large);
+        let drained = self.shared.crossing.mailbox.drain(&mut self.descriptors, &mut self.slab, 0, &mut large);
         if drained.made_room {
             self.shared.ring();
         }
@@ -123,7 +123,7 @@ impl JavaScript {
     /// Sends a payload beside the buffer, which flushes.
     pub fn send_large(&mut self, connection: ConnectionId, opcode: u8, payload: Vec<u8>) {
         command::encode(&mut self.commands, CommandKind::SendLarge, FLAG_FIN | opcode, connection, b"");
-        self.shared.inbox.push(&std::mem::take(&mut self.commands), Some(payload));
+        self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), Some(payload));
         self.shared.ring();
     }
 
@@ -135,7 +135,7 @@ impl JavaScript {
     /// The same, with a payload beside the buffer, which flushes.
     pub fn large(&mut self, kind: CommandKind, opcode: u8, connection: ConnectionId, payload: &[u8], large: Vec<u8>) {
         self.flagged(kind, opcode, connection, payload);
-        self.shared.inbox.push(&std::mem::take(&mut self.commands), Some(large));
+        self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), Some(large));
         self.shared.ring();
     }
 
@@ -145,7 +145,7 @@ impl JavaScript {
 
     pub fn flush(&mut self) {
         if !self.commands.is_empty() {
-            self.shared.inbox.push(&std::mem::take(&mut self.commands), None);
+            self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), None);
             self.shared.ring();
         }
     }

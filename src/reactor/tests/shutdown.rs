@@ -91,7 +91,7 @@ fn a_turn_closes_some_and_javascript_sets_the_pace() {
     let (last_peer, last) = &peers[count - 1];
     let (mut closings, mut asked, mut served) = (0, 0, 0);
     for _ in 0..count {
-        let waiting = rig.shared.mailbox.waiting().events;
+        let waiting = rig.shared.crossing.mailbox.waiting().events;
         assert!(waiting <= DRAIN_EVENTS + SHUTDOWN_STEP, "{waiting} closings ahead of JavaScript");
         let events = rig.js.drain_once();
         if events.is_empty() {
