@@ -12,7 +12,8 @@ const { BOUND, text } = require('./support/server');
 test('filter tells of connections that come and go', BOUND, async (context) => {
   const events = new Queue();
   const { port } = serveHttp(context, (app) => {
-    const note = (res, count) => events.push([text(res.getRemoteAddressAsText()), res.getRemotePort(), count]);
+    const note = (res, count) =>
+      events.push([text(res.getRemoteAddressAsText()), res.getRemotePort(), count]);
     assert.equal(app.filter(note), app);
     app.get('/', (res) => res.end('body'));
   });

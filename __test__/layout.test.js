@@ -117,7 +117,14 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
 
   test('have the same head and flags', () => {
     const answers = ['ANSWER_RESPONSE', 'ANSWER_UPGRADE', 'ANSWER_YIELD', 'ANSWER_CLOSE', 'ANSWER_PLAIN'];
-    const names = ['COMMAND_HEAD_BYTES', 'FLAG_FIN', 'FLAG_COMPRESS', 'FLAG_BACKPRESSURE', 'FLAG_CLOSE', ...answers];
+    const names = [
+      'COMMAND_HEAD_BYTES',
+      'FLAG_FIN',
+      'FLAG_COMPRESS',
+      'FLAG_BACKPRESSURE',
+      'FLAG_CLOSE',
+      ...answers,
+    ];
     assert.deepEqual(pick(commands, names), pick(rust, names));
     const opcodes = Object.keys(commands).filter((name) => name.startsWith('OPCODE_'));
     assert.ok(opcodes.length >= 3);

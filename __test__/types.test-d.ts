@@ -120,15 +120,23 @@ const handler: HttpHandler = async (res, req) => {
   const [ok, done]: [boolean, boolean] = res.tryEnd(new Uint8Array(1), 2);
   res.onWritable((offset) => offset > 0 && ok && done).onAborted(() => {});
   res.onData((chunk, isLast) => void same<typeof chunk | typeof isLast, ArrayBuffer | boolean>(true));
-  res.onDataV2((_chunk, most) => same<typeof most, bigint>(true)).collectBody(9, (body) => {
-    for (const part of getParts(body ?? '', req.getHeader('content-type')) ?? []) res.end(part.data, true);
-  });
+  res
+    .onDataV2((_chunk, most) => same<typeof most, bigint>(true))
+    .collectBody(9, (body) => {
+      for (const part of getParts(body ?? '', req.getHeader('content-type')) ?? []) res.end(part.data, true);
+    });
   // @ts-expect-error a number of bytes
   res.endWithoutBody('1');
   // @ts-expect-error text or data
   res.end(1);
 };
-app.get('/', handler).post('/', handler).options('/', handler).del('/', handler).patch('/', handler).put('/', null);
+app
+  .get('/', handler)
+  .post('/', handler)
+  .options('/', handler)
+  .del('/', handler)
+  .patch('/', handler)
+  .put('/', null);
 app.head('/', handler).connect('/', handler).trace('/', handler).any('/', handler).ws('/', null);
 app.get('/', new DeclarativeResponse().writeHeader('a', 'b').writeQueryValue('c').writeBody().end('d'));
 app.filter((res, count) => same<typeof count, 1 | -1>(true) ?? res.getRemotePort());
