@@ -50,7 +50,7 @@ const REFUSED = [
   ],
   [
     'with chunks that are not last',
-    400,
+    501,
     `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, gzip\r\n\r\n`,
   ],
   ['with chunks twice', 501, `POST / HTTP/1.1\r\n${HOST}${CHUNKED}${CHUNKED}\r\n0\r\n\r\n`],
