@@ -3,7 +3,10 @@
 import tidewire, {
   App,
   DEDICATED_DECOMPRESSOR_4KB,
+  DeclarativeResponse,
   DISABLED,
+  getParts,
+  type HttpHandler,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   SHARED_COMPRESSOR,
   type TemplatedApp,
@@ -110,6 +113,39 @@ app.ws<User, 'nodebuffer'>('/user', {
 });
 const behavior: WebSocketBehavior<User> = { message: (ws, message) => void ws.send(message) };
 app.ws('/user', behavior);
+
+// HTTP.
+const handler: HttpHandler = async (res, req) => {
+  same<ReturnType<typeof req.getQuery>, string | undefined>(true);
+  const query: string = req.getQuery();
+  res.writeStatus('200 OK').writeHeader('a', new ArrayBuffer(1)).beginWrite().write(query);
+  const [ok, done]: [boolean, boolean] = res.tryEnd(new Uint8Array(1), 2);
+  res.onWritable((offset) => offset > 0 && ok && done).onAborted(() => {});
+  res.onData((chunk, isLast) => void same<typeof chunk | typeof isLast, ArrayBuffer | boolean>(true));
+  res
+    .onDataV2((_chunk, most) => same<typeof most, bigint>(true))
+    .collectBody(9, (body) => {
+      for (const part of getParts(body ?? '', req.getHeader('content-type')) ?? []) res.end(part.data, true);
+    });
+  // @ts-expect-error a number of bytes
+  res.endWithoutBody('1');
+  // @ts-expect-error text or data
+  res.end(1);
+};
+app
+  .get('/', handler)
+  .post('/', handler)
+  .options('/', handler)
+  .del('/', handler)
+  .patch('/', handler)
+  .put('/', null);
+app.head('/', handler).connect('/', handler).trace('/', handler).any('/', handler).ws('/', null);
+app.get('/', new DeclarativeResponse().writeHeader('a', 'b').writeQueryValue('c').writeBody().end('d'));
+app.filter((res, count) => same<typeof count, 1 | -1>(true) ?? res.getRemotePort());
+// @ts-expect-error no handler
+app.get('/');
+// @ts-expect-error a handler is a function
+app.get('/', 'text');
 
 // The forms of listen.
 app
