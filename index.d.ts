@@ -2,9 +2,15 @@
  * tidewire: a WebSocket server for Node.js whose engine is Rust. The interface is that of
  * uWebSockets.js, where it has the same.
  *
- * Handlers run on the JavaScript thread that made the App, in batches. Whatever is misused throws an
- * error with a stable `code` (`TIDEWIRE_INVALID_TYPE`, `TIDEWIRE_OUT_OF_RANGE`, ...) and never ends
- * the process by itself.
+ * Handlers run on the JavaScript thread that made the App, the main one or a worker, in batches; an App, its
+ * sockets and its tokens belong to that thread. The engine's own threads run no JavaScript.
+ *
+ * Whatever is misused throws an error with a stable `code` and never ends the process by itself. A value of
+ * the wrong type is a `TypeError` with `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data
+ * was expected; one that is not accepted is a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told
+ * where they can come. What the host refuses has the system's code (`EADDRINUSE`).
+ *
+ * Where there is no native addon for the platform, `require` throws `TIDEWIRE_NO_BINARY`.
  */
 
 /// <reference types="node" />
@@ -13,8 +19,11 @@
 export {};
 
 /**
- * Text or data that goes out: a string (sent as UTF-8) or bytes. Of a view, its own part of the
- * buffer is taken. The bytes are copied before the call returns.
+ * Text or data that is passed in: a string (taken as UTF-8, a lone surrogate as U+FFFD) or bytes. Of a view,
+ * its own part of the buffer is taken; `undefined` is empty. The bytes are copied before the call returns.
+ *
+ * Whatever takes it throws a `TypeError` for anything else: `TIDEWIRE_TEXT_OR_DATA`, `Text and data can only be
+ * passed by String, ArrayBuffer or TypedArray.`; and `TIDEWIRE_DETACHED` for data whose buffer was transferred.
  */
 export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView;
 
@@ -46,7 +55,7 @@ export interface DataTypes {
  * head of a request in bytes, 512 to 1,048,576 (16,384 by default). Beyond it, or beyond 100 header lines,
  * the answer is 431. Another value warns (`TIDEWIRE_INVALID_ENVIRONMENT`), and the default is taken.
  */
-export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends TextType = TextType> {
+export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text extends TextType = Binary> {
   /**
    * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
    * @default 1
@@ -150,17 +159,17 @@ export interface WebSocketBehavior<
    * Which messages the server compresses is said by each {@link WebSocketMethods.send}.
    * @default DISABLED
    */
-  compression?: number | undefined;
+  compression?: CompressOptions | undefined;
 
   /**
    * How handlers get data.
-   * @default the App's `binaryType`, which is 'arraybuffer' unless given
+   * @default 'arraybuffer', or the App's `binaryType`
    */
   binaryType?: Binary | undefined;
 
   /**
-   * How handlers get text messages.
-   * @default the App's `textType`; without one, as `binaryType`
+   * How handlers get text messages, and the names of topics.
+   * @default as `binaryType`, or the App's `textType`
    */
   textType?: Text | undefined;
 
@@ -223,7 +232,8 @@ export interface WebSocketBehavior<
     | undefined;
 
   /**
-   * A message that was handed to `send` was dropped: too much was waiting.
+   * A message to this connection, sent or published, was dropped: more than `maxBackpressure` was waiting. When
+   * `send` itself can tell, it is called before `send` returns 2.
    * @param message as in the message handler
    */
   dropped?:
@@ -249,9 +259,13 @@ export interface WebSocketBehavior<
   /**
    * The connection ended, for whatever reason. In the handler and after it, the properties of `ws`,
    * `getUserData`, `readyState` and `closeCause` work; every other method throws `TIDEWIRE_CLOSED` after it.
-   * @param code the peer's status code (RFC 6455 §7.4); 1005: it gave none; 1006: it ended without a
-   *     closing handshake, or by `ws.close()`
-   * @param message the peer's reason, or the cause of a 1006; of type `binaryType`
+   * @param code the peer's status code (RFC 6455 §7.4), or that of `ws.end()`; 1005: there was none; 1006: it
+   *     ended without a closing handshake, or by `ws.close()`
+   * @param message the peer's reason, or that of `ws.end()`, or the cause of a 1006: `Received TCP FIN before
+   *     WebSocket close frame`, `WebSocket timed out from inactivity`, `Received invalid WebSocket frame`,
+   *     `Received invalid UTF-8`, `Received too big message`, `Received too many fragments`, `Received invalid
+   *     close payload`, or nothing for a reset, `closeOnBackpressureLimit`, `ws.close()` and `app.close()`; of type
+   *     `binaryType`
    */
   close?: ((ws: WebSocket<UserData>, code: number, message: DataTypes[Binary]) => unknown) | null | undefined;
 
@@ -308,8 +322,9 @@ export interface WebSocketMethods<UserData = unknown> {
    *     permessage-deflate; ignored elsewhere. A message that would not get smaller is sent as it is.
    * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
    *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call: what
-   *     was handed over in one batch can be dropped still, which the `dropped` handler tells.
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a message that is neither text nor bytes
+   *     was handed over in one batch can be dropped still, which the `dropped` handler tells. Behind a 0, a
+   *     `drain` follows. In the close handler: 2.
+   * @throws `TIDEWIRE_FRAGMENT_OPEN` inside a message that {@link sendFirstFragment} began
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
 
@@ -347,11 +362,15 @@ export interface WebSocketMethods<UserData = unknown> {
    * Sends a ping.
    * @param message its payload, at most 125 bytes
    * @returns as `send`
-   * @throws `TIDEWIRE_OUT_OF_RANGE` for a longer one; otherwise as `send`
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for a longer one
    */
   ping(message?: RecognizedString): 0 | 1 | 2;
 
-  /** Bytes that wait for the peer to take them. */
+  /**
+   * Bytes, heads of frames included, that are not known to be written: those that wait for the peer, and
+   * what was sent since the last batch. Behind any amount above 0 a `drain` follows, when all or half of it is
+   * written. 0 in the close handler.
+   */
   getBufferedAmount(): number;
 
   /**
@@ -360,7 +379,7 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param code the status code (RFC 6455 §7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999; 0, which
    *     is the default, 1005 and 1006 are not written
    * @param shortMessage the reason; what is beyond 123 bytes is cut, between characters
-   * @throws `TIDEWIRE_OUT_OF_RANGE` for another code; `TIDEWIRE_TEXT_OR_DATA` as `send`
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for another code; the connection stays open then
    */
   end(code?: number, shortMessage?: RecognizedString): void;
 
@@ -376,7 +395,6 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param topic any text, also empty; data is the same topic as the text whose UTF-8 it is
    * @returns true, also if it was subscribed already; false only in its close handler, and in the
    *     `subscription` handlers before that one, where nothing is done
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes; so do the methods below
    */
   subscribe(topic: RecognizedString): boolean;
 
@@ -390,7 +408,10 @@ export interface WebSocketMethods<UserData = unknown> {
   /** Whether this connection is subscribed to the topic. */
   isSubscribed(topic: RecognizedString): boolean;
 
-  /** The topics of this connection, in the order in which it subscribed. */
+  /**
+   * The topics of this connection, in the order in which it subscribed. One whose bytes are no UTF-8 is a
+   * string that is the same topic when it is passed back.
+   */
   getTopics(): string[];
 
   /**
@@ -408,7 +429,6 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param compress as in `send`. It is compressed once for all subscribers whose compressor is shared, and
    *     for each that has a dedicated one
    * @returns whether there is such a subscriber
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
   publish(
     topic: RecognizedString,
@@ -419,20 +439,21 @@ export interface WebSocketMethods<UserData = unknown> {
 
   /**
    * Calls the callback, and returns the socket. Everything is corked in any case: this is there for
-   * programs that ask for it.
+   * programs that ask for it. What the callback throws is thrown here.
+   * @throws `TIDEWIRE_INVALID_TYPE` for what is no function
    */
   cork(callback: () => void): this;
 
-  /** The socket itself, whose properties are the user data. */
+  /** The socket itself, whose properties are the user data. Never throws. */
   getUserData(): UserData;
 
   /** The peer's address: 4 bytes, or 16; an IPv4 peer of a dual-stack listener is mapped to 16. */
   getRemoteAddress(): ArrayBuffer;
 
-  /** The peer's address as text, in ASCII. */
+  /** The peer's address as text, in ASCII: `127.0.0.1`, or IPv6 in full (`0000:0000:0000:0000:0000:ffff:7f00:0001`). */
   getRemoteAddressAsText(): ArrayBuffer;
 
-  /** The peer's port. */
+  /** The peer's port: 0 where it has none. */
   getRemotePort(): number;
 }
 
@@ -446,6 +467,7 @@ export interface us_socket_context_t {
 /**
  * A request. Valid for as long as it is kept, also behind an `await`; any property may be set on it. Its
  * head is at most `UWS_HTTP_MAX_HEADERS_SIZE` bytes, 16 KiB by default, and never more than 128 KiB. Names are text or bytes.
+ * A callback that is no function throws `TIDEWIRE_INVALID_TYPE`.
  */
 export interface HttpRequest {
   /** The value of a header field, the first of that name; `''` if there is none. Names are lower case. */
@@ -622,16 +644,16 @@ export interface TemplatedApp<
    * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
    * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
    *
-   * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
+   * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
-   * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; see {@link WebSocketBehavior} for the
-   *     options
+   * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; `TIDEWIRE_TOO_MANY_ROUTES` for more than
+   *     65,536 in one App, replaced ones counted; see {@link WebSocketBehavior} for the options
    */
   ws<
     UserData = unknown,
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
-  >(pattern: string, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
 
   /**
    * Listens, and calls the callback before it returns.
@@ -643,22 +665,28 @@ export interface TemplatedApp<
   listen(port: number, options: number | undefined, callback: ListenCallback): this;
 
   /** @param host an address or a host name; without one, all interfaces, IPv6 and IPv4 */
-  listen(host: string | undefined, port: number, callback: ListenCallback): this;
+  listen(host: RecognizedString | undefined, port: number, callback: ListenCallback): this;
 
   /**
    * @param host an address or a host name
    * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
    */
-  listen(host: string | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
+  listen(
+    host: RecognizedString | undefined,
+    port: number,
+    options: number | undefined,
+    callback: ListenCallback,
+  ): this;
 
   /**
    * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
-   * `code` is the system's, such as `EADDRINUSE`; wrong arguments throw.
+   * `code` is the system's, such as `EADDRINUSE`, or `TIDEWIRE_LISTEN_FAILED` where it has none; wrong
+   * arguments throw.
    */
   listen(port: number, options?: number): Promise<us_listen_socket>;
 
   /** @param host an address or a host name */
-  listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
+  listen(host: RecognizedString | undefined, port: number, options?: number): Promise<us_listen_socket>;
 
   /**
    * Listens on a Unix domain socket, and calls the callback before it returns. The addresses of its clients
@@ -681,7 +709,6 @@ export interface TemplatedApp<
   /**
    * Sends a message to all subscribers of a topic, as {@link WebSocketMethods.publish} does.
    * @returns whether there is one; false before the App listens
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
   publish(
     topic: RecognizedString,
@@ -690,13 +717,14 @@ export interface TemplatedApp<
     compress?: boolean,
   ): boolean;
 
-  /**
-   * How many connections are subscribed to a topic, on all reactor threads of the App.
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes
-   */
+  /** How many connections are subscribed to a topic, on all reactor threads of the App. */
   numSubscribers(topic: RecognizedString): number;
 
-  /** Closes all listeners and connections at once: peers and close handlers see 1006. */
+  /**
+   * Closes all listeners and connections at once: peers and close handlers see 1006, `onAborted` handlers are
+   * called. They have run when this returns, but for connections whose `open` is on its way: both come later.
+   * The App may listen again.
+   */
   close(): this;
 
   /**
@@ -719,6 +747,39 @@ export interface TemplatedApp<
    *     not accepted
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
+
+  /**
+   * A number by which an App in another JavaScript thread of this process, the acceptor, passes connections to
+   * this one: `parentPort.postMessage(app.getDescriptor())`. This App serves them by its own routes, as if it
+   * had accepted them; it need not listen itself.
+   *
+   * From this call on the App waits for connections, and its thread stays alive: until it is closed, or the last
+   * acceptor has removed it or closed its last listener, and no connection is left. Then the thread ends by itself,
+   * if nothing else keeps it. The same number at each call; a call after that makes it valid again.
+   * @throws as {@link listen}, where the host has no threads left
+   */
+  getDescriptor(): number;
+
+  /**
+   * Passes each connection that this App accepts to the App with the descriptor, in turn with all others that were
+   * added. While there is one, this App serves none itself. A child without room (its JavaScript is too busy, or
+   * 1,024 connections are on their way to it) is passed by; when none has room, new clients wait in the kernel.
+   *
+   * A child that is closed or whose thread ends is removed by itself, and what was on its way to it goes to the
+   * next; without any child left, this App serves again. Adding one twice is adding it once. It may be added
+   * before this App listens, and stays until this App's last listener is closed.
+   * @throws `TIDEWIRE_UNKNOWN_DESCRIPTOR` (a `RangeError`) for a number that no App of this process has, or whose
+   *     App is closed or its thread gone; `TIDEWIRE_INVALID_TYPE` for what is no number
+   */
+  addChildAppDescriptor(descriptor: number): this;
+
+  /**
+   * Passes the App with the descriptor nothing any more; it keeps the connections that it has. One that was not
+   * added, or has ended and was removed by itself, is no error.
+   * @throws `TIDEWIRE_UNKNOWN_DESCRIPTOR` for a number that no App of this process ever had;
+   *     `TIDEWIRE_INVALID_TYPE` for what is no number
+   */
+  removeChildAppDescriptor(descriptor: number): this;
 
   /**
    * What the App has done and holds, in numbers: a new object at each call. Cheap: the threads count
@@ -925,6 +986,15 @@ export function us_listen_socket_close(listenSocket: us_listen_socket): void;
  * @throws `TIDEWIRE_INVALID_TYPE` for anything but a token of `listen`
  */
 export function us_socket_local_port(listenSocket: us_listen_socket): number;
+
+/**
+ * A setting of uWebSockets.js by its name, such as `'silent'`. Accepted without effect.
+ * @throws `TIDEWIRE_TEXT_OR_DATA` for what is neither text nor bytes
+ */
+export function _cfg(key: RecognizedString): void;
+
+/** A value of the option `compression`: one of the constants below, or a compressor and a decompressor joined by `|`. */
+export type CompressOptions = number;
 
 /** Other sockets may listen on the same port, where the system can share it (SO_REUSEPORT on Linux). */
 export const LIBUS_LISTEN_DEFAULT: 0;

@@ -3,6 +3,7 @@
 /** The package for CommonJS. Plain names in one object, so that `import { App }` finds them, too. */
 
 const { App } = require('./lib/app');
+const { _cfg } = require('./lib/cfg');
 const { DISABLED, COMPRESSORS, DECOMPRESSORS } = require('./lib/compression');
 const { us_listen_socket_close, us_socket_local_port } = require('./lib/listen_socket');
 
@@ -13,6 +14,7 @@ module.exports = {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  _cfg,
   LIBUS_LISTEN_DEFAULT,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED,

@@ -6,6 +6,7 @@ export const {
   App,
   us_listen_socket_close,
   us_socket_local_port,
+  _cfg,
   LIBUS_LISTEN_DEFAULT,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED,

@@ -34,6 +34,21 @@ const CONVERSATIONS = {
     assert.equal(await say('unsubscribe news'), 'not subscribed to news');
     assert.equal(await say('what?'), 'say: subscribe NAME, unsubscribe NAME, or publish NAME MESSAGE');
   },
+  'Chat.js': async (client, url, context) => {
+    const heard = async (from) => JSON.parse(await from.text());
+    client.send('Ann');
+    assert.deepEqual(await heard(client), { names: [] });
+    assert.deepEqual(await heard(client), { joined: 'Ann' });
+    const other = await connect(context, url);
+    other.send('Bob', 'hello');
+    assert.deepEqual(await heard(other), { names: ['Ann'] });
+    for (const each of [client, other]) {
+      assert.deepEqual(await heard(each), { joined: 'Bob' });
+      assert.deepEqual(await heard(each), { name: 'Bob', text: 'hello' });
+    }
+    other.socket.close();
+    assert.deepEqual(await heard(client), { left: 'Bob' });
+  },
   'WebSocket.js': async (client) => {
     client.send('hello', Buffer.from([1, 2, 3]));
     assert.deepEqual(await client.messages.take(2), [
@@ -52,6 +67,15 @@ const CONVERSATIONS = {
     client.send('hi');
     assert.equal(await client.text(), 'hi');
     assert.equal(await refused(`${url}/?token=none`), 403);
+  },
+  'WorkerThreads.js': async (client, url, context) => {
+    const threads = [await client.text()];
+    for (let turn = 1; turn < 4; turn++) threads.push(await (await connect(context, url)).text());
+    const [first, second] = threads;
+    assert.notEqual(first, second);
+    assert.deepEqual(threads, [first, second, first, second]);
+    client.send('hello');
+    assert.equal(await client.text(), 'hello');
   },
   'RateLimit.js': async (client, url, context) => {
     client.send('one');
@@ -86,6 +110,7 @@ for (const [file, converse] of Object.entries(CONVERSATIONS)) {
       PORT: '0',
       CONNECTIONS: '2',
       MESSAGES: '3',
+      THREADS: '2',
     });
     const line = await child.line();
     const [, port] = line.match(/^Listening on port (\d+)$/) ?? [];

@@ -9,7 +9,16 @@ const { connect } = require('./support/client');
 const { CLOSE, PING, PONG, TEXT, closeFrame, connectRaw, exchange, frame } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');
 
-const NO_CLOSES = { peer: 0, local: 0, fin: 0, reset: 0, timeout: 0, protocol: 0, backpressure: 0, shutdown: 0 };
+const NO_CLOSES = {
+  peer: 0,
+  local: 0,
+  fin: 0,
+  reset: 0,
+  timeout: 0,
+  protocol: 0,
+  backpressure: 0,
+  shutdown: 0,
+};
 
 const NONE = {
   connections: 0,

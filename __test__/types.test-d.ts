@@ -69,6 +69,8 @@ app.ws('/topics', {
   },
 });
 const reached: boolean = app.publish('a', 'text', false, true);
+const descriptor: number = app.getDescriptor();
+app.addChildAppDescriptor(descriptor).removeChildAppDescriptor(descriptor).close();
 const subscribers: number = app.numSubscribers('a') + Number(reached) + app.stats().topics;
 // @ts-expect-error A topic is text or bytes.
 app.publish(subscribers, 'text');
@@ -131,6 +133,8 @@ same<(typeof stats.gate.refused)[404], number>(true);
 for (const { connections, waiting } of stats.reactors)
   same<number, typeof connections & typeof waiting.events>(true);
 
+// @ts-expect-error a descriptor is a number
+app.addChildAppDescriptor('1');
 // @ts-expect-error a port is a number
 app.listen('9001', () => {});
 // @ts-expect-error not an option

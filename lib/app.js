@@ -5,6 +5,7 @@
  * ends; messages go between the engine and the handlers without it.
  */
 
+const { textGiven } = require('./data');
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
@@ -22,10 +23,12 @@ class Application {
 
   /**
    * Adds a WebSocket route, or replaces the one with the same pattern.
-   * @param {string} pattern
+   * @param {unknown} given the pattern, as text or bytes
    * @param {import('../index').WebSocketBehavior<any>} behavior
    */
-  ws(pattern, behavior) {
+  ws(given, behavior) {
+    // What is no text is refused with the options.
+    const pattern = /** @type {string} */ (textGiven(given));
     const route = routeOptions(pattern, behavior, this.#settings);
     try {
       this.#engine.addRoute(pattern, route);
@@ -79,6 +82,34 @@ class Application {
   }
 
   /**
+   * The number by which an App in another thread passes its connections to this one. This one waits for
+   * them from now on, and keeps its thread alive.
+   */
+  getDescriptor() {
+    return this.#engine.offer();
+  }
+
+  /**
+   * Passes connections to an App, in turn with others that were added.
+   * @param {unknown} descriptor
+   */
+  addChildAppDescriptor(descriptor) {
+    const number = checkedDescriptor('App.addChildAppDescriptor()', descriptor);
+    if (!this.#engine.addChild(number)) throw errors.unknownDescriptor(number);
+    return this;
+  }
+
+  /**
+   * Passes an App nothing any more. One that has ended was removed already.
+   * @param {unknown} descriptor
+   */
+  removeChildAppDescriptor(descriptor) {
+    const number = checkedDescriptor('App.removeChildAppDescriptor()', descriptor);
+    if (!this.#engine.removeChild(number)) throw errors.unknownDescriptor(number);
+    return this;
+  }
+
+  /**
    * Sends a message to all subscribers of a topic.
    * @param {unknown} topic
    * @param {unknown} message
@@ -121,6 +152,19 @@ class Application {
     callback(outcome);
     return this;
   }
+}
+
+/**
+ * @param {string} caller
+ * @param {unknown} descriptor
+ */
+function checkedDescriptor(caller, descriptor) {
+  if (typeof descriptor === 'number') return descriptor;
+  throw errors.invalidType(
+    `\`descriptor\` of ${caller}`,
+    'the number that App.getDescriptor() gave',
+    descriptor,
+  );
 }
 
 /**

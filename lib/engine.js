@@ -90,6 +90,8 @@ class Engine {
   closeListener(id) {
     if (!this.#listeners.delete(id)) return;
     this.#native.closeListener(id);
+    // Nothing is accepted for them any more, so they need not wait.
+    if (this.#listeners.size === 0) this.#native.removeChildren();
     this.#stopIfVacant();
   }
 
@@ -103,6 +105,28 @@ class Engine {
     this.#native.closeHandshakes();
     for (const lane of this.#lanes) lane.terminateAll();
     this.#stopIfVacant();
+  }
+
+  /** The number by which other Apps of the process pass connections here; the threads run from now on. */
+  offer() {
+    this.#start();
+    return this.#native.offer();
+  }
+
+  /**
+   * @param {number} descriptor
+   * @returns {boolean} whether there is such an App
+   */
+  addChild(descriptor) {
+    return this.#native.addChild(descriptor);
+  }
+
+  /**
+   * @param {number} descriptor
+   * @returns {boolean} whether there ever was such an App
+   */
+  removeChild(descriptor) {
+    return this.#native.removeChild(descriptor);
   }
 
   /**
@@ -162,6 +186,8 @@ class Engine {
   #closeListeners() {
     for (const id of this.#listeners) this.#native.closeListener(id);
     this.#listeners.clear();
+    this.#native.removeChildren();
+    this.#native.withdraw();
   }
 
   /**

@@ -51,6 +51,18 @@ function routeRefused(error) {
   return withCode(new RangeError(error.message), error.code);
 }
 
+/**
+ * A number that names no App which takes connections.
+ * @param {number} descriptor
+ */
+function unknownDescriptor(descriptor) {
+  const message = [
+    `No App of this process takes connections by the descriptor ${shown(descriptor)}: it must be what`,
+    'App.getDescriptor() gave, of an App that was not closed since and whose thread has not ended.',
+  ].join(' ');
+  return withCode(new RangeError(message), 'TIDEWIRE_UNKNOWN_DESCRIPTOR');
+}
+
 /** A method of a socket whose close handler has run. The sentence is that of uWebSockets.js. */
 function closed() {
   return withCode(new Error('Invalid access of closed uWS.WebSocket/SSLWebSocket.'), 'TIDEWIRE_CLOSED');
@@ -115,6 +127,12 @@ function invalidStatus(status) {
 function textOrData() {
   const message = 'Text and data can only be passed by String, ArrayBuffer or TypedArray.';
   return withCode(new TypeError(message), 'TIDEWIRE_TEXT_OR_DATA');
+}
+
+/** Data in a buffer that was transferred, or has shrunk below it: its bytes are gone. */
+function detached() {
+  const message = 'Data cannot be taken from a buffer that was transferred, or that has shrunk below it.';
+  return withCode(new TypeError(message), 'TIDEWIRE_DETACHED');
 }
 
 /**
@@ -233,6 +251,7 @@ module.exports = {
   invalidType,
   outOfRange,
   routeRefused,
+  unknownDescriptor,
   closed,
   fragmentOpen,
   noFragment,
@@ -241,6 +260,7 @@ module.exports = {
   invalidHeader,
   invalidStatus,
   textOrData,
+  detached,
   listenFailed,
   listenUnixFailed,
   startFailed,

@@ -370,17 +370,19 @@ class Lane {
    */
   #rare(socket, index, tag, offset, length) {
     const route = routeOf(socket);
+    // Taken out of the route: handlers are called without a receiver.
+    const { ping, pong, dropped, drain } = route;
     switch (tag & 0xff) {
       case events.PING:
-        route.ping?.(socket, this.#view(route.binaryKind, offset, length));
+        ping?.(socket, this.#view(route.binaryKind, offset, length));
         break;
       case events.PONG:
-        route.pong?.(socket, this.#view(route.binaryKind, offset, length));
+        pong?.(socket, this.#view(route.binaryKind, offset, length));
         break;
       case events.DROPPED: {
         const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
         const as = isBinary ? route.binaryKind : route.textKind;
-        route.dropped?.(socket, this.#view(as, offset, length), isBinary);
+        dropped?.(socket, this.#view(as, offset, length), isBinary);
         break;
       }
       case events.BACKLOG:
@@ -388,7 +390,7 @@ class Lane {
         break;
       case events.DRAIN:
         this.#backlog.drained(this.#connections.page(index), index, offset);
-        route.drain?.(socket);
+        drain?.(socket);
         break;
       case events.ABORTED:
         // Upgraded while the word of it was on its way.

@@ -9,7 +9,7 @@
 const { constants } = require('node:buffer');
 const { CLOSE_REASON_BYTES, checkStatusCode, wellFormed } = require('./close_frame');
 const compression = require('./compression');
-const { encoded } = require('./data');
+const { encoded, textGiven } = require('./data');
 const errors = require('./errors');
 const limits = require('./limits');
 
@@ -195,6 +195,7 @@ function routeOptions(pattern, behavior, appDefaults) {
  */
 function listenOptions(values) {
   const rest = [...values];
+  rest[0] = textGiven(rest[0]);
   const callback = typeof rest.at(-1) === 'function' ? /** @type {any} */ (rest.pop()) : undefined;
   const hostGiven = typeof rest[0] === 'string' || (rest.length > 1 && rest[0] === undefined);
   const host = hostGiven ? /** @type {string | undefined} */ (rest.shift()) : undefined;

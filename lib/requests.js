@@ -44,11 +44,12 @@ class Requests {
     this.#pending.set(index, response);
     let error;
     try {
-      if (typeof route.origins === 'function' && !this.#admits(route.origins, request)) {
+      const { origins, upgrade } = route;
+      if (typeof origins === 'function' && !this.#admits(origins, request)) {
         finish(response);
         return this.respond(index, FORBIDDEN, FORBIDDEN_ORIGIN);
       }
-      if (route.upgrade !== null) route.upgrade(response, request, route.context);
+      if (upgrade !== null) upgrade(response, request, route.context);
       else accept(response, request, route.context);
       if (isOver(response) || (!isYielded(request) && isAwaited(response))) return;
       if (isYielded(request)) {

@@ -150,6 +150,10 @@ pub const REQUEST_HEAD_MAX_BYTES: usize = 1024 * 1024;
 /// of a head, for [`REQUEST_HEAD_SECONDS`] at most.
 pub const HANDSHAKES: usize = 16_384;
 
+/// Connections on their way to a child App: an acceptor passes it by beyond it. Its gate takes them in its
+/// next turn, unless it has no room itself; then they wait here unread.
+pub const PASSED_CONNECTIONS: usize = 1_024;
+
 /// How soon the gate looks again whether JavaScript has made room: short against the time in which
 /// JavaScript takes what fills [`INTAKE_BYTES`].
 pub const INTAKE_LOOK_MILLISECONDS: u64 = 20;

@@ -57,7 +57,7 @@ impl Server {
         let routes = Routes::new();
         routes.insert("/echo", Arc::new(Endpoint { route: Arc::new(route()), origins: Origins::Any })).unwrap();
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
-        let gate = Gate::start(routes, adopters, census, Bounds::default()).unwrap();
+        let gate = Gate::start(routes, adopters, census, Bounds::default(), Arc::default()).unwrap();
         let listener = bind(&Bind { host: Some("127.0.0.1".into()), port: 0, exclusive: true }).unwrap();
         let port = listener.local_addr().unwrap().port();
         gate.listen(listener).unwrap();

@@ -112,7 +112,10 @@ impl fmt::Display for HostFault {
                  listens, or choose another path."
             ),
             Self::PathDenied { path } => {
-                write!(f, "Cannot listen on {path}: permission denied. Choose a directory that the process may write to.")
+                write!(
+                    f,
+                    "Cannot listen on {path}: permission denied. Choose a directory that the process may write to."
+                )
             }
             Self::NoDirectory { path } => {
                 write!(f, "Cannot listen on {path}: there is no such directory. Make it, or choose another path.")

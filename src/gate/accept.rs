@@ -88,8 +88,7 @@ impl Source {
         match listener {
             Listener::Tcp(listener) => {
                 let address = listener.local_addr().map_or_else(|error| error.to_string(), |a| a.to_string());
-                let listener =
-                    TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?;
+                let listener = TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?;
                 Ok(Self::Tcp(listener))
             }
             #[cfg(unix)]

@@ -6,9 +6,14 @@
 
 mod accept;
 mod ask;
+mod children;
 mod closing;
+mod descriptor;
+mod door;
 mod hand_over;
 mod listener;
+mod passed;
+mod passing;
 mod room;
 mod routes;
 mod screened;
@@ -20,6 +25,8 @@ mod unix;
 mod wire;
 
 pub use crate::http::{InvalidPattern, Origin, Origins};
+pub use children::Children;
+pub use descriptor::Descriptor;
 pub use listener::{Bind, Listener, bind};
 pub use room::Bounds;
 pub use routes::{Endpoint, Routes};

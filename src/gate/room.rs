@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-use super::hand_over::Reactors;
 use super::tally::{Pausing, Tally};
 use crate::limits;
 
@@ -61,14 +60,14 @@ impl Room {
     }
 
     /// Ready when one more may be accepted, with so many at the gate. Pending for their number, it does
-    /// not wake: whoever sees one of them end asks again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, handshakes: usize, reactors: &Reactors) -> Poll<()> {
+    /// not wake: whoever sees one of them end asks again. `is_full`: whether those have no room that it goes to.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, handshakes: usize, is_full: impl Fn() -> bool) -> Poll<()> {
         if handshakes >= self.most_handshakes {
             self.pause(Lack::Handshakes);
             return Poll::Pending;
         }
         // The JavaScript thread makes room; that it does is seen soon enough by looking.
-        while reactors.is_full() {
+        while is_full() {
             self.pause(Lack::Intake);
             let look = || Box::pin(sleep(Duration::from_millis(limits::INTAKE_LOOK_MILLISECONDS)));
             ready!(self.next_look.get_or_insert_with(look).as_mut().poll(cx));

@@ -5,24 +5,31 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc as answers;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
 use super::accept::{Acceptor, Source};
+use super::children::Children;
+use super::descriptor::{Descriptor, Offer};
+use super::door::Door;
 use super::hand_over::Reactors;
+use super::passed::{Passed, Unserved};
+use super::passing::Passing;
 use super::room::Room;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
 use super::{Bounds, Listener, Routes};
-use crate::bridge::{Census, ListenerId};
+use crate::bridge::{Census, ListenerId, Ticket};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
 
@@ -36,6 +43,8 @@ pub struct Gate {
     census: Arc<Census>,
     tally: Arc<Tally>,
     listeners: AtomicU32,
+    reactors: Vec<Arc<dyn Adopter>>,
+    offer: Mutex<Option<Offer>>,
 }
 
 enum Command {
@@ -43,11 +52,13 @@ enum Command {
     CloseListener(ListenerId, answers::Sender<()>),
     CloseConnections(answers::Sender<()>),
     WindDown,
+    OpenDoor(commands::Receiver<Passed>),
+    ShutDoor(answers::Sender<()>),
 }
 
 impl Gate {
-    /// Starts the thread. Established connections go to the adopters in turn; listeners and
-    /// connections count in the census. Neither an adopter nor the census' `on_vacant` may wait for
+    /// Starts the thread. What it accepts goes to the children, while there are any; what it serves goes,
+    /// established, to the adopters in turn. Listeners and connections count in the census. Neither an adopter nor the census' `on_vacant` may wait for
     /// a thread that waits for the gate.
     ///
     /// # Errors
@@ -58,6 +69,7 @@ impl Gate {
         adopters: Vec<Arc<dyn Adopter>>,
         census: Arc<Census>,
         bounds: Bounds,
+        children: Arc<Children>,
     ) -> io::Result<Self> {
         if adopters.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a gate needs a reactor"));
@@ -65,6 +77,7 @@ impl Gate {
         let (commands, orders) = commands::unbounded_channel();
         let (started, start) = answers::channel();
         let tally = Arc::new(Tally::default());
+        let reactors = adopters.clone();
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
             let (census, tally) = (census.clone(), tally.clone());
             move || {
@@ -73,7 +86,8 @@ impl Gate {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
                         let entrance = Entrance::new(routes, Reactors::new(adopters), tally.clone(), bounds);
-                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally)));
+                        let passing = Passing::new(children, census.clone(), bounds, tally.clone());
+                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally), passing));
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -82,7 +96,8 @@ impl Gate {
             }
         })?;
         let runtime = start.recv().map_err(io::Error::other)??;
-        Ok(Self { commands, runtime, thread, census, tally, listeners: AtomicU32::new(0) })
+        let (listeners, offer) = (AtomicU32::new(0), Mutex::default());
+        Ok(Self { commands, runtime, thread, census, tally, listeners, reactors, offer })
     }
 
     /// Accepts connections from a listening socket, until it is closed. It counts in the census
@@ -119,6 +134,29 @@ impl Gate {
         self.tell(Command::WindDown);
     }
 
+    /// Takes connections from the gates that have this child. It counts in the census
+    /// from now on, until the last of these gates lets go of it.
+    pub fn offer(&self, descriptor: Descriptor) {
+        let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*offer {
+            Some(offer) => offer.door().offer_again(),
+            None => {
+                let (door, arrivals) = Door::open(self.census.clone(), self.reactors.clone());
+                self.tell(Command::OpenDoor(arrivals));
+                *offer = Some(Offer::publish(descriptor, door));
+            }
+        }
+    }
+
+    /// Takes no more connections from other gates; those that it has not begun to serve go back to them.
+    pub fn withdraw(&self) {
+        let offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if offer.is_some() {
+            drop(offer);
+            self.ask(Command::ShutDoor);
+        }
+    }
+
     /// What the gate has done and has under way.
     pub fn counts(&self) -> Counts {
         self.tally.counts()
@@ -126,6 +164,7 @@ impl Gate {
 
     /// Ends the thread and waits for it. What is at the gate is closed, listeners included.
     pub fn stop(self) {
+        drop(self.offer);
         drop(self.commands);
         // A panic there has been reported by the panic hook, and everything was dropped as well.
         let _ = self.thread.join();
@@ -150,6 +189,12 @@ fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
     runtime.block_on(poll_fn(|cx| keeper.poll(cx)));
 }
 
+/// Whose a connection is that is accepted.
+enum Destination {
+    Here,
+    Child,
+}
+
 /// What the gate's thread does besides serving.
 struct Keeper {
     orders: commands::UnboundedReceiver<Command>,
@@ -158,11 +203,19 @@ struct Keeper {
     entrance: Rc<Entrance>,
     census: Arc<Census>,
     room: Room,
+    passing: Passing,
 }
 
 impl Keeper {
-    fn new(orders: commands::UnboundedReceiver<Command>, entrance: Entrance, census: Arc<Census>, room: Room) -> Self {
-        Self { orders, acceptors: Vec::new(), connections: JoinSet::new(), entrance: Rc::new(entrance), census, room }
+    fn new(
+        orders: commands::UnboundedReceiver<Command>,
+        entrance: Entrance,
+        census: Arc<Census>,
+        room: Room,
+        passing: Passing,
+    ) -> Self {
+        let (acceptors, connections, entrance) = (Vec::new(), JoinSet::new(), Rc::new(entrance));
+        Self { orders, acceptors, connections, entrance, census, room, passing }
     }
 
     /// Ready when the orders have ended.
@@ -179,15 +232,36 @@ impl Keeper {
         // listener each time, so that none waits for the storm of another.
         self.join(cx);
         match self.acceptors.is_empty() {
-            true => self.room.let_go(),
+            true => self.passing.let_go(),
             false => self.acceptors.rotate_left(1),
         }
-        for acceptor in &mut self.acceptors {
-            while self.room.poll(cx, self.connections.len(), self.entrance.reactors()).is_ready()
-                && let Poll::Ready((stream, peer)) = acceptor.poll_accept(cx)
+        if self.acceptors.is_empty() && !self.passing.is_open() {
+            self.room.let_go();
+        }
+        while self.passing.is_open()
+            && self.poll_own_room(cx).is_ready()
+            && let Poll::Ready(connection) = self.passing.poll_arrival(cx)
+        {
+            self.serve_unserved(connection);
+        }
+        while self.passing.poll_returned(cx)
+            && self.poll_room(cx).is_ready()
+            && let Some(connection) = self.passing.take_returned()
+        {
+            self.pass_on(connection);
+        }
+        for at in 0..self.acceptors.len() {
+            while let Poll::Ready(destination) = self.poll_room(cx)
+                && let Poll::Ready((stream, peer)) = self.acceptors[at].poll_accept(cx)
             {
                 let ticket = self.census.enter();
-                self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
+                match destination {
+                    Destination::Here => self.serve(stream, peer, ticket),
+                    // It fails only if the poller does not know the descriptor: the connection ends here then.
+                    Destination::Child => {
+                        drop(stream.into_std().map(|stream| self.pass_on(Unserved { stream, peer, ticket })))
+                    }
+                }
             }
         }
         // Again, so that the end of those that were spawned now wakes this. Those that have ended
@@ -196,6 +270,41 @@ impl Keeper {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Where a connection may go now that is accepted now.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Destination> {
+        match self.passing.poll_room(cx) {
+            Some(children) => {
+                if !self.passing.is_open() {
+                    self.room.let_go();
+                }
+                children.map(|()| Destination::Child)
+            }
+            None => self.poll_own_room(cx).map(|()| Destination::Here),
+        }
+    }
+
+    fn poll_own_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.room.poll(cx, self.connections.len(), || self.entrance.reactors().is_full())
+    }
+
+    /// To a child, or else it is served here.
+    fn pass_on(&mut self, Unserved { stream, peer, ticket }: Unserved) {
+        if let Some((stream, peer)) = self.passing.pass(stream, peer) {
+            self.serve_unserved(Unserved { stream, peer, ticket });
+        }
+    }
+
+    fn serve_unserved(&mut self, Unserved { stream, peer, ticket }: Unserved) {
+        // It fails only if the poller has no room for it: the connection ends here then.
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            self.serve(stream, peer, ticket);
+        }
+    }
+
+    fn serve(&mut self, stream: TcpStream, peer: Option<SocketAddr>, ticket: Ticket) {
+        self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
     }
 
     /// Joins the tasks that have ended, and tells how many: that gives their memory back. One that
@@ -212,6 +321,11 @@ impl Keeper {
         let done = match command {
             Command::Listen(acceptor) => return self.acceptors.push(acceptor),
             Command::WindDown => return self.entrance.close(),
+            Command::OpenDoor(arrivals) => return self.passing.set_arrivals(Some(arrivals)),
+            Command::ShutDoor(done) => {
+                self.passing.set_arrivals(None);
+                done
+            }
             Command::CloseListener(id, done) => {
                 self.acceptors.retain(|acceptor| acceptor.id != id);
                 done

@@ -27,7 +27,7 @@ use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
 #[cfg(unix)]
 use crate::gate::bind_unix;
-use crate::gate::{Bind, Bounds, Counts, Endpoint, Gate, Routes, bind};
+use crate::gate::{Bind, Bounds, Children, Counts, Descriptor, Endpoint, Gate, Routes, bind};
 use crate::limits;
 use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 
@@ -37,7 +37,7 @@ struct Running {
     census: Arc<Census>,
     gate: Gate,
     lanes: Vec<Lane>,
-    hook: Option<CleanupEnvHook<Shared>>,
+    hook: Option<CleanupEnvHook<(Shared, Arc<Children>)>>,
 }
 
 /// One reactor, seen from JavaScript.
@@ -56,6 +56,8 @@ pub struct Engine {
     bounds: Bounds,
     routes: Routes,
     next_route: u32,
+    descriptor: Option<Descriptor>,
+    children: Arc<Children>,
     running: Shared,
 }
 
@@ -85,7 +87,15 @@ impl Engine {
     pub fn new(threads: u8, request_head_bytes: u32) -> Self {
         let threads = threads.clamp(1, limits::REACTORS as u8);
         let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
-        Self { threads, bounds, routes: Routes::new(), next_route: 0, running: Shared::default() }
+        Self {
+            threads,
+            bounds,
+            routes: Routes::new(),
+            next_route: 0,
+            descriptor: None,
+            children: Arc::default(),
+            running: Shared::default(),
+        }
     }
 
     /// Adds a route, and returns its id. A pattern that is there already is replaced.
@@ -121,7 +131,12 @@ impl Engine {
         });
         let started = self.start_threads(&bell, &census);
         let (gate, lanes) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
-        let hook = env.add_env_cleanup_hook(self.running.clone(), |running| _ = stop(&running)).map_err(fault::node)?;
+        let ends = (self.running.clone(), self.children.clone());
+        let hook = env.add_env_cleanup_hook(ends, |(running, children)| {
+            _ = stop(&running);
+            children.remove_all();
+        });
+        let hook = hook.map_err(fault::node)?;
         *self.running.borrow_mut() = Some(Running { bell, census, gate, lanes, hook: Some(hook) });
         Ok(())
     }
@@ -136,7 +151,9 @@ impl Engine {
             Ok(())
         });
         let adopters = lanes.iter().map(|lane| Arc::new(lane.thread.handle()) as Arc<dyn Adopter>).collect();
-        match started.and_then(|()| Gate::start(self.routes.clone(), adopters, census.clone(), self.bounds)) {
+        match started.and_then(|()| {
+            Gate::start(self.routes.clone(), adopters, census.clone(), self.bounds, self.children.clone())
+        }) {
             Ok(gate) => Ok((gate, lanes)),
             Err(error) => {
                 lanes.into_iter().for_each(|lane| lane.thread.join());
@@ -187,6 +204,44 @@ impl Engine {
         if let Some(running) = &*self.running.borrow() {
             running.gate.wind_down();
         }
+    }
+
+    /// Takes connections that other Apps have accepted, and returns the number by which they find this one. The
+    /// engine must run; it is not vacant from now on, until the last of them lets go of it.
+    #[napi]
+    pub fn offer(&mut self) -> Result<f64> {
+        let running = self.running.borrow();
+        let Some(running) = &*running else { return Err(not_running()) };
+        let descriptor = *self.descriptor.get_or_insert_with(Descriptor::issue);
+        running.gate.offer(descriptor);
+        Ok(descriptor.number())
+    }
+
+    /// Takes no more of them.
+    #[napi]
+    pub fn withdraw(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.withdraw();
+        }
+    }
+
+    /// Passes what is accepted to the App with this descriptor, or to others that were added, in turn. `false`:
+    /// there is no such App.
+    #[napi]
+    pub fn add_child(&self, descriptor: f64) -> bool {
+        Descriptor::from_number(descriptor).is_some_and(|descriptor| self.children.add(descriptor))
+    }
+
+    /// Passes it nothing any more. `false`: no App has ever had this descriptor.
+    #[napi]
+    pub fn remove_child(&self, descriptor: f64) -> bool {
+        Descriptor::from_number(descriptor).map(|descriptor| self.children.remove(descriptor)).is_some()
+    }
+
+    /// Passes nothing on any more.
+    #[napi]
+    pub fn remove_children(&self) {
+        self.children.remove_all();
     }
 
     /// The crossing: hands the first `command_bytes` of `commands` to a reactor, and takes a batch

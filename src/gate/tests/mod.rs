@@ -3,6 +3,7 @@
 mod asking;
 mod closing;
 mod heads;
+mod passing;
 mod room;
 
 use std::io::{Read, Write};
@@ -12,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Bounds, Counts, Endpoint, Gate, Origins, Routes, bind};
+use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit, test_route};
@@ -60,6 +61,7 @@ struct Site {
     gate: Gate,
     routes: Routes,
     census: Arc<Census>,
+    children: Arc<Children>,
     listener: ListenerId,
     address: SocketAddr,
     vacated: Receiver<()>,
@@ -100,11 +102,12 @@ fn bounded_site(bounds: Bounds) -> Site {
         visits.push(visit_receiver);
         departures.push(departure_receiver);
     }
-    let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds).unwrap();
+    let children = Arc::new(Children::default());
+    let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone()).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, listener, address, vacated, adopted, visits, departures, is_full }
+    Site { gate, routes, census, children, listener, address, vacated, adopted, visits, departures, is_full }
 }
 
 fn loopback(port: u16) -> Bind {
@@ -458,5 +461,5 @@ fn what_becomes_of_connections_is_counted() {
 #[test]
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
-    assert!(Gate::start(Routes::new(), Vec::new(), census, Bounds::default()).is_err());
+    assert!(Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default()).is_err());
 }
