@@ -11,6 +11,7 @@ const WebSocket = require('ws');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
 const { ask, requestText, speak } = require('./support/http');
+const { connectRaw } = require('./support/raw_client');
 const { BOUND } = require('./support/server');
 
 /** A directory for one test. */
@@ -22,9 +23,32 @@ function directoryFor(context) {
 
 /** What a client of each example says, and what it must hear. */
 const CONVERSATIONS = {
+  'Backpressure.js': async (client, url, context) => {
+    const PIECES = 2_000;
+    client.socket.pause();
+    client.send(String(PIECES));
+    // Others are served while 32 MB wait for this one to read.
+    const other = await connect(context, url);
+    other.send('1');
+    const [piece] = await other.messages.next();
+    assert.ok(piece.equals(Buffer.alloc(16 * 1024, 1)));
+    assert.equal(await other.text(), 'that was all');
+    client.socket.resume();
+    for (let left = PIECES; left > 0; left--) {
+      const [data] = await client.messages.next();
+      assert.ok(data.length === 16 * 1024 && data[0] === (left & 0xff), `piece ${left}`);
+    }
+    assert.equal(await client.text(), 'that was all');
+    other.send('some');
+    assert.deepEqual(await other.closed, { code: 1003, reason: 'say how many pieces' });
+  },
   'Broadcast.js': async (client) => {
     assert.equal(await client.text(), 'You are one of 1');
     assert.match(await client.text(), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  },
+  'GracefulShutdown.js': async (client) => {
+    client.send('hello');
+    assert.equal(await client.text(), 'hello');
   },
   'PubSub.js': async (client, url, context) => {
     const other = await connect(context, url);
@@ -99,6 +123,9 @@ const CONVERSATIONS = {
 
 /** What the first client asks for, beside '/'. */
 const QUERIES = { 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
+
+/** How it ends the first client by SIGINT, unless by 1006. */
+const ENDS = { 'GracefulShutdown.js': 1012 };
 
 /** The status that a client is refused with. */
 async function refused(url) {
@@ -244,7 +271,7 @@ for (const [file, converse] of Object.entries(CONVERSATIONS)) {
     const client = await connect(context, url + (QUERIES[file] ?? ''));
     await converse(client, url, context);
     child.process.kill('SIGINT');
-    assert.equal((await client.closed).code, 1006);
+    assert.equal((await client.closed).code, ENDS[file] ?? 1006);
     assert.deepEqual(await child.exited, { code: 0, signal: null });
     assert.equal(child.errors, '');
   });
@@ -273,3 +300,22 @@ for (const file of files) {
     assert.match(child.errors, new RegExp(`port ${port}`));
   });
 }
+
+test(
+  'examples/GracefulShutdown.js tells what it closed, and ends at once by a second signal',
+  BOUND,
+  async (context) => {
+    const child = runFile(context, 'examples/GracefulShutdown.js', { PORT: '0', SECONDS: '3600' });
+    const [, port] = (await child.line()).match(/(\d+)$/) ?? [];
+    const polite = await connect(context, `ws://127.0.0.1:${port}`);
+    const silent = await connectRaw(context, Number(port));
+    child.process.kill('SIGTERM');
+    assert.deepEqual(await polite.closed, { code: 1012, reason: 'restarting' });
+    assert.deepEqual(await silent.closeFrame(), { code: 1012, reason: 'restarting' });
+    child.process.kill('SIGINT');
+    const lines = [await child.line(), await child.line(), await child.line()];
+    assert.deepEqual(lines, ['a client was told 1012', 'a client was told 1012', '1 closed, 1 cut off']);
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
+    await silent.ended;
+  },
+);

@@ -161,9 +161,30 @@ app
   .listen('localhost', 0)
   .then((token) => same<number, ReturnType<typeof us_socket_local_port>>(true) ?? token);
 
+app
+  .listen_unix((token) => {
+    if (token) us_listen_socket_close(token);
+  }, '/run/app.sock')
+  .listen_unix(() => {}, Buffer.from('/run/app.sock'));
+app.listen_unix('/run/app.sock').then(us_listen_socket_close);
+// @ts-expect-error the callback comes first
+app.listen_unix('/run/app.sock', () => {});
+
+// The end of an App.
+app
+  .shutdown()
+  .then(({ closed, forced, aborted }) => same<typeof closed & typeof forced & typeof aborted, number>(true));
+app.shutdown({ code: 1012, reason: 'restarting', timeout: 0.5 });
+// @ts-expect-error a code is a number
+app.shutdown({ code: '1012' });
+// @ts-expect-error not an option
+app.shutdown({ seconds: 8 });
+app.ws('/', { close: (ws) => same<'shutdown', Extract<typeof ws.closeCause, 'shutdown'>>(true) });
+
 // The numbers of an App.
 const stats = app.stats();
 same<typeof stats.closes.timeout, number>(true);
+same<typeof stats.closes.shutdown & typeof stats.memory.total & typeof stats.largestBatch, number>(true);
 same<typeof stats.gate.acceptPauses.code, string | null>(true);
 same<(typeof stats.gate.refused)[404], number>(true);
 for (const { connections, waiting } of stats.reactors)

@@ -165,6 +165,7 @@ class Engine {
 
   /** The number by which other Apps of the process pass connections here; the threads run from now on. */
   offer() {
+    if (this.#shutdown !== null) throw errors.shuttingDown();
     this.#start();
     return this.#native.offer();
   }
@@ -239,6 +240,7 @@ class Engine {
     }
   }
 
+  /** Closes the listeners, and the ways from and to other Apps. */
   #closeListeners() {
     for (const id of this.#listeners) this.#native.closeListener(id);
     this.#listeners.clear();
