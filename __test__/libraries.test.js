@@ -15,8 +15,8 @@ const { makeProject } = require('./support/project');
 const { Queue } = require('./support/queue');
 const { BOUND } = require('./support/server');
 
-/** The Node that crossws says it needs. */
-const NODE_MAJOR = Number(process.versions.node.split('.', 1)[0]);
+/** graphql-ws is for Node 20 and newer, and so is the newest crossws. */
+const ON_NODE_20 = { skip: Number(process.versions.node.split('.', 1)[0]) < 20 };
 
 async function startProject(context, file, libraries) {
   const server = runFile(context, makeProject(context, file, libraries));
@@ -24,7 +24,7 @@ async function startProject(context, file, libraries) {
   return { server, url: `ws://127.0.0.1:${port}` };
 }
 
-describe('graphql-ws', () => {
+describe('graphql-ws', ON_NODE_20, () => {
   /** A server, and a client that is ended with the test. `sockets` are those that the client made. */
   async function start(context, options = {}) {
     const { server, url } = await startProject(context, 'graphql.mjs', ['graphql', 'graphql-ws']);
@@ -155,7 +155,7 @@ describe('graphql-ws', () => {
   });
 });
 
-describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
+describe('crossws', ON_NODE_20, () => {
   const start = (context) => startProject(context, 'crossws.mjs', ['crossws']);
 
   /** Connects, and takes the welcome. */
