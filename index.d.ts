@@ -2,9 +2,15 @@
  * tidewire: a WebSocket server for Node.js whose engine is Rust. The interface is that of
  * uWebSockets.js, where it has the same.
  *
- * Handlers run on the JavaScript thread that made the App, in batches. Whatever is misused throws an
- * error with a stable `code` (`TIDEWIRE_INVALID_TYPE`, `TIDEWIRE_OUT_OF_RANGE`, ...) and never ends
- * the process by itself.
+ * Handlers run on the JavaScript thread that made the App, the main one or a worker, in batches; an App, its
+ * sockets and its tokens belong to that thread. The engine's own threads run no JavaScript.
+ *
+ * Whatever is misused throws an error with a stable `code` and never ends the process by itself. A value of
+ * the wrong type is a `TypeError` with `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data
+ * was expected; one that is not accepted is a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told
+ * where they can come. What the host refuses has the system's code (`EADDRINUSE`).
+ *
+ * Where there is no native addon for the platform, `require` throws `TIDEWIRE_NO_BINARY`.
  */
 
 /// <reference types="node" />
@@ -13,8 +19,11 @@
 export {};
 
 /**
- * Text or data that goes out: a string (sent as UTF-8) or bytes. Of a view, its own part of the
- * buffer is taken. The bytes are copied before the call returns.
+ * Text or data that is passed in: a string (taken as UTF-8, a lone surrogate as U+FFFD) or bytes. Of a view,
+ * its own part of the buffer is taken; `undefined` is empty. The bytes are copied before the call returns.
+ *
+ * Whatever takes it throws a `TypeError` for anything else: `TIDEWIRE_TEXT_OR_DATA`, `Text and data can only be
+ * passed by String, ArrayBuffer or TypedArray.`; and `TIDEWIRE_DETACHED` for data whose buffer was transferred.
  */
 export type RecognizedString = string | ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView;
 
@@ -46,7 +55,7 @@ export interface DataTypes {
  * head of a request in bytes, 512 to 1,048,576 (16,384 by default). Beyond it, or beyond 100 header lines,
  * the answer is 431. Another value warns (`TIDEWIRE_INVALID_ENVIRONMENT`), and the default is taken.
  */
-export interface AppOptions<Binary extends BinaryType = BinaryType, Text extends TextType = TextType> {
+export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text extends TextType = Binary> {
   /**
    * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
    * @default 1
@@ -150,17 +159,17 @@ export interface WebSocketBehavior<
    * Which messages the server compresses is said by each {@link WebSocketMethods.send}.
    * @default DISABLED
    */
-  compression?: number | undefined;
+  compression?: CompressOptions | undefined;
 
   /**
    * How handlers get data.
-   * @default the App's `binaryType`, which is 'arraybuffer' unless given
+   * @default 'arraybuffer', or the App's `binaryType`
    */
   binaryType?: Binary | undefined;
 
   /**
-   * How handlers get text messages.
-   * @default the App's `textType`; without one, as `binaryType`
+   * How handlers get text messages, and the names of topics.
+   * @default as `binaryType`, or the App's `textType`
    */
   textType?: Text | undefined;
 
@@ -196,7 +205,7 @@ export interface WebSocketBehavior<
    * It may answer later, behind an `await`: then it must call `res.onAborted` before it returns. The client
    * waits as long as it takes; there is no time limit. A handler that returns without an answer and without
    * `onAborted` is an error (`TIDEWIRE_NO_ANSWER`, to `uncaughtException`), and its client gets 500; so does
-   * the client of one that throws. The rejection of an `async` handler answers nothing.
+   * the client of one that throws, and of an `async` one that rejects before it has answered.
    *
    * @param context to be passed to `res.upgrade`
    */
@@ -223,7 +232,8 @@ export interface WebSocketBehavior<
     | undefined;
 
   /**
-   * A message that was handed to `send` was dropped: too much was waiting.
+   * A message to this connection, sent or published, was dropped: more than `maxBackpressure` was waiting. When
+   * `send` itself can tell, it is called before `send` returns 2.
    * @param message as in the message handler
    */
   dropped?:
@@ -249,9 +259,13 @@ export interface WebSocketBehavior<
   /**
    * The connection ended, for whatever reason. In the handler and after it, the properties of `ws`,
    * `getUserData`, `readyState` and `closeCause` work; every other method throws `TIDEWIRE_CLOSED` after it.
-   * @param code the peer's status code (RFC 6455 §7.4); 1005: it gave none; 1006: it ended without a
-   *     closing handshake, or by `ws.close()`
-   * @param message the peer's reason, or the cause of a 1006; of type `binaryType`
+   * @param code the peer's status code (RFC 6455 §7.4), or that of `ws.end()`; 1005: there was none; 1006: it
+   *     ended without a closing handshake, or by `ws.close()`
+   * @param message the peer's reason, or that of `ws.end()`, or the cause of a 1006: `Received TCP FIN before
+   *     WebSocket close frame`, `WebSocket timed out from inactivity`, `Received invalid WebSocket frame`,
+   *     `Received invalid UTF-8`, `Received too big message`, `Received too many fragments`, `Received invalid
+   *     close payload`, or nothing for a reset, `closeOnBackpressureLimit`, `ws.close()` and `app.close()`; of type
+   *     `binaryType`
    */
   close?: ((ws: WebSocket<UserData>, code: number, message: DataTypes[Binary]) => unknown) | null | undefined;
 
@@ -288,6 +302,7 @@ export interface WebSocketMethods<UserData = unknown> {
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
    * FIN without a close frame. `'reset'`: a reset, or another error of the socket. `'timeout'`: `idleTimeout`.
    * `'protocol'`: a violation of RFC 6455 or of a limit. `'backpressure'`: `closeOnBackpressureLimit`.
+   * `'shutdown'`: `app.shutdown`.
    */
   readonly closeCause:
     | 'peer'
@@ -297,6 +312,7 @@ export interface WebSocketMethods<UserData = unknown> {
     | 'timeout'
     | 'protocol'
     | 'backpressure'
+    | 'shutdown'
     | undefined;
 
   /**
@@ -306,8 +322,9 @@ export interface WebSocketMethods<UserData = unknown> {
    *     permessage-deflate; ignored elsewhere. A message that would not get smaller is sent as it is.
    * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
    *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call: what
-   *     was handed over in one batch can be dropped still, which the `dropped` handler tells.
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a message that is neither text nor bytes
+   *     was handed over in one batch can be dropped still, which the `dropped` handler tells. Behind a 0, a
+   *     `drain` follows. In the close handler: 2.
+   * @throws `TIDEWIRE_FRAGMENT_OPEN` inside a message that {@link sendFirstFragment} began
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
 
@@ -345,11 +362,15 @@ export interface WebSocketMethods<UserData = unknown> {
    * Sends a ping.
    * @param message its payload, at most 125 bytes
    * @returns as `send`
-   * @throws `TIDEWIRE_OUT_OF_RANGE` for a longer one; otherwise as `send`
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for a longer one
    */
   ping(message?: RecognizedString): 0 | 1 | 2;
 
-  /** Bytes that wait for the peer to take them. */
+  /**
+   * Bytes, heads of frames included, that are not known to be written: those that wait for the peer, and
+   * what was sent since the last batch. Behind any amount above 0 a `drain` follows, when all or half of it is
+   * written. 0 in the close handler.
+   */
   getBufferedAmount(): number;
 
   /**
@@ -358,7 +379,7 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param code the status code (RFC 6455 §7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999; 0, which
    *     is the default, 1005 and 1006 are not written
    * @param shortMessage the reason; what is beyond 123 bytes is cut, between characters
-   * @throws `TIDEWIRE_OUT_OF_RANGE` for another code; `TIDEWIRE_TEXT_OR_DATA` as `send`
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for another code; the connection stays open then
    */
   end(code?: number, shortMessage?: RecognizedString): void;
 
@@ -374,7 +395,6 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param topic any text, also empty; data is the same topic as the text whose UTF-8 it is
    * @returns true, also if it was subscribed already; false only in its close handler, and in the
    *     `subscription` handlers before that one, where nothing is done
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes; so do the methods below
    */
   subscribe(topic: RecognizedString): boolean;
 
@@ -388,7 +408,10 @@ export interface WebSocketMethods<UserData = unknown> {
   /** Whether this connection is subscribed to the topic. */
   isSubscribed(topic: RecognizedString): boolean;
 
-  /** The topics of this connection, in the order in which it subscribed. */
+  /**
+   * The topics of this connection, in the order in which it subscribed. One whose bytes are no UTF-8 is a
+   * string that is the same topic when it is passed back.
+   */
   getTopics(): string[];
 
   /**
@@ -406,7 +429,6 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param compress as in `send`. It is compressed once for all subscribers whose compressor is shared, and
    *     for each that has a dedicated one
    * @returns whether there is such a subscriber
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
   publish(
     topic: RecognizedString,
@@ -417,20 +439,21 @@ export interface WebSocketMethods<UserData = unknown> {
 
   /**
    * Calls the callback, and returns the socket. Everything is corked in any case: this is there for
-   * programs that ask for it.
+   * programs that ask for it. What the callback throws is thrown here.
+   * @throws `TIDEWIRE_INVALID_TYPE` for what is no function
    */
   cork(callback: () => void): this;
 
-  /** The socket itself, whose properties are the user data. */
+  /** The socket itself, whose properties are the user data. Never throws. */
   getUserData(): UserData;
 
   /** The peer's address: 4 bytes, or 16; an IPv4 peer of a dual-stack listener is mapped to 16. */
   getRemoteAddress(): ArrayBuffer;
 
-  /** The peer's address as text, in ASCII. */
+  /** The peer's address as text, in ASCII: `127.0.0.1`, or IPv6 in full (`0000:0000:0000:0000:0000:ffff:7f00:0001`). */
   getRemoteAddressAsText(): ArrayBuffer;
 
-  /** The peer's port. */
+  /** The peer's port: 0 where it has none. */
   getRemotePort(): number;
 }
 
@@ -444,6 +467,7 @@ export interface us_socket_context_t {
 /**
  * A request. Valid for as long as it is kept, also behind an `await`; any property may be set on it. Its
  * head is at most `UWS_HTTP_MAX_HEADERS_SIZE` bytes, 16 KiB by default, and never more than 128 KiB. Names are text or bytes.
+ * A callback that is no function throws `TIDEWIRE_INVALID_TYPE`.
  */
 export interface HttpRequest {
   /** The value of a header field, the first of that name; `''` if there is none. Names are lower case. */
@@ -478,48 +502,97 @@ export interface HttpRequest {
  * The response to a request. Any property may be set on it. Once it has ended, was upgraded, or its client
  * is gone, every method throws `uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted
  * callback, or after a successful response. ...` (`TIDEWIRE_RESPONSE_OVER`).
+ *
+ * A response to HEAD, and one with the status 204 or 304, has no body: what is written of one is counted for
+ * `Content-Length` and left out. `Date` and the framing of the body are the server's.
+ *
+ * In an `upgrade` handler, too, a response may be written piece by piece: it is sent when it has ended.
  */
 export interface HttpResponse {
   /**
-   * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. For a WebSocket
-   * it has no meaning.
+   * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. Behind
+   * {@link HttpResponse.write} and for a WebSocket it has no meaning.
    * @throws `TIDEWIRE_INVALID_STATUS` for one that is none
    */
   writeStatus(status: RecognizedString): this;
 
   /**
-   * Adds a header line, to the 101 as well. `Content-Length`, `Transfer-Encoding` and the fields of the
-   * handshake itself (RFC 6455 §4.2.2) are the server's: such lines are left out.
+   * Adds a header line, to the 101 as well. The same name again is another line. `Content-Length`,
+   * `Transfer-Encoding` and the fields of the handshake itself (RFC 6455 §4.2.2) are the server's: such
+   * lines are left out.
    * @throws `TIDEWIRE_INVALID_HEADER` for a name that is no token (RFC 9110 §5.6.2), or a value with
-   *     control characters (§5.5)
+   *     control characters (§5.5); `TIDEWIRE_HEAD_SENT` behind `write`, `beginWrite` or `tryEnd`
    */
   writeHeader(key: RecognizedString, value: RecognizedString): this;
 
   /**
-   * Ends the response.
+   * Sends the head of a response whose length is not known yet: its content is sent in chunks (RFC 9112 §7.1).
+   * Behind the first content it does nothing.
+   * @throws `TIDEWIRE_INVALID_STATUS` for a status below 200, as do all methods that begin or end a response
+   */
+  beginWrite(): this;
+
+  /**
+   * Writes a piece of content, and the head before the first. `end` ends it. All of the piece is accepted, an
+   * empty one does nothing.
+   * @returns whether more is welcome. false: more than 256 KiB wait for the client, and
+   *     {@link HttpResponse.onWritable} will tell when there is room again
+   */
+  write(chunk: RecognizedString): boolean;
+
+  /**
+   * Ends the response. If it was not begun, it has a `Content-Length`.
+   * @param body all of it, or its last piece
    * @param closeConnection whether the connection ends behind it
-   * @throws `TIDEWIRE_INVALID_STATUS` for a status below 200
+   * @throws `TIDEWIRE_CONTENT_TOO_LONG` for more than `tryEnd` has promised
    */
   end(body?: RecognizedString, closeConnection?: boolean): this;
 
   /**
    * Ends the response without a body.
-   * @param reportedContentLength has no meaning for an opening handshake, whose method is GET
+   * @param reportedContentLength the `Content-Length` of a response to HEAD, or of a 304, in bytes. It has
+   *     no meaning for others, such as the refusal of an opening handshake
    */
   endWithoutBody(reportedContentLength?: number, closeConnection?: boolean): this;
 
-  /** Closes the connection without a response. */
+  /**
+   * Writes as much of a response of known length as is welcome, and ends it with the last byte. Call it again,
+   * from {@link HttpResponse.onWritable}, with what is left: {@link HttpResponse.getWriteOffset} says where
+   * that begins.
+   * @param fullBodyOrChunk of it at most so much is taken that 256 KiB wait for the client
+   * @param totalSize bytes of the whole body; by default, and for 0, those of the first piece
+   * @returns `ok`: whether all of the piece was taken; `done`: whether the response is complete. Behind
+   *     `write` it ends the response, as `end` does
+   * @throws `TIDEWIRE_CONTENT_TOO_LONG` for more than `totalSize`
+   */
+  tryEnd(fullBodyOrChunk: RecognizedString, totalSize?: number): [ok: boolean, done: boolean];
+
+  /** Bytes of content that were taken so far. */
+  getWriteOffset(): number;
+
+  /**
+   * Called when there is room again, after `write` or `tryEnd` said that something was too much: once for
+   * each time, with {@link HttpResponse.getWriteOffset}. The last handler counts. What it returns has no
+   * meaning here; return true if what it wrote was taken, for uWebSockets.js.
+   */
+  onWritable(handler: (offset: number) => boolean): this;
+
+  /**
+   * Closes the connection at once, also in the middle of a response. The `onAborted` handler has run
+   * when this returns.
+   */
   close(): this;
 
   /**
-   * Makes the connection a WebSocket. `open` has run when this returns.
+   * Makes the connection a WebSocket, in an `upgrade` handler. `open` has run when this returns.
    * @param userData the socket gets a copy of its own enumerable properties
    * @param secWebSocketKey of the request; checked before the handler was asked, and taken from there
    * @param secWebSocketProtocol the subprotocol: of a list the first, `''` for none. That the client has
    *     offered it (RFC 6455 §4.2.2) is the application's to see to
    * @param secWebSocketExtensions of the request; `''` declines the compression that the client offers
    * @param context the handler's third argument
-   * @throws `TIDEWIRE_INVALID_HEADER` for a subprotocol that is no token
+   * @throws `TIDEWIRE_INVALID_HEADER` for a subprotocol that is no token; `TIDEWIRE_NO_UPGRADE` in any
+   *     other handler; `TIDEWIRE_HEAD_SENT` for a response that was begun
    */
   upgrade<UserData = unknown>(
     userData: UserData,
@@ -530,11 +603,49 @@ export interface HttpResponse {
   ): void;
 
   /**
-   * Called once if the client is gone before the response has ended, or the App is closed. A client that
-   * has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at once a
-   * second. The last handler counts.
+   * Called once if the client is gone before the response has ended, the response is closed, or the App is. A
+   * client that has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at
+   * once a second. So is one whose content breaks off. The last handler counts.
+   *
+   * A handler that does not end the response before it returns must have called this.
    */
   onAborted(handler: () => void): this;
+
+  /**
+   * Gets the content of the request as it comes, from now on. Nothing is read of it before: it can be asked for
+   * behind an `await`, too. A request without content has one chunk, which is empty.
+   *
+   * At most 256 KiB are under way: what the handler has not returned from stays in the kernel, and the
+   * client waits. What the handler throws goes to `uncaughtException`. The last handler counts.
+   * @param handler `chunk` may be kept: it has memory of its own; `isLast` once
+   */
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this;
+
+  /**
+   * The same, with {@link HttpResponse.maxRemainingBodyLength} as it is behind the chunk: `0n` with the last.
+   */
+  onDataV2(handler: (chunk: ArrayBuffer, maxRemainingBodyLength: bigint) => void): this;
+
+  /**
+   * Gathers the whole content of the request.
+   * @param maxSize bytes, 0 or more
+   * @param handler called once: with all of it, which may be kept, or with `null` as soon as it is clear
+   *     that there is more than `maxSize`. What is left is not read then: answer with 413. Never called
+   *     before this returns
+   */
+  collectBody(maxSize: number, handler: (body: ArrayBuffer | null) => void): this;
+
+  /**
+   * Bytes of the request's content that were not handed over yet. Of content that comes in chunks they are
+   * not known: `2n ** 64n - 1n` until the last one.
+   */
+  maxRemainingBodyLength(): bigint;
+
+  /** Stops reading the request's content: its client has to wait, for as long as it takes. */
+  pause(): this;
+
+  /** Goes on. What came meanwhile is handed over as one chunk, after this returns. */
+  resume(): this;
 
   /** Calls the callback, and returns the response: every response is corked. */
   cork(callback: () => void): this;
@@ -547,9 +658,83 @@ export interface HttpResponse {
 
   /** The client's port. */
   getRemotePort(): number;
+
+  /**
+   * The address that a proxy told of by the PROXY protocol, version 2: 4 or 16 bytes; empty without one. Any
+   * client can tell one: believe it where only the proxy can connect.
+   */
+  getProxiedRemoteAddress(): ArrayBuffer;
+
+  /** The same as text, in ASCII. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+
+  /** The port that a proxy told of; 0 without one. */
+  getProxiedRemotePort(): number;
+
+  /** The client's certificate as PEM; `''` without TLS. */
+  getX509Certificate(): string;
 }
 
+/** A part of a form, as {@link getParts} gives it. */
+export interface MultipartField {
+  /** Its value, or the content of its file. A copy, which may be kept. */
+  data: ArrayBuffer;
+
+  /** The name of the field. */
+  name: string;
+
+  /** The `Content-Type` of the part, if it has one. */
+  type?: string;
+
+  /** The name of the file as the client says, if it is one. It may hold anything, such as `../`. */
+  filename?: string;
+}
+
+/** The handler of an HTTP route. What it returns has no meaning, save a promise: see {@link TemplatedApp.get}. */
+export type HttpHandler = (res: HttpResponse, req: HttpRequest) => unknown;
+
 declare const listenSocket: unique symbol;
+
+/** What {@link TemplatedApp.shutdown} is asked for. An option given as `undefined` has its default. */
+export interface ShutdownOptions {
+  /**
+   * Status code of the close frames (RFC 6455 §7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999. 1001 says
+   * that the server goes away, 1012 that it restarts.
+   * @default 1001
+   */
+  code?: number | undefined;
+
+  /**
+   * Their reason, at most 123 bytes of UTF-8.
+   * @default ''
+   */
+  reason?: RecognizedString | undefined;
+
+  /**
+   * Seconds, also parts of them, until those are cut off that are still there: 0 to 3,600. 0 waits for
+   * nobody, as {@link TemplatedApp.close} does.
+   * @default 8
+   */
+  timeout?: number | undefined;
+}
+
+/** What became of those that a shutdown found, or that came while it went on. */
+export interface ShutdownResult {
+  /**
+   * WebSockets that ended by a closing handshake: everything that was sent to them was written, and the
+   * client has closed its side. Those count, too, that were closing already.
+   */
+  closed: number;
+
+  /**
+   * WebSockets that ended otherwise: cut off by the end of `timeout` or by a second call, closed by
+   * `ws.close()`, lost, or still there 4 to 8 seconds after they got everything.
+   */
+  forced: number;
+
+  /** Requests that were cut off without an answer. */
+  aborted: number;
+}
 
 /** The token of a listening socket. Opaque. */
 export interface us_listen_socket {
@@ -579,16 +764,70 @@ export interface TemplatedApp<
    * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
    * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
    *
-   * @param pattern a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
+   * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
-   * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; see {@link WebSocketBehavior} for the
-   *     options
+   * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; `TIDEWIRE_TOO_MANY_ROUTES` for more than
+   *     65,536 in one App, replaced ones counted; see {@link WebSocketBehavior} for the options
    */
   ws<
     UserData = unknown,
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
-  >(pattern: string, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
+
+  /** Removes the route with this pattern, if there is one; open connections keep their handlers. */
+  ws(pattern: string, behavior: null): this;
+
+  /**
+   * Answers GET on a pattern. The most specific route is taken, whatever their order: segment by segment a
+   * static one goes before `:parameter`, and that before `*`. Routes of a method go before those of
+   * {@link TemplatedApp.any}. The same method and pattern again replaces the route, `null` removes it. Nothing
+   * matches: 404.
+   *
+   * The handler answers before it returns, or calls `res.onAborted` and answers later; there is no time limit. One
+   * that does neither is an error (`TIDEWIRE_NO_ANSWER`, to `uncaughtException`), and the client gets 500; so
+   * does the client of one that throws, and of an `async` one that rejects before it has answered (which is an
+   * `unhandledRejection`). Where the response was begun already, the connection ends.
+   *
+   * @param pattern as of {@link TemplatedApp.ws}
+   * @param handler or what {@link DeclarativeResponse.end} gave, or null
+   * @throws `TIDEWIRE_INVALID_PATTERN`; `TIDEWIRE_INVALID_TYPE` for a handler that is none
+   */
+  get(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for POST. */
+  post(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for OPTIONS. */
+  options(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for DELETE. */
+  del(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for PATCH. */
+  patch(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for PUT. */
+  put(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for HEAD, which a route of GET does not answer. */
+  head(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for CONNECT. */
+  connect(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for TRACE. */
+  trace(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /** The same for every method, behind the routes of the method itself. */
+  any(pattern: string, handler: HttpHandler | DeclarativeResponse | null): this;
+
+  /**
+   * Calls the callback for each connection that comes (`count` 1), and when it ends or becomes a WebSocket
+   * (-1), beside callbacks that were passed before.
+   * @param callback `res` knows the address of the peer; to write to it throws (`TIDEWIRE_NO_REQUEST`)
+   */
+  filter(callback: (res: HttpResponse, count: 1 | -1) => unknown): this;
 
   /**
    * Listens, and calls the callback before it returns.
@@ -600,27 +839,50 @@ export interface TemplatedApp<
   listen(port: number, options: number | undefined, callback: ListenCallback): this;
 
   /** @param host an address or a host name; without one, all interfaces, IPv6 and IPv4 */
-  listen(host: string | undefined, port: number, callback: ListenCallback): this;
+  listen(host: RecognizedString | undefined, port: number, callback: ListenCallback): this;
 
   /**
    * @param host an address or a host name
    * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
    */
-  listen(host: string | undefined, port: number, options: number | undefined, callback: ListenCallback): this;
+  listen(
+    host: RecognizedString | undefined,
+    port: number,
+    options: number | undefined,
+    callback: ListenCallback,
+  ): this;
 
   /**
    * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
-   * `code` is the system's, such as `EADDRINUSE`; wrong arguments throw.
+   * `code` is the system's, such as `EADDRINUSE`, or `TIDEWIRE_LISTEN_FAILED` where it has none; wrong
+   * arguments throw.
    */
   listen(port: number, options?: number): Promise<us_listen_socket>;
 
   /** @param host an address or a host name */
-  listen(host: string | undefined, port: number, options?: number): Promise<us_listen_socket>;
+  listen(host: RecognizedString | undefined, port: number, options?: number): Promise<us_listen_socket>;
+
+  /**
+   * Listens on a Unix domain socket, and calls the callback before it returns. The addresses of its clients
+   * have 0 bytes, their ports are 0, and so is {@link us_socket_local_port}; everything else is as with
+   * {@link listen}. The permissions of the file are those that the umask leaves.
+   *
+   * The file is removed when the socket is closed. One that a process has left behind, on which nobody
+   * listens, is replaced; any other file is left alone, and the callback gets `false`.
+   * @param path of the file: at most 107 bytes, or 103 where it is not Linux, without NUL
+   * @throws `TIDEWIRE_NO_UNIX_SOCKETS` on Windows
+   */
+  listen_unix(callback: ListenCallback, path: RecognizedString): this;
+
+  /**
+   * Without a callback, listens and returns a Promise of the token. It is rejected with an error whose
+   * `code` is the system's: `EADDRINUSE`, `EACCES`, `ENOENT`; wrong arguments throw.
+   */
+  listen_unix(path: RecognizedString): Promise<us_listen_socket>;
 
   /**
    * Sends a message to all subscribers of a topic, as {@link WebSocketMethods.publish} does.
    * @returns whether there is one; false before the App listens
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic or a message that is neither text nor bytes
    */
   publish(
     topic: RecognizedString,
@@ -629,14 +891,36 @@ export interface TemplatedApp<
     compress?: boolean,
   ): boolean;
 
-  /**
-   * How many connections are subscribed to a topic, on all reactor threads of the App.
-   * @throws `TIDEWIRE_TEXT_OR_DATA` for a topic that is neither text nor bytes
-   */
+  /** How many connections are subscribed to a topic, on all reactor threads of the App. */
   numSubscribers(topic: RecognizedString): number;
 
-  /** Closes all listeners and connections at once: peers and close handlers see 1006. */
+  /**
+   * Closes all listeners and connections at once: peers and close handlers see 1006, `onAborted` handlers are
+   * called. They have run when this returns, but for connections whose `open` is on its way: both come later.
+   * The App may listen again.
+   */
   close(): this;
+
+  /**
+   * Ends the App and loses nothing: closes all listeners, then every WebSocket, some at a time, so that
+   * those that are still open are served meanwhile. Each gets what was sent to it, and a close frame; its
+   * close handler gets the code and the reason, and `closeCause` is `'shutdown'`. Then the clients are
+   * waited for, to read that and to close their side, for as long as `timeout` says.
+   *
+   * Connections that are no WebSockets end at once; those at which a request is under way end behind its
+   * answer. A request may be upgraded still: its WebSocket is opened, and closed as all are.
+   *
+   * What is still there when `timeout` is over, or when this or {@link close} is called again, is cut off:
+   * its close handler gets 1006. Both calls return the same Promise. While JavaScript is blocked, clients
+   * are closed all the same, and the end of `timeout` comes behind.
+   *
+   * Until the Promise resolves, `listen` throws `TIDEWIRE_SHUTTING_DOWN` (without a callback its Promise is
+   * rejected); behind it, the App may listen again, with its routes. An App that does not listen and has no
+   * connection resolves at once.
+   * @throws `TIDEWIRE_INVALID_TYPE`, `TIDEWIRE_OUT_OF_RANGE` or `TIDEWIRE_TEXT_OR_DATA` for an option that is
+   *     not accepted
+   */
+  shutdown(options?: ShutdownOptions): Promise<ShutdownResult>;
 
   /**
    * A number by which an App in another JavaScript thread of this process, the acceptor, passes connections to
@@ -710,6 +994,8 @@ export interface ReactorStats {
     protocol: number;
     /** `closeOnBackpressureLimit`. */
     backpressure: number;
+    /** `app.shutdown()`. */
+    shutdown: number;
   };
 
   /** Whole messages that came. */
@@ -745,8 +1031,15 @@ export interface ReactorStats {
   /** Events in them: openings, messages, closings and so on. `events / batches` is the size of a batch. */
   events: number;
 
-  /** What waits now. */
+  /** Events of the largest batch: at most 1,000. For the App, of the largest of all reactors. */
+  largestBatch: number;
+
+  /** What waits now: the depths of the queues between the threads, and what clients have not taken. */
   waiting: {
+    /** Connections and requests that were handed over, and the reactor has not taken. */
+    arrivals: number;
+    /** Batches that the JavaScript thread has not taken. */
+    batches: number;
     /** Events that the JavaScript thread has not taken. */
     events: number;
     /** The memory that they take. At 64 MiB for a reactor it stops reading messages. */
@@ -757,6 +1050,26 @@ export interface ReactorStats {
     outboxBytes: number;
     /** Bytes that were read, and wait undecoded until the JavaScript thread takes its events. */
     parkedBytes: number;
+  };
+
+  /**
+   * Bytes of memory that the engine holds now, on both sides. Places that were needed once stay until
+   * the App's last connection is gone. Socket objects and other values of JavaScript are in its heap, and
+   * connections that are no WebSockets yet are with the gate: neither is in here.
+   */
+  memory: {
+    /** Places of connections, and what is kept for each. */
+    connections: number;
+    /** Subscriptions and topics, without the names. */
+    subscriptions: number;
+    /** What compression keeps of the messages that passed; what the last message has added is counted with the next. */
+    contexts: number;
+    /** Buffers that all connections share. Memory that was never used in them is not resident. */
+    buffers: number;
+    /** What waits: the sum of the bytes of `waiting`. */
+    waiting: number;
+    /** All of these. */
+    total: number;
   };
 }
 
@@ -833,8 +1146,58 @@ export interface AppConstructor {
   ): TemplatedApp<Binary, Text>;
 }
 
-/** Makes an App that serves `ws://`. */
+/** Makes an App that serves `ws://` and `http://`. */
 export const App: AppConstructor;
+
+/**
+ * A response that the engine's threads give without JavaScript, described once: `app.get('/', new
+ * DeclarativeResponse().writeHeader('a', 'b').end('Hello'))`. What the request does not have is empty. Names
+ * and header fields have at most 65,535 bytes. The methods chain; behind `end` they throw
+ * `TIDEWIRE_DECLARED`.
+ */
+export class DeclarativeResponse {
+  /**
+   * The status; `'200 OK'` without it. The first call counts. uWebSockets.js does not have it.
+   * @throws `TIDEWIRE_INVALID_STATUS` as {@link HttpResponse.writeStatus}, and for one below 200
+   */
+  writeStatus(status: RecognizedString): this;
+
+  /**
+   * Adds a header line.
+   * @throws `TIDEWIRE_INVALID_HEADER` as {@link HttpResponse.writeHeader}
+   */
+  writeHeader(key: RecognizedString, value: RecognizedString): this;
+
+  /** Writes the content of the request. */
+  writeBody(): this;
+
+  /** Writes the decoded value of a parameter of the query. */
+  writeQueryValue(key: RecognizedString): this;
+
+  /**
+   * Writes the value of a header field of the request.
+   * @throws `TIDEWIRE_INVALID_HEADER` for a name that is none
+   */
+  writeHeaderValue(key: RecognizedString): this;
+
+  /** Writes text or bytes. */
+  write(value: RecognizedString): this;
+
+  /** Writes the value of a parameter of the route's pattern, by its name. */
+  writeParameterValue(key: RecognizedString): this;
+
+  /** Writes the last text or bytes. Only behind it a route takes the response. */
+  end(value?: RecognizedString): this;
+}
+
+/**
+ * The parts of a form (multipart/form-data, RFC 7578), as browsers upload files.
+ * @param body the whole content of the request
+ * @param contentType the value of its `Content-Type`
+ * @returns the parts that have a name, in their order; of a body that breaks off, those that are whole.
+ *     undefined if the type is not multipart
+ */
+export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
 
 /**
  * Closes a listening socket; open connections go on. The second time does nothing.
@@ -847,6 +1210,15 @@ export function us_listen_socket_close(listenSocket: us_listen_socket): void;
  * @throws `TIDEWIRE_INVALID_TYPE` for anything but a token of `listen`
  */
 export function us_socket_local_port(listenSocket: us_listen_socket): number;
+
+/**
+ * A setting of uWebSockets.js by its name, such as `'silent'`. Accepted without effect.
+ * @throws `TIDEWIRE_TEXT_OR_DATA` for what is neither text nor bytes
+ */
+export function _cfg(key: RecognizedString): void;
+
+/** A value of the option `compression`: one of the constants below, or a compressor and a decompressor joined by `|`. */
+export type CompressOptions = number;
 
 /** Other sockets may listen on the same port, where the system can share it (SO_REUSEPORT on Linux). */
 export const LIBUS_LISTEN_DEFAULT: 0;

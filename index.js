@@ -3,16 +3,22 @@
 /** The package for CommonJS. Plain names in one object, so that `import { App }` finds them, too. */
 
 const { App } = require('./lib/app');
+const { _cfg } = require('./lib/cfg');
 const { DISABLED, COMPRESSORS, DECOMPRESSORS } = require('./lib/compression');
+const { DeclarativeResponse } = require('./lib/declarative_response');
 const { us_listen_socket_close, us_socket_local_port } = require('./lib/listen_socket');
+const { getParts } = require('./lib/multipart');
 
 const LIBUS_LISTEN_DEFAULT = 0;
 const LIBUS_LISTEN_EXCLUSIVE_PORT = 1;
 
 module.exports = {
   App,
+  DeclarativeResponse,
+  getParts,
   us_listen_socket_close,
   us_socket_local_port,
+  _cfg,
   LIBUS_LISTEN_DEFAULT,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED,

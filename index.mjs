@@ -4,8 +4,11 @@ import tidewire from './index.js';
 
 export const {
   App,
+  DeclarativeResponse,
+  getParts,
   us_listen_socket_close,
   us_socket_local_port,
+  _cfg,
   LIBUS_LISTEN_DEFAULT,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   DISABLED,

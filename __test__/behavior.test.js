@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const { connect } = require('./support/client');
 const { runScript } = require('./support/child');
+const { nextClose } = require('./support/pair');
 const { Queue } = require('./support/queue');
 const { BINARY, CLOSE, PING, PONG, TEXT, closeFrame, connectRaw, frame } = require('./support/raw_client');
 const { BOUND, observe, serve, text } = require('./support/server');
@@ -12,14 +13,6 @@ const CONTINUATION = 0;
 const TOO_BIG = 'Received too big message';
 
 const echo = (ws, message, isBinary) => ws.send(message, isBinary);
-
-/** The code and reason that the close handler gets next. */
-async function nextClose(events) {
-  for (;;) {
-    const [name, , code, reason] = await events.next();
-    if (name === 'close') return [code, reason];
-  }
-}
 
 /** Lets the engine and the other tests have their turn. */
 function pause() {

@@ -31,7 +31,9 @@ const CONSTANTS = {
   LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
 };
 
-const NAMES = ['App', 'us_listen_socket_close', 'us_socket_local_port', ...Object.keys(CONSTANTS)].sort();
+const FUNCTIONS = ['App', 'us_listen_socket_close', 'us_socket_local_port', '_cfg'];
+
+const NAMES = [...FUNCTIONS, ...Object.keys(CONSTANTS)].sort();
 
 const tidewire = require('tidewire');
 

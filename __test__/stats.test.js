@@ -4,12 +4,21 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
 const { test } = require('node:test');
-const { App } = require('tidewire');
+const { App, DEDICATED_COMPRESSOR_16KB } = require('tidewire');
 const { connect } = require('./support/client');
 const { CLOSE, PING, PONG, TEXT, closeFrame, connectRaw, exchange, frame } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');
 
-const NO_CLOSES = { peer: 0, local: 0, fin: 0, reset: 0, timeout: 0, protocol: 0, backpressure: 0 };
+const NO_CLOSES = {
+  peer: 0,
+  local: 0,
+  fin: 0,
+  reset: 0,
+  timeout: 0,
+  protocol: 0,
+  backpressure: 0,
+  shutdown: 0,
+};
 
 const NONE = {
   connections: 0,
@@ -26,7 +35,17 @@ const NONE = {
   subscriptions: 0,
   batches: 0,
   events: 0,
-  waiting: { events: 0, eventBytes: 0, commandBytes: 0, outboxBytes: 0, parkedBytes: 0 },
+  largestBatch: 0,
+  waiting: {
+    arrivals: 0,
+    batches: 0,
+    events: 0,
+    eventBytes: 0,
+    commandBytes: 0,
+    outboxBytes: 0,
+    parkedBytes: 0,
+  },
+  memory: { connections: 0, subscriptions: 0, contexts: 0, buffers: 0, waiting: 0, total: 0 },
 };
 
 const NOBODY = {
@@ -133,11 +152,12 @@ test('connections, messages and bytes, in and out, summed over the threads', BOU
   assert.ok(stats.events >= 12 && stats.batches >= 1 && stats.batches <= stats.events, `${stats.events}`);
   assert.deepEqual(stats.closes, NO_CLOSES);
 
-  const { reactors, gate, topics, publishes, ...whole } = stats;
+  const { reactors, gate, topics, publishes, largestBatch, ...whole } = stats;
   assert.deepEqual([topics, publishes], [0, 0]);
   assert.equal(reactors.length, 2);
   assert.ok(reactors.every((reactor) => reactor.opened > 0));
-  assert.deepEqual(sums([whole]), sums(reactors));
+  assert.equal(largestBatch, Math.max(...reactors.map((reactor) => reactor.largestBatch)));
+  assert.deepEqual({ ...sums([whole]), largestBatch: sums(reactors).largestBatch }, sums(reactors));
   assert.deepEqual(gate, { ...NOBODY, accepted: 3, upgraded: 3 });
 });
 
@@ -255,8 +275,48 @@ test('events wait while JavaScript is busy', BOUND, async (context) => {
   // The batch that is being handled is not waiting any more: it has 1,000 events at most.
   assert.ok(busy.waiting.events >= COUNT - 1_001 && busy.waiting.events <= COUNT, `${busy.waiting.events}`);
   assert.ok(busy.waiting.eventBytes > busy.waiting.events * 26);
-  const { waiting } = app.stats();
+  assert.ok(busy.waiting.batches >= 4, `${busy.waiting.batches}`);
+  assert.equal(busy.memory.waiting, busy.waiting.eventBytes + busy.waiting.commandBytes);
+  const { waiting, largestBatch, memory } = app.stats();
   assert.deepEqual(waiting, NONE.waiting);
+  assert.equal(memory.waiting, 0);
+  // The thousand that one batch holds, unless they came in small pieces.
+  assert.ok(largestBatch > COUNT / 10 && largestBatch <= 1_000, `${largestBatch}`);
+});
+
+test('memory follows connections, subscriptions and contexts, for each thread', BOUND, async (context) => {
+  const { app, url, events } = observe(
+    context,
+    { compression: DEDICATED_COMPRESSOR_16KB, open: (ws) => ws.subscribe('all') },
+    { options: { threads: 2 } },
+  );
+  const before = app.stats().memory;
+  assert.ok(before.buffers > 2 * 512 * 1024, `${before.buffers}`);
+  assert.deepEqual([before.connections, before.subscriptions, before.contexts], [0, 0, 0]);
+  const clients = [];
+  for (let number = 0; number < 3; number++) {
+    clients.push(await connect(context, url, { perMessageDeflate: true }));
+  }
+  const sockets = (await events.take(3)).map(([, ws]) => ws);
+  for (let round = 0; round < 2; round++) {
+    for (const ws of sockets) ws.send(Buffer.alloc(1_000, 'x'), true, true);
+    for (const client of clients) await client.messages.next();
+  }
+  const { memory, reactors } = await statsWhen(app, (stats) => stats.memory.contexts >= 3 * 1_000);
+  // A page of places each: their slots, deadlines and columns.
+  assert.ok(memory.connections >= 2 * 1_024 * 43, `${memory.connections}`);
+  assert.ok(memory.subscriptions >= 2 * 1_024 * 20, `${memory.subscriptions}`);
+  assert.ok(memory.contexts < 3 * 4_000, `${memory.contexts}`);
+  for (const { memory } of reactors) {
+    const { total, ...parts } = memory;
+    assert.ok(parts.connections > 0 && parts.subscriptions > 0);
+    assert.equal(
+      total,
+      Object.values(parts).reduce((one, other) => one + other),
+    );
+  }
+  for (const ws of sockets) ws.end();
+  await statsWhen(app, (stats) => stats.memory.contexts === 0);
 });
 
 test('connections at the gate, and what it refuses', BOUND, async (context) => {

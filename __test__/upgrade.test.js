@@ -6,8 +6,9 @@ const net = require('node:net');
 const { describe, test } = require('node:test');
 const { SHARED_COMPRESSOR } = require('tidewire');
 const WebSocket = require('ws');
-const { connect } = require('./support/client');
+const { connect, refusal } = require('./support/client');
 const { runScript } = require('./support/child');
+const { accept } = require('./support/pair');
 const { Queue } = require('./support/queue');
 const { TEXT, connectRaw, frame, opening } = require('./support/raw_client');
 const { BOUND, serve, text } = require('./support/server');
@@ -18,17 +19,6 @@ const OVER = {
     'uWS.HttpResponse must not be accessed after uWS.HttpResponse.onAborted callback, or after a successful ' +
     'response. See documentation for uWS.HttpResponse and consult the user manual.',
 };
-
-/** As every program does it. */
-function accept(res, req, context, userData = {}) {
-  res.upgrade(
-    userData,
-    req.getHeader('sec-websocket-key'),
-    req.getHeader('sec-websocket-protocol'),
-    req.getHeader('sec-websocket-extensions'),
-    context,
-  );
-}
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -45,18 +35,6 @@ async function request(context, port, path = '/') {
     return all;
   })().catch(() => '');
   return { socket, ended };
-}
-
-/** The status, the header fields and the body that the `ws` client sees when it is refused. */
-async function refusal(url) {
-  const client = new WebSocket(url);
-  const [asked, response] = await once(client, 'unexpected-response');
-  let body = '';
-  // A character may be cut by the end of a piece.
-  response.setEncoding('utf8');
-  for await (const piece of response) body += piece;
-  asked.destroy();
-  return { status: response.statusCode, phrase: response.statusMessage, headers: response.headers, body };
 }
 
 describe('res.upgrade', () => {

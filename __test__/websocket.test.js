@@ -5,6 +5,7 @@ const { randomBytes } = require('node:crypto');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
 const { connect } = require('./support/client');
+const { pair } = require('./support/pair');
 const { BINARY, TEXT, connectRaw, frame } = require('./support/raw_client');
 const { BOUND, observe, serve, text } = require('./support/server');
 
@@ -15,14 +16,6 @@ const CLOSED = {
   code: 'TIDEWIRE_CLOSED',
   message: 'Invalid access of closed uWS.WebSocket/SSLWebSocket.',
 };
-
-/** A server, a client of it, and the socket that the handlers got. */
-async function pair(context, behavior, place) {
-  const server = observe(context, behavior, place);
-  const client = await connect(context, server.url);
-  const [, ws] = await server.events.next();
-  return { ...server, client, ws };
-}
 
 describe('send', () => {
   /** @type {[name: string, data: any, bytes: Uint8Array | string][]} */

@@ -65,14 +65,7 @@ function plan(words) {
       json: flag,
     },
   });
-  const {
-    servers = values.deflate ? DEFLATING : SERVERS,
-    'binary-type': binaryType,
-    pin,
-    'no-pin': noPin,
-    json,
-    ...options
-  } = values;
+  const { servers, 'binary-type': binaryType, pin, 'no-pin': noPin, json, ...options } = values;
   const [scenario, surplus] = positionals;
   if (surplus !== undefined) throw new Error(`one scenario at a time: ${scenario} or ${surplus}?`);
   if (scenario !== undefined && !Object.hasOwn(SCENARIOS, scenario)) {
@@ -82,14 +75,15 @@ function plan(words) {
     throw new Error(`--rounds is ${options.rounds}, but must be 1 or more`);
   }
   const set = DEFAULT_SET.map((row) => ({ ...row, options: { ...row.options, ...options } }));
-  const { variants = [{}] } = scenario === undefined ? {} : SCENARIOS[scenario];
+  const { variants = [{}], servers: usual = values.deflate ? DEFLATING : SERVERS } =
+    scenario === undefined ? {} : SCENARIOS[scenario];
   const asked = variants.map((variant) => ({
     scenario: String(scenario),
     options: { ...variant, ...options },
   }));
   return {
     rows: scenario === undefined ? set : options.together === undefined ? asked : asked.slice(0, 1),
-    servers: servers.split(',').filter(Boolean),
+    servers: (servers ?? usual).split(',').filter(Boolean),
     pin: !noPin && (pin || canPin()),
     json: json ?? false,
     env: {

@@ -34,6 +34,7 @@
  *   its garbage when asked
  * @property {Column[]} columns
  * @property {string} [folder] of `bench/servers/`, where the echo servers are not what it needs
+ * @property {string} [servers] those that are measured unless told, where they are not the usual ones
  * @property {Options[]} [variants] its rows, where one option has several defaults
  */
 
@@ -167,6 +168,21 @@ const SCENARIOS = {
         digits: 1,
         ratio: 'main',
       },
+      CLIENT,
+    ],
+  },
+
+  http: {
+    rounds: 5,
+    folder: 'http',
+    servers: 'tidewire,bun,node',
+    title: ({ connections = '100', 'in-flight': inFlight = '1' }) =>
+      `HTTP hello world, ${connections} connections kept alive, ${inFlight} in flight each`,
+    args: (options) => ['http', ...given(options, ['connections', 'in-flight', 'seconds'])],
+    columns: [
+      { title: 'requests/s', value: (report) => report.requestsPerSecond, ratio: 'rate' },
+      ...CPU,
+      ...latency('latencyMicros'),
       CLIENT,
     ],
   },

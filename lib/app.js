@@ -5,10 +5,12 @@
  * ends; messages go between the engine and the handlers without it.
  */
 
+const { textGiven } = require('./data');
+const { instructionsOf } = require('./declarative_response');
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
-const { appOptions, listenOptions, routeOptions } = require('./options');
+const { appOptions, listenOptions, listenUnixOptions, routeOptions, shutdownOptions } = require('./options');
 
 class Application {
   #engine;
@@ -21,17 +23,110 @@ class Application {
   }
 
   /**
-   * Adds a WebSocket route, or replaces the one with the same pattern.
-   * @param {string} pattern
-   * @param {import('../index').WebSocketBehavior<any>} behavior
+   * Adds a WebSocket route, or replaces the one with the same pattern; null removes it.
+   * @param {unknown} given the pattern, as text or bytes
+   * @param {import('../index').WebSocketBehavior<any> | null} behavior
    */
-  ws(pattern, behavior) {
-    const route = routeOptions(pattern, behavior, this.#settings);
-    try {
-      this.#engine.addRoute(pattern, route);
-    } catch (error) {
-      throw errors.routeRefused(error);
+  ws(given, behavior) {
+    // What is no text is refused with the options.
+    const pattern = /** @type {string} */ (textGiven(given));
+    const route = routeOptions(pattern, behavior === null ? {} : behavior, this.#settings);
+    return this.#changeRoutes(() => {
+      if (behavior === null) this.#engine.removeRoute(pattern);
+      else this.#engine.addRoute(pattern, route);
+    });
+  }
+
+  /**
+   * Adds a handler of GET, or replaces the one with the same pattern; null removes it. So do those below.
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  get(pattern, handler) {
+    return this.#route('get', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  post(pattern, handler) {
+    return this.#route('post', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  options(pattern, handler) {
+    return this.#route('options', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  del(pattern, handler) {
+    return this.#route('del', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  patch(pattern, handler) {
+    return this.#route('patch', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  put(pattern, handler) {
+    return this.#route('put', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  head(pattern, handler) {
+    return this.#route('head', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  connect(pattern, handler) {
+    return this.#route('connect', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  trace(pattern, handler) {
+    return this.#route('trace', pattern, handler);
+  }
+
+  /**
+   * @param {string} pattern
+   * @param {unknown} handler
+   */
+  any(pattern, handler) {
+    return this.#route('any', pattern, handler);
+  }
+
+  /**
+   * Tells of connections that come and go, beside others that it tells already.
+   * @param {(response: any, count: number) => unknown} callback
+   */
+  filter(callback) {
+    if (typeof callback !== 'function') {
+      throw errors.invalidType('The argument of App.filter()', 'a function', callback);
     }
+    this.#engine.addFilter(callback);
     return this;
   }
 
@@ -43,19 +138,39 @@ class Application {
    */
   listen(...values) {
     const { host, port, exclusive, callback } = listenOptions(values);
-    const outcome = this.#listen({ host, port, exclusive });
-    if (callback === undefined) {
-      return outcome instanceof ListenSocket ? Promise.resolve(outcome) : Promise.reject(outcome);
-    }
-    if (!(outcome instanceof ListenSocket) && outcome.syscall === 'start') throw outcome;
-    callback(outcome instanceof ListenSocket ? outcome : false);
-    return this;
+    return this.#listen(
+      () => this.#engine.listen({ host, port, exclusive }),
+      (error) => errors.listenFailed(host, port, error),
+      callback,
+    );
+  }
+
+  /**
+   * Listens on a Unix domain socket; otherwise as `listen`.
+   * @param {unknown[]} values `[callback,] path`
+   * @returns {any}
+   */
+  listen_unix(...values) {
+    const { path, shown, callback } = listenUnixOptions(values);
+    return this.#listen(
+      () => this.#engine.listenUnix(path),
+      (error) => errors.listenUnixFailed(shown, error),
+      callback,
+    );
   }
 
   /** Closes the listeners and every connection at once: close handlers get 1006. */
   close() {
     this.#engine.close();
     return this;
+  }
+
+  /**
+   * Closes the listeners, and every connection with a closing handshake; ends at once when called again.
+   * @param {unknown} [options]
+   */
+  shutdown(options) {
+    return this.#engine.shutdown(shutdownOptions(options));
   }
 
   /**
@@ -108,17 +223,58 @@ class Application {
   }
 
   /**
-   * The token, or the error when it is the host that refused. Everything else is thrown.
-   * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
+   * @param {import('./http_route').MethodName} name
+   * @param {unknown} given the pattern, as text or bytes
+   * @param {any} handler
    */
-  #listen(place) {
-    try {
-      const { id, port } = this.#engine.listen(place);
-      return new ListenSocket(this.#engine, id, port);
-    } catch (error) {
-      if (!isHostFault(error)) throw error;
-      return error.syscall === 'start' ? error : errors.listenFailed(place.host, place.port, error);
+  #route(name, given, handler) {
+    const pattern = textGiven(given);
+    if (typeof pattern !== 'string') {
+      throw errors.invalidType(`\`pattern\` of App.${name}()`, 'a string', pattern);
     }
+    const instructions = instructionsOf(handler);
+    if (handler !== null && instructions === null && typeof handler !== 'function') {
+      const subject = `\`handler\` of App.${name}(${errors.shown(pattern)})`;
+      throw errors.invalidType(subject, 'a function, what DeclarativeResponse.end() gave, or null', handler);
+    }
+    return this.#changeRoutes(() => {
+      if (handler === null) this.#engine.removeHttpRoute(name, pattern);
+      else if (instructions !== null) this.#engine.addDeclaredRoute(name, pattern, instructions);
+      else this.#engine.addHttpRoute(name, pattern, handler);
+    });
+  }
+
+  /** @param {() => void} change what the engine may refuse */
+  #changeRoutes(change) {
+    try {
+      change();
+    } catch (error) {
+      throw errors.routeRefused(error);
+    }
+    return this;
+  }
+
+  /**
+   * Listens, and tells the token to the callback, or by a Promise. That the host refused the place is
+   * `false` to the callback; everything else is thrown where there is no Promise to reject.
+   * @param {() => { id: number, port: number }} bind
+   * @param {(error: Error & { code: string }) => Error} refused adds the place to the host's error
+   * @param {((token: any) => void) | undefined} callback
+   */
+  #listen(bind, refused, callback) {
+    let outcome;
+    try {
+      const { id, port } = bind();
+      outcome = new ListenSocket(this.#engine, id, port);
+    } catch (error) {
+      const isRefusal = isHostFault(error) && error.syscall !== 'start';
+      if (callback === undefined) return Promise.reject(isRefusal ? refused(error) : error);
+      if (!isRefusal) throw error;
+      outcome = false;
+    }
+    if (callback === undefined) return Promise.resolve(outcome);
+    callback(outcome);
+    return this;
   }
 }
 

@@ -68,10 +68,11 @@ class Backlog {
     const lane = this.#lane;
     const payload = encoded(message);
     if (opcode !== commands.OPCODE_PING) lane.dropped++;
-    if (route.dropped !== null && opcode !== commands.OPCODE_PING) {
+    const { dropped } = route;
+    if (dropped !== null && opcode !== commands.OPCODE_PING) {
       const isBinary = opcode === commands.OPCODE_BINARY;
       try {
-        route.dropped(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+        dropped(socket, ownCopy(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
       } catch (error) {
         lane.native.report(error);
       }

@@ -27,6 +27,11 @@ class Column {
     this.#pages[number][place & PAGE_MASK] = value;
   }
 
+  /** Bytes of the pages. */
+  get bytes() {
+    return this.#pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
+  }
+
   /** Gives all pages back but the first: every place is known to be 0 again. */
   shrink() {
     this.#pages.length = Math.min(this.#pages.length, 1);

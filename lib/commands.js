@@ -70,6 +70,24 @@ class CommandBuffer {
   }
 
   /**
+   * Writes a command whose payload is text with bytes behind it.
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {string} text there is room for its UTF-8
+   * @param {Uint8Array} bytes and for these
+   */
+  writeParts(kind, flags, index, generation, text, bytes) {
+    const offset = this.bytes + COMMAND_HEAD_BYTES;
+    const textBytes = this.#text(text, offset);
+    this.buffer.set(bytes, offset + textBytes);
+    const length = textBytes + bytes.length;
+    this.#head(kind, flags, index, generation, length);
+    this.bytes += COMMAND_HEAD_BYTES + ((length + 3) & ~3);
+  }
+
+  /**
    * @param {number} kind
    * @param {number} flags
    * @param {number} index
@@ -168,8 +186,14 @@ module.exports = {
   UNSUBSCRIBE: 9,
   PUBLISH: 10,
   PUBLISH_LARGE: 11,
+  SHUTDOWN: 12,
   ANSWER: 16,
   ANSWER_LARGE: 17,
+  BEGIN: 18,
+  BEGIN_LARGE: 19,
+  CONTENT: 20,
+  CONTENT_LARGE: 21,
+  GRANT: 22,
 
   /** Of ANSWER: what the answer is. */
   ANSWER_RESPONSE: 0,
@@ -185,9 +209,14 @@ module.exports = {
   OPCODE_TEXT: 1,
   OPCODE_BINARY: 2,
   OPCODE_PING: 9,
-  /** Of SEND: the frame is the last of its message. */
+  /** Of SEND: the frame is the last of its message. Of CONTENT: nothing follows. */
   FLAG_FIN: 0x10,
   /** Of SEND: compress it, if that was agreed on with the client. */
   FLAG_COMPRESS: 0x20,
+  /** Of TERMINATE: why, unless it is the application's wish. */
+  /** Of CONTENT: the connection ends behind it. */
+  FLAG_CLOSE: 0x20,
   FLAG_BACKPRESSURE: 1,
+  /** The same, and of TERMINATE_ALL, which then ends those, too, that are closing. */
+  FLAG_SHUTDOWN: 2,
 };

@@ -6,10 +6,14 @@
  * was needed once stays.
  */
 
+const { addressOf } = require('./address');
 const { PAGE_BITS, PAGE_LENGTH, PAGE_MASK } = require('./column');
 const events = require('./events');
 
 /** @typedef {import('./websocket').WebSocket} WebSocket */
+
+/** What an array takes for an object in it. */
+const REFERENCE_BYTES = 8;
 
 class Page {
   constructor() {
@@ -28,12 +32,34 @@ class Page {
     /** @type {Uint8Array | null} Sixteen bytes each, from the first IPv6 peer on. */
     this.wideAddresses = null;
   }
+
+  /** Bytes of its columns. */
+  get bytes() {
+    const numbers = [
+      this.generations,
+      this.flushes,
+      this.unconfirmed,
+      this.families,
+      this.ports,
+      this.addresses,
+    ];
+    const bytes = numbers.reduce(
+      (sum, column) => sum + column.byteLength,
+      this.wideAddresses?.byteLength ?? 0,
+    );
+    return bytes + PAGE_LENGTH * REFERENCE_BYTES;
+  }
 }
 
 class Connections {
   constructor() {
     /** @type {Page[]} */
     this.pages = [];
+  }
+
+  /** Bytes of the pages, but for the sockets that are in them. */
+  get bytes() {
+    return this.pages.reduce((sum, page) => sum + page.bytes, 0);
   }
 
   /**
@@ -88,17 +114,10 @@ class Connections {
   remoteAddress(index) {
     const page = this.page(index);
     const at = index & PAGE_MASK;
-    const narrow = page.addresses.slice(at * 4, at * 4 + 4);
-    switch (page.families[at]) {
-      case events.FAMILY_V4:
-        return narrow.buffer;
-      case events.FAMILY_V4_MAPPED:
-        return new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...narrow]).buffer;
-      case events.FAMILY_V6:
-        return /** @type {Uint8Array} */ (page.wideAddresses).slice(at * 16, at * 16 + 16).buffer;
-      default:
-        return new ArrayBuffer(0);
-    }
+    const family = page.families[at];
+    if (family !== events.FAMILY_V6) return addressOf(family, page.addresses.slice(at * 4, at * 4 + 4));
+    const addresses = /** @type {Uint8Array<ArrayBuffer>} */ (page.wideAddresses);
+    return addressOf(family, addresses.slice(at * 16, at * 16 + 16));
   }
 
   /** @returns {Generator<WebSocket>} */

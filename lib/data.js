@@ -113,17 +113,39 @@ function ownCopy(kind, bytes) {
 }
 
 /**
+ * Whether data is bytes in one of the forms that are accepted.
+ * @param {unknown} data
+ * @returns {data is ArrayBuffer | SharedArrayBuffer | ArrayBufferView}
+ */
+function isBytes(data) {
+  // A buffer of another realm, such as a test runner's, is no instance of this one's classes.
+  return ArrayBuffer.isView(data) || isAnyArrayBuffer(data);
+}
+
+/**
  * The bytes of data that is no string, without a copy. `undefined` is empty.
  * @param {unknown} data
  * @returns {Uint8Array}
  */
 function bytesOf(data) {
-  if (data instanceof Uint8Array) return data;
+  // A view whose buffer was transferred has no length either.
+  if (data instanceof Uint8Array && data.length > 0) return data;
   if (data === undefined) return EMPTY;
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  // A buffer of another realm, such as a test runner's, is no instance of this one's classes.
-  if (isAnyArrayBuffer(data)) return new Uint8Array(/** @type {ArrayBuffer} */ (data));
-  throw errors.textOrData();
+  if (!isBytes(data)) throw errors.textOrData();
+  try {
+    if (!ArrayBuffer.isView(data)) return new Uint8Array(data);
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  } catch {
+    throw errors.detached();
+  }
+}
+
+/**
+ * Text that was given as bytes, as all text may be. Anything else comes back as it is.
+ * @param {unknown} value
+ */
+function textGiven(value) {
+  return isBytes(value) ? Buffer.from(bytesOf(value)).toString() : value;
 }
 
 /**
@@ -135,4 +157,4 @@ function encoded(data) {
   return typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
 }
 
-module.exports = { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, encoded };
+module.exports = { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf, textGiven, encoded };

@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * One App's engine: the native threads, one lane for each reactor, and the wake-ups between them.
+ * One App's engine: the native threads, one lane for each reactor, one for the gate if there is HTTP to
+ * be answered, and the wake-ups between them.
  *
  * The threads run from the first `listen` until nothing listens and no connection is left; while
  * they run, the process lives. A wake-up takes batches for a bounded time, then lets the event loop
@@ -11,8 +12,13 @@
 // Taken once, as `lib/outgoing.js` takes `queueMicrotask`.
 const { setImmediate } = require('node:timers');
 const native = require('./binding');
+const { closePayload } = require('./close_frame');
+const { FLAG_SHUTDOWN } = require('./commands');
 const errors = require('./errors');
+const { HttpLane } = require('./http_lane');
+const { HttpRoute, METHODS } = require('./http_route');
 const { Lane } = require('./lane');
+const { Shutdown } = require('./shutdown');
 const { statsOf } = require('./stats');
 const { Topics } = require('./topics');
 
@@ -25,11 +31,21 @@ class Engine {
   #threads;
   /** @type {import('./lane_route').Settings[]} by route id */
   #routes = [];
+  /** @type {HttpRoute[]} likewise, of the same numbers: with gaps */
+  #httpRoutes = [];
+  /** @type {((response: any, count: number) => unknown)[]} */
+  #filters = [];
+  /** Whether the gate has anything to tell. */
+  #hasHttp = false;
   /** @type {Lane[]} empty while the threads do not run */
   #lanes = [];
+  /** @type {(Lane | HttpLane)[]} the same, and that of the gate if there is one */
+  #crossings = [];
   #topics = new Topics();
   /** @type {Set<number>} */
   #listeners = new Set();
+  /** @type {Shutdown | null} */
+  #shutdown = null;
   /** The lane that had the first turn last time. */
   #first = 0;
   #wakeSoon = () => this.#wake();
@@ -64,19 +80,66 @@ class Engine {
   }
 
   /**
+   * Removes a WebSocket route, if there is one.
+   * @param {string} pattern
+   */
+  removeRoute(pattern) {
+    this.#native.removeRoute(pattern);
+  }
+
+  /**
+   * @param {import('./http_route').MethodName} name
+   * @param {string} pattern
+   * @param {(response: any, request: any) => unknown} handler
+   */
+  addHttpRoute(name, pattern, handler) {
+    const id = this.#native.addHttpRoute(METHODS[name], pattern);
+    this.#httpRoutes[id] = new HttpRoute(name, pattern, handler);
+    this.#addHttp();
+  }
+
+  /**
+   * Adds a route that the gate answers by itself.
+   * @param {import('./http_route').MethodName} name
+   * @param {string} pattern
+   * @param {Uint8Array} instructions
+   */
+  addDeclaredRoute(name, pattern, instructions) {
+    this.#native.addDeclaredRoute(METHODS[name], pattern, instructions);
+  }
+
+  /**
+   * Removes an HTTP route, if there is one.
+   * @param {import('./http_route').MethodName} name
+   * @param {string} pattern
+   */
+  removeHttpRoute(name, pattern) {
+    this.#native.removeHttpRoute(METHODS[name], pattern);
+  }
+
+  /** @param {(response: any, count: number) => unknown} filter */
+  addFilter(filter) {
+    this.#filters.push(filter);
+    this.#native.setFilter(true);
+    this.#addHttp();
+  }
+
+  /**
    * Binds at once; throws an error with the system's code.
    * @param {{ host: string | undefined, port: number, exclusive: boolean }} place
    * @returns {{ id: number, port: number }}
    */
   listen({ host, port, exclusive }) {
-    this.#start();
-    try {
-      const listening = this.#native.listen(host, port, exclusive);
-      this.#listeners.add(listening.id);
-      return listening;
-    } finally {
-      this.#stopIfVacant();
-    }
+    return this.#listen(() => this.#native.listen(host, port, exclusive));
+  }
+
+  /**
+   * The same on a Unix domain socket.
+   * @param {Uint8Array} path
+   * @returns {{ id: number, port: number }}
+   */
+  listenUnix(path) {
+    return this.#listen(() => this.#native.listenUnix(path));
   }
 
   /** @param {number} id */
@@ -88,14 +151,15 @@ class Engine {
     this.#stopIfVacant();
   }
 
-  /** Closes the listeners and every connection. */
+  /** Closes the listeners and every connection; ends a shutdown at once. */
   close() {
-    for (const id of this.#listeners) this.#native.closeListener(id);
-    this.#listeners.clear();
-    this.#native.removeChildren();
-    this.#native.withdraw();
+    if (this.#shutdown !== null) {
+      this.#cutOff(this.#shutdown);
+      return;
+    }
+    this.#closeListeners();
     this.#native.closeHandshakes();
-    for (const lane of this.#lanes) lane.terminateAll();
+    for (const crossing of this.#crossings) crossing.terminateAll();
     this.#stopIfVacant();
   }
 
@@ -122,6 +186,27 @@ class Engine {
   }
 
   /**
+   * Closes the listeners, and every connection behind what was sent to it. The second call ends it at once.
+   * @param {{ code: number, reason: Uint8Array, timeout: number }} how
+   */
+  shutdown({ code, reason, timeout }) {
+    const running = this.#shutdown;
+    if (running !== null) {
+      this.#cutOff(running);
+      return running.promise;
+    }
+    const shutdown = new Shutdown(timeout, () => this.#cutOff(shutdown));
+    this.#shutdown = shutdown;
+    this.#closeListeners();
+    this.#native.windDown();
+    const payload = closePayload(code, reason);
+    for (const lane of this.#lanes) lane.shutDown(payload);
+    if (timeout === 0) this.#cutOff(shutdown);
+    this.#stopIfVacant();
+    return shutdown.promise;
+  }
+
+  /**
    * @param {unknown} topic
    * @param {unknown} message
    * @param {boolean} [isBinary]
@@ -141,6 +226,38 @@ class Engine {
     return statsOf(this.#native.stats(), this.#lanes, this.#topics);
   }
 
+  /** @param {() => { id: number, port: number }} bind */
+  #listen(bind) {
+    if (this.#shutdown !== null) throw errors.shuttingDown();
+    this.#start();
+    try {
+      const listening = bind();
+      this.#listeners.add(listening.id);
+      return listening;
+    } finally {
+      this.#stopIfVacant();
+    }
+  }
+
+  #closeListeners() {
+    for (const id of this.#listeners) this.#native.closeListener(id);
+    this.#listeners.clear();
+    this.#native.removeChildren();
+    this.#native.withdraw();
+  }
+
+  /**
+   * Ends all that a shutdown waits for.
+   * @param {Shutdown} shutdown
+   */
+  #cutOff(shutdown) {
+    if (shutdown.isOver) return;
+    shutdown.isOver = true;
+    this.#native.closeHandshakes();
+    for (const crossing of this.#crossings) shutdown.aborted += crossing.terminateAll(FLAG_SHUTDOWN);
+    this.#stopIfVacant();
+  }
+
   #start() {
     if (this.#native.isRunning) return;
     this.#lanes = Array.from(
@@ -154,6 +271,19 @@ class Engine {
       throw errors.startFailed(error);
     }
     this.#topics.lanes = this.#lanes.map((lane) => lane.topics);
+    this.#crossings = [...this.#lanes];
+    if (this.#hasHttp) this.#crossings.push(this.#newHttpLane());
+  }
+
+  /** From now on the gate has something to tell. Who serves WebSockets alone does not look for it. */
+  #addHttp() {
+    if (this.#hasHttp) return;
+    this.#hasHttp = true;
+    if (this.#crossings.length > 0) this.#crossings.push(this.#newHttpLane());
+  }
+
+  #newHttpLane() {
+    return new HttpLane(this.#native, this.#threads, this.#httpRoutes, this.#filters);
   }
 
   /** Called by the bell, and by itself when a wake-up has to go on. */
@@ -162,39 +292,42 @@ class Engine {
     let left = WAKE_EVENTS;
     do {
       let idle = true;
-      const lanes = this.#lanes;
-      for (const lane of this.#lanesInTurn()) {
+      const crossings = this.#crossings;
+      for (const crossing of this.#crossingsInTurn()) {
         // A handler may have ended the threads and begun others, to which the numbers of these lanes belong now.
-        if (this.#lanes !== lanes) break;
-        const handled = left > 0 ? lane.turn(left, deadline) : 0;
+        if (this.#crossings !== crossings) break;
+        const handled = left > 0 ? crossing.turn(left, deadline) : 0;
         left -= handled;
         // Behind a batch there are its commands to hand over, which takes the next batch as well.
-        if (left <= 0 || (handled > 0 && !lane.isIdle)) idle = false;
+        if (left <= 0 || (handled > 0 && !crossing.isIdle)) idle = false;
       }
       if (idle && this.#native.rest()) {
         this.#stopIfVacant();
         return;
       }
     } while (left > 0 && performance.now() <= deadline);
-    for (const lane of this.#lanes) lane.flush();
+    for (const crossing of this.#crossings) crossing.flush();
     setImmediate(this.#wakeSoon);
   }
 
   /** The lanes, each time beginning with another one, so that a busy one leaves some events for the others. */
-  #lanesInTurn() {
-    const lanes = this.#lanes;
-    if (lanes.length < 2) return lanes;
-    this.#first = (this.#first + 1) % lanes.length;
-    return [...lanes.slice(this.#first), ...lanes.slice(0, this.#first)];
+  #crossingsInTurn() {
+    const crossings = this.#crossings;
+    if (crossings.length < 2) return crossings;
+    this.#first = (this.#first + 1) % crossings.length;
+    return [...crossings.slice(this.#first), ...crossings.slice(0, this.#first)];
   }
 
   /** Ends the threads, and lets the process end, when there is nothing left to serve. */
   #stopIfVacant() {
-    if (this.#listeners.size > 0 || this.#lanes.some((lane) => lane.live > 0)) return;
-    if (!this.#native.isRunning || !this.#native.isVacant()) return;
+    if (this.#listeners.size > 0 || this.#crossings.some((crossing) => crossing.live > 0)) return;
+    if (!this.#native.isVacant()) return;
     this.#lanes = [];
+    this.#crossings = [];
     this.#topics.lanes = [];
-    this.#native.stop();
+    const departed = this.#native.stop();
+    this.#shutdown?.end(departed);
+    this.#shutdown = null;
   }
 }
 

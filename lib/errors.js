@@ -93,14 +93,54 @@ function responseOver() {
 
 /**
  * A handler that has returned without an answer, and has not said that one will follow.
- * @param {string} pattern of its route
+ * @param {string} subject which handler: "The handler of App.get('/')"
  */
-function unanswered(pattern) {
+function unanswered(subject) {
   const message = [
-    `The upgrade handler of App.ws(${shown(pattern)}) returned without an answer: the client got 500.`,
-    'Call res.upgrade(), res.end() or res.close() in it, or res.onAborted() to answer later.',
+    `${subject} returned without an answer: the client got 500, or a response that breaks off.`,
+    'Call res.end() or res.close() in it, or res.upgrade() where there is one to be, or res.onAborted() to answer later.',
   ].join(' ');
   return withCode(new Error(message), 'TIDEWIRE_NO_ANSWER');
+}
+
+/**
+ * An upgrade of a request that asked for none, or that no WebSocket route took.
+ * @param {string} subject as of `unanswered`
+ */
+function noUpgrade(subject) {
+  const message = `${subject} cannot upgrade its request: only the upgrade handler of a route of App.ws() can`;
+  return withCode(new Error(message), 'TIDEWIRE_NO_UPGRADE');
+}
+
+/** A part of the head that comes behind the first of the content. */
+function headSent() {
+  const message =
+    'The head of the response is sent already: write it before write(), beginWrite() and tryEnd()';
+  return withCode(new Error(message), 'TIDEWIRE_HEAD_SENT');
+}
+
+/**
+ * More content than the head has promised.
+ * @param {number} length bytes that it did
+ */
+function tooLong(length) {
+  const message = `The content of this response has ${length} bytes, as res.tryEnd() was told first: this would be more`;
+  return withCode(new RangeError(message), 'TIDEWIRE_CONTENT_TOO_LONG');
+}
+
+/** A part of a declared response that comes behind its end. */
+function declared() {
+  return withCode(
+    new Error('This DeclarativeResponse has ended: nothing can be added to it'),
+    'TIDEWIRE_DECLARED',
+  );
+}
+
+/** What a filter wants of a connection that no request came by. */
+function noRequest() {
+  const message =
+    'What app.filter() is called with knows the address of a connection: there is no request to answer';
+  return withCode(new Error(message), 'TIDEWIRE_NO_REQUEST');
 }
 
 /**
@@ -129,6 +169,12 @@ function textOrData() {
   return withCode(new TypeError(message), 'TIDEWIRE_TEXT_OR_DATA');
 }
 
+/** Data in a buffer that was transferred, or has shrunk below it: its bytes are gone. */
+function detached() {
+  const message = 'Data cannot be taken from a buffer that was transferred, or that has shrunk below it.';
+  return withCode(new TypeError(message), 'TIDEWIRE_DETACHED');
+}
+
 /**
  * A `listen` that the host refused. The engine's error has the system's code and a sentence with the
  * address; this adds the other fields that Node's own have.
@@ -150,6 +196,21 @@ function startFailed(error) {
   const advice = error.code === 'EMFILE' ? 'raise the limit of descriptors (ulimit -n), or use' : 'use';
   error.message = `${error.message}: ${advice} fewer \`threads\``;
   return Object.assign(error, { syscall: 'start' });
+}
+
+/** A `listen` of an App that is shutting down. */
+function shuttingDown() {
+  const message = 'The App is shutting down: await the Promise of app.shutdown() before it listens again';
+  return withCode(new Error(message), 'TIDEWIRE_SHUTTING_DOWN');
+}
+
+/**
+ * A `listen_unix` that the host refused; fields as Node's own have them.
+ * @param {string} path
+ * @param {Error & { code: string }} error
+ */
+function listenUnixFailed(path, error) {
+  return Object.assign(error, { syscall: 'listen', address: path });
 }
 
 /**
@@ -236,11 +297,19 @@ module.exports = {
   noFragment,
   responseOver,
   unanswered,
+  noUpgrade,
+  headSent,
+  tooLong,
+  declared,
+  noRequest,
   invalidHeader,
   invalidStatus,
   textOrData,
+  detached,
   listenFailed,
+  listenUnixFailed,
   startFailed,
+  shuttingDown,
   noBinary,
   warnUnknownOption,
   warnEnvironment,

@@ -23,19 +23,26 @@ module.exports = {
   APPLIED: 9,
   REQUEST: 16,
   ABORTED: 17,
+  CONTENT: 18,
+  TAKEN: 19,
+  CONNECTED: 20,
+  DISCONNECTED: 21,
 
+  /** Of CONTENT: nothing follows. */
+  FLAG_LAST: 1,
   /** Of MESSAGE and DROPPED: binary, not text. */
   FLAG_BINARY: 1,
   /** The payload is not in the batch: it is taken by a call of its own, in order. */
   FLAG_LARGE: 2,
 
   /** Flags of CLOSE: why, as a number that is the place of its name. */
-  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure'],
+  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure', 'shutdown'],
   CAUSE_LOCAL: 2,
   CAUSE_RESET: 4,
   CAUSE_BACKPRESSURE: 7,
+  CAUSE_SHUTDOWN: 8,
 
-  /** Of OPEN and REQUEST: how the address is to be read. */
+  /** Of OPEN, REQUEST, CONNECTED and DISCONNECTED: how the address is to be read. */
   FAMILY_NONE: 0,
   FAMILY_V4: 1,
   FAMILY_V4_MAPPED: 2,

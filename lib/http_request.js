@@ -10,13 +10,16 @@ const errors = require('./errors');
 
 /** @type {(request: HttpRequest) => boolean} */
 let isYielded;
+/** @type {(request: HttpRequest, name: string) => string} */
+let noteOf;
 
 class HttpRequest {
-  /** Method, target and header fields, a line each, as `src/gate/ask.rs` writes them. */
+  /**
+   * Method, target and header fields, a line each, as `src/gate/ask.rs` writes them. A line that begins
+   * with a colon is the engine's own note, no field of the client's.
+   */
   #head;
   #pattern;
-  /** @type {string[] | null} */
-  #lines = null;
   #yielded = false;
 
   /**
@@ -30,6 +33,7 @@ class HttpRequest {
 
   static {
     isYielded = (request) => request.#yielded;
+    noteOf = (request, name) => request.#valueOf(`\n:${name}:`);
   }
 
   /**
@@ -37,12 +41,8 @@ class HttpRequest {
    * @param {unknown} name
    */
   getHeader(name) {
-    const start = `${textOf(name).toLowerCase()}:`;
-    const lines = this.#all();
-    for (let at = 2; at < lines.length; at++) {
-      if (lines[at].startsWith(start)) return lines[at].slice(start.length);
-    }
-    return '';
+    const field = textOf(name).toLowerCase();
+    return field === '' || field.startsWith(':') ? '' : this.#valueOf(`\n${field}:`);
   }
 
   /**
@@ -64,7 +64,7 @@ class HttpRequest {
 
   /** The path, without the query. */
   getUrl() {
-    const target = this.#all()[1];
+    const target = this.#target();
     const query = target.indexOf('?');
     return query < 0 ? target : target.slice(0, query);
   }
@@ -74,7 +74,7 @@ class HttpRequest {
   }
 
   getCaseSensitiveMethod() {
-    return this.#all()[0];
+    return this.#head.slice(0, this.#head.indexOf('\n'));
   }
 
   /**
@@ -84,7 +84,7 @@ class HttpRequest {
    * @returns {string | undefined}
    */
   getQuery(key) {
-    const target = this.#all()[1];
+    const target = this.#target();
     const mark = target.indexOf('?');
     const query = mark < 0 ? '' : target.slice(mark + 1);
     if (key === undefined) return query;
@@ -102,10 +102,13 @@ class HttpRequest {
     if (typeof callback !== 'function') {
       throw errors.invalidType('The argument of req.forEach()', 'a function', callback);
     }
-    const lines = this.#all();
-    for (let at = 2; at < lines.length; at++) {
-      const colon = lines[at].indexOf(':');
-      callback(lines[at].slice(0, colon), lines[at].slice(colon + 1));
+    const head = this.#head;
+    let start = this.#fields() + 1;
+    while (start < head.length) {
+      const end = head.indexOf('\n', start);
+      const colon = head.indexOf(':', start);
+      if (colon !== start) callback(head.slice(start, colon), head.slice(colon + 1, end));
+      start = end + 1;
     }
   }
 
@@ -115,10 +118,24 @@ class HttpRequest {
     return this;
   }
 
-  #all() {
-    // Behind the last line feed there is nothing.
-    this.#lines ??= this.#head.slice(0, -1).split('\n');
-    return this.#lines;
+  /** Where the line feed before the first field is. */
+  #fields() {
+    return this.#head.indexOf('\n', this.#head.indexOf('\n') + 1);
+  }
+
+  #target() {
+    const start = this.#head.indexOf('\n') + 1;
+    return this.#head.slice(start, this.#head.indexOf('\n', start));
+  }
+
+  /**
+   * What is behind the first of these beginnings of a line.
+   * @param {string} start with the line feed before it
+   */
+  #valueOf(start) {
+    const head = this.#head;
+    const at = head.indexOf(start, this.#fields());
+    return at < 0 ? '' : head.slice(at + start.length, head.indexOf('\n', at + 1));
   }
 }
 
@@ -149,4 +166,4 @@ function decoded(value) {
   }
 }
 
-module.exports = { HttpRequest, isYielded, textOf };
+module.exports = { HttpRequest, isYielded, noteOf, textOf };

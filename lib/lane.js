@@ -1,52 +1,34 @@
 'use strict';
 
 /**
- * One reactor thread as JavaScript sees it: takes its batches of events, calls the handlers, and
- * gathers the commands for it. This is the message path: no message makes a native call by itself,
- * neither in nor out, unless it is large.
- *
- * A turn takes one batch (`exchange`, which hands over the commands gathered so far as well) and
- * calls the handlers of its events. What handlers throw goes to `uncaughtException`, and the turn
- * goes on behind it.
+ * One reactor thread as JavaScript sees it: calls the handlers of its events, and gathers the commands
+ * for it. This is the message path: no message makes a native call by itself, neither in nor out, unless
+ * it is large.
  */
 
 const commands = require('./commands');
 const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
+const { closePayload } = require('./close_frame');
 const { Connections, PAGE_MASK } = require('./connections');
-const { KINDS, allocateSlab, isView, viewOf, wholeOf, ownCopy, bytesOf } = require('./data');
+const { Crossing } = require('./crossing');
+const { KINDS, wholeOf, ownCopy, bytesOf } = require('./data');
 const { Fragments } = require('./fragments');
 const { LaneRoute } = require('./lane_route');
 const { LaneTopics } = require('./lane_topics');
-const { Outgoing } = require('./outgoing');
 const { Requests } = require('./requests');
 const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
 
-const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
-
-/** Words of the descriptors of one drain. */
-const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
-
-/** After so many events the clock is looked at; a power of two. */
-const CLOCK_EVENTS = 8;
+/** Why a connection ends, by the flags of the command that closes it at once. */
+const TERMINATIONS = [events.CAUSE_LOCAL, events.CAUSE_BACKPRESSURE, events.CAUSE_SHUTDOWN];
 
 /** The place in a command that is for no connection. */
 const NO_PLACE = 0xffff_ffff;
 
-class Lane {
+class Lane extends Crossing {
   /** @type {LaneRoute[]} by route id */
   #routes = [];
   #connections = new Connections();
-  #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
-  /** Payloads of the batches. A byte that a handler may have kept is never written again. */
-  #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
-  #slabBytes = 0;
-  /** Whether a handler may have kept a view of the slab. If none has, its bytes are free again. */
-  #lent = false;
-  /** Events of the batch, and those of them that were begun. */
-  #count = 0;
-  #position = 0;
-  #outgoing;
   #backlog;
   #requests = new Requests(this);
 
@@ -57,68 +39,46 @@ class Lane {
    * @param {import('./topics').Topics} topics
    */
   constructor(native, number, routes, topics) {
-    this.native = native;
-    this.number = number;
-    this.#outgoing = new Outgoing(native, number);
-    this.#backlog = new Backlog(this, this.#outgoing);
+    super(native, number);
+    this.#backlog = new Backlog(this, this.outgoing);
     this.settings = routes;
     this.topics = new LaneTopics(this, topics);
-    /** Connections and requests that JavaScript has not released. */
-    this.live = 0;
     this.fragments = new Fragments(this);
     /** @type {Map<number, number>} Why the connections close whose close handlers run. */
     this.causes = new Map();
     /** Messages that were dropped here, before the reactor saw them. */
     this.dropped = 0;
-    /** Whether more events waited when the last batch was taken. */
-    this.more = false;
   }
 
-  /**
-   * Takes a batch, unless one is begun, and calls its handlers.
-   * @param {number} most events that may be handled
-   * @param {number} deadline by `performance.now()`, after which no other is begun
-   * @returns {number} events that were handled
-   */
-  turn(most, deadline) {
-    if (this.#position === this.#count) this.#take();
-    const first = this.#position;
-    const end = Math.min(this.#count, first + most);
-    this.#outgoing.turning = true;
-    while (this.#position < end) {
-      try {
-        if (this.#dispatch(end, deadline)) break;
-      } catch (error) {
-        this.native.report(error);
-      }
-    }
-    this.#outgoing.turning = false;
-    return this.#position - first;
+  /** Bytes that this side keeps: columns of connections and subscriptions, and what the crossing needs. */
+  get memory() {
+    return {
+      connections: this.#connections.bytes,
+      subscriptions: this.topics.bytes,
+      buffers: this.bufferBytes,
+    };
   }
 
-  /** Whether a turn would find nothing to do that this side knows of. */
-  get isIdle() {
-    return this.#position === this.#count && !this.more && this.#outgoing.bytes === 0;
-  }
-
-  /** Hands the gathered commands over without taking events. */
-  flush() {
-    this.#outgoing.flush();
-  }
-
-  /** Closes every connection, and ends every request. The close handlers run; those whose open event is on its way get both later. */
-  terminateAll() {
-    // Not `socket.close()`: the application may have a property of that name.
-    this.#requests.abortAll();
-    for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket));
-    this.#outgoing.writeBare(commands.TERMINATE_ALL, 0, NO_PLACE, 0);
+  /** Has every connection closed with this close frame, some at a time. @param {Uint8Array} payload */
+  shutDown(payload) {
+    this.outgoing.write(commands.SHUTDOWN, 0, NO_PLACE, 0, payload);
     this.flush();
   }
 
   /**
-   * @param {WebSocket} socket
-   * @param {number} index
+   * Closes every connection, and ends every request; tells how many of those. The close handlers run;
+   * those whose open event is on its way get both later.
    */
+  terminateAll(flags = 0) {
+    // Not `socket.close()`: the application may have a property of that name.
+    const aborted = this.#requests.abortAll();
+    for (const socket of this.#connections.open()) this.terminate(socket, indexOf(socket), flags);
+    this.outgoing.writeBare(commands.TERMINATE_ALL, flags, NO_PLACE, 0);
+    this.flush();
+    return aborted;
+  }
+
+  /** @param {WebSocket} socket @param {number} index */
   isOpen(socket, index) {
     return this.#connections.page(index).sockets[index & PAGE_MASK] === socket;
   }
@@ -137,7 +97,7 @@ class Lane {
     const status = this.#backlog.isEmpty ? SENT : this.#backlog.admit(socket, index, flags, message);
     const payload = typeof message === 'string' ? message : bytesOf(message);
     if (status === DROPPED || page.sockets[at] !== socket) return DROPPED;
-    const bytes = this.#outgoing.write(commands.SEND, flags, index, page.generations[at], payload);
+    const bytes = this.outgoing.write(commands.SEND, flags, index, page.generations[at], payload);
     return this.#backlog.sent(page, index, bytes, status);
   }
 
@@ -151,7 +111,7 @@ class Lane {
   publish(topic, flags, sender, message) {
     const place = sender === -1 ? NO_PLACE : sender;
     const generation = sender === -1 ? 0 : this.#generation(sender);
-    this.#outgoing.writePublish(topic, flags, place, generation, message);
+    this.outgoing.writePublish(topic, flags, place, generation, message);
   }
 
   /**
@@ -162,7 +122,7 @@ class Lane {
    * @param {number} [second]
    */
   writeWords(kind, index, first, second) {
-    this.#outgoing.writeWords(kind, index, this.#generation(index), first, second);
+    this.outgoing.writeWords(kind, index, this.#generation(index), first, second);
   }
 
   /**
@@ -184,8 +144,8 @@ class Lane {
    */
   end(socket, index, code, reason) {
     if (!this.isOpen(socket, index)) return;
-    const payload = code === 0 ? reason.subarray(0, 0) : Buffer.from([code & 0xff, code >>> 8, ...reason]);
-    this.#outgoing.write(commands.END, 0, index, this.#generation(index), payload);
+    const payload = code === 0 ? reason.subarray(0, 0) : closePayload(code, reason);
+    this.outgoing.write(commands.END, 0, index, this.#generation(index), payload);
     const { binaryKind } = routeOf(socket);
     this.#finish(socket, index, events.CAUSE_LOCAL, code === 0 ? 1005 : code, ownCopy(binaryKind, reason));
   }
@@ -199,8 +159,8 @@ class Lane {
   terminate(socket, index, flags = 0) {
     if (!this.isOpen(socket, index)) return;
     this.command(commands.TERMINATE, index, flags);
-    const cause = flags === commands.FLAG_BACKPRESSURE ? events.CAUSE_BACKPRESSURE : events.CAUSE_LOCAL;
-    this.#finish(socket, index, cause, 1006, ownCopy(routeOf(socket).binaryKind, new Uint8Array(0)));
+    const reason = ownCopy(routeOf(socket).binaryKind, new Uint8Array(0));
+    this.#finish(socket, index, TERMINATIONS[flags], 1006, reason);
   }
 
   /**
@@ -210,7 +170,7 @@ class Lane {
    * @param {string | Uint8Array} answer
    */
   answer(index, flags, answer) {
-    this.#outgoing.write(commands.ANSWER, flags, index, this.#generation(index), answer);
+    this.outgoing.write(commands.ANSWER, flags, index, this.#generation(index), answer);
   }
 
   /**
@@ -248,72 +208,22 @@ class Lane {
     return this.#connections.page(index).ports[index & PAGE_MASK];
   }
 
-  /** The crossing: commands out, a batch of events in. */
-  #take() {
-    const pending = this.#outgoing.bytes;
-    if (!this.#lent) this.#slabBytes = 0;
-    this.#position = 0;
-    this.#count = this.#exchange(pending);
-    if (pending > 0) this.#outgoing.crossed();
-    if (this.#count === 0 && this.more) {
-      // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
-      this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
-      this.#slabBytes = 0;
-      this.#lent = false;
-      this.#count = this.#exchange(0);
-    }
-  }
-
-  /** @param {number} commandBytes */
-  #exchange(commandBytes) {
-    const descriptors = this.#descriptors;
-    const count = this.native.exchange(
-      this.number,
-      this.#outgoing.buffer,
-      commandBytes,
-      descriptors,
-      this.#slab,
-      this.#slabBytes,
-    );
-    this.#slabBytes += descriptors[BATCH_WORDS];
-    this.more = descriptors[BATCH_WORDS + 1] !== 0;
-    return count;
-  }
-
   /**
-   * Calls the handlers of the events from the position to `end`.
-   * @param {number} end
-   * @param {number} deadline
-   * @returns {boolean} whether time ran out
+   * @override
+   * @param {number} index
+   * @param {number} tag
+   * @param {number} offset
+   * @param {number} length
    */
-  #dispatch(end, deadline) {
-    const descriptors = this.#descriptors;
-    const first = this.#position;
-    for (let event = first; event < end; event++) {
-      const timely = (event & (CLOCK_EVENTS - 1)) !== 0 || event === first || performance.now() <= deadline;
-      if (!timely) return true;
-      // Moved before the call: behind a handler that throws, the next event comes.
-      this.#position = event + 1;
-      this.#one(descriptors, event * DESCRIPTOR_WORDS);
-    }
-    return false;
-  }
-
-  /**
-   * @param {Uint32Array} descriptors
-   * @param {number} word where the descriptor begins
-   */
-  #one(descriptors, word) {
-    const index = descriptors[word];
-    const tag = descriptors[word + 1];
+  handle(index, tag, offset, length) {
     const kind = tag & 0xff;
     if (kind !== events.MESSAGE) {
       if (kind === events.APPLIED) {
-        this.#backlog.confirmed = descriptors[word + 2] | 0;
+        this.#backlog.confirmed = offset | 0;
         return;
       }
       if (kind === events.OPEN || kind === events.REQUEST) {
-        this.#arrived(index, tag, descriptors[word + 2], descriptors[word + 3]);
+        this.#arrived(index, tag, offset, length);
         return;
       }
     }
@@ -332,14 +242,14 @@ class Lane {
       const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
       const as = isBinary ? route.binaryKind : route.textKind;
       const message = route.message;
-      message(socket, this.#view(as, descriptors[word + 2], descriptors[word + 3]), isBinary);
+      message(socket, this.view(as, offset, length), isBinary);
       return;
     }
     if (kind === events.DROPPED && ((tag >>> 8) & events.FLAG_LARGE) !== 0) {
       this.#large(current ? socket : null, tag);
       return;
     }
-    if (current) this.#rare(socket, index, tag, descriptors[word + 2], descriptors[word + 3]);
+    if (current) this.#rare(socket, index, tag, offset, length);
     else if (kind === events.ABORTED && page.generations[at] === tag >>> 16) this.#requests.abort(index);
   }
 
@@ -353,17 +263,19 @@ class Lane {
    */
   #rare(socket, index, tag, offset, length) {
     const route = routeOf(socket);
+    // Taken out of the route: handlers are called without a receiver.
+    const { ping, pong, dropped, drain } = route;
     switch (tag & 0xff) {
       case events.PING:
-        route.ping?.(socket, this.#view(route.binaryKind, offset, length));
+        ping?.(socket, this.view(route.binaryKind, offset, length));
         break;
       case events.PONG:
-        route.pong?.(socket, this.#view(route.binaryKind, offset, length));
+        pong?.(socket, this.view(route.binaryKind, offset, length));
         break;
       case events.DROPPED: {
         const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
         const as = isBinary ? route.binaryKind : route.textKind;
-        route.dropped?.(socket, this.#view(as, offset, length), isBinary);
+        dropped?.(socket, this.view(as, offset, length), isBinary);
         break;
       }
       case events.BACKLOG:
@@ -371,30 +283,19 @@ class Lane {
         break;
       case events.DRAIN:
         this.#backlog.drained(this.#connections.page(index), index, offset);
-        route.drain?.(socket);
+        drain?.(socket);
         break;
       case events.ABORTED:
         // Upgraded while the word of it was on its way.
         this.#finish(socket, index, events.CAUSE_RESET, 1006, ownCopy(route.binaryKind, new Uint8Array(0)));
         break;
       case events.CLOSE: {
-        const code = this.#slab.readUInt16LE(offset);
-        const reason = this.#view(route.binaryKind, offset + 2, length - 2);
+        const code = this.slab.readUInt16LE(offset);
+        const reason = this.view(route.binaryKind, offset + 2, length - 2);
         this.#finish(socket, index, (tag >>> 8) & 0xff, code, reason);
         break;
       }
     }
-  }
-
-  /**
-   * Part of the batch's payloads as a handler gets it.
-   * @param {number} kind
-   * @param {number} offset
-   * @param {number} length
-   */
-  #view(kind, offset, length) {
-    if (isView(kind)) this.#lent = true;
-    return viewOf(kind, this.#slab, offset, length);
   }
 
   /**
@@ -421,14 +322,14 @@ class Lane {
    * @param {number} length
    */
   #arrived(index, tag, offset, length) {
-    const slab = this.#slab;
+    const slab = this.slab;
     const route = this.#route(slab.readUInt16LE(offset));
     const end = this.#connections.arrive(index, tag, slab, offset + 2);
     this.live++;
     if ((tag & 0xff) === events.OPEN) {
       this.open(new WebSocket(route, index), index);
     } else {
-      this.#requests.ask(route, index, viewOf(KINDS.string, slab, end, offset + length - end));
+      this.#requests.ask(route, index, this.view(KINDS.string, end, offset + length - end));
     }
   }
 
@@ -466,13 +367,9 @@ class Lane {
     return this.#routes[id];
   }
 
-  /**
-   * @param {number} kind
-   * @param {number} index
-   * @param {number} [flags]
-   */
+  /** @param {number} kind @param {number} index @param {number} [flags] */
   command(kind, index, flags = 0) {
-    this.#outgoing.writeBare(kind, flags, index, this.#generation(index));
+    this.outgoing.writeBare(kind, flags, index, this.#generation(index));
   }
 
   /** @param {number} index */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { KINDS } = require('./data');
+const { shown } = require('./errors');
 
 /**
  * What a route was asked for, with its pattern.
@@ -34,6 +35,11 @@ class LaneRoute {
     this.closeOnBackpressureLimit = settings.closeOnBackpressureLimit;
     /** Whether methods of a closed socket do nothing, instead of throwing. */
     this.ignoresClosed = settings.closedSend === 'ignore';
+  }
+
+  /** What an error calls its `upgrade` handler. */
+  get subject() {
+    return `The upgrade handler of App.ws(${shown(this.pattern)})`;
   }
 }
 

@@ -33,6 +33,11 @@ class LaneTopics {
     return this.#subscriptions.size;
   }
 
+  /** Bytes of those, and of the counts. */
+  get bytes() {
+    return this.#subscriptions.bytes + this.#counts.bytes;
+  }
+
   /**
    * @param {WebSocket} socket
    * @param {number} index

@@ -31,6 +31,12 @@ module.exports = {
   /** Largest `maxLifetime`, as in uWebSockets.js. */
   LIFETIME_MAX_MINUTES: 239,
 
+  /** Default of `timeout` of a shutdown: what supervisors kill after 10 s has ended by then. */
+  SHUTDOWN_SECONDS: 8,
+
+  /** Largest `timeout` of a shutdown: a client that reads slower than this is not worth waiting for. */
+  SHUTDOWN_MAX_SECONDS: 3_600,
+
   /** Default of `maxBackpressure`, as in uWebSockets.js. */
   BACKPRESSURE_BYTES: 64 * 1024,
 

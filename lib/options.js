@@ -7,7 +7,9 @@
  */
 
 const { constants } = require('node:buffer');
+const { CLOSE_REASON_BYTES, checkStatusCode, wellFormed } = require('./close_frame');
 const compression = require('./compression');
+const { encoded, textGiven } = require('./data');
 const errors = require('./errors');
 const limits = require('./limits');
 
@@ -15,6 +17,11 @@ const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
 const TEXT_TYPES = [...BINARY_TYPES, 'string'];
 
 const APP_OPTIONS = ['threads', 'binaryType', 'textType', 'closedSend'];
+
+const SHUTDOWN_OPTIONS = ['code', 'reason', 'timeout'];
+
+/** Longest path of a Unix domain socket: `sun_path`, less the NUL behind it. */
+const UNIX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 /** As in uWebSockets.js. */
 const HEAD_SIZE_VARIABLE = 'UWS_HTTP_MAX_HEADERS_SIZE';
@@ -188,6 +195,7 @@ function routeOptions(pattern, behavior, appDefaults) {
  */
 function listenOptions(values) {
   const rest = [...values];
+  rest[0] = textGiven(rest[0]);
   const callback = typeof rest.at(-1) === 'function' ? /** @type {any} */ (rest.pop()) : undefined;
   const hostGiven = typeof rest[0] === 'string' || (rest.length > 1 && rest[0] === undefined);
   const host = hostGiven ? /** @type {string | undefined} */ (rest.shift()) : undefined;
@@ -212,6 +220,51 @@ function listenOptions(values) {
   }
   if (surplus !== undefined) throw errors.invalidType('`callback` of App.listen()', 'a function', surplus);
   return { host: host || undefined, port, exclusive: flags === 1, callback };
+}
+
+/**
+ * Validates the arguments of `App.listen_unix([callback,] path)`.
+ * @param {readonly unknown[]} values the arguments as they came
+ */
+function listenUnixOptions(values) {
+  const rest = [...values];
+  const callback = typeof rest[0] === 'function' ? /** @type {any} */ (rest.shift()) : undefined;
+  const [path, surplus] = rest;
+  const subject = '`path` of App.listen_unix()';
+  if (path === undefined || typeof path === 'function') {
+    throw errors.invalidType(subject, 'text or data: listen_unix([callback,] path)', path);
+  }
+  if (surplus !== undefined) {
+    const forms = 'a function, and comes first: listen_unix([callback,] path)';
+    throw errors.invalidType('`callback` of App.listen_unix()', forms, surplus);
+  }
+  const bytes = encoded(path);
+  if (bytes.length === 0 || bytes.length > UNIX_PATH_BYTES || bytes.includes(0)) {
+    throw errors.outOfRange(subject, `of 1 to ${UNIX_PATH_BYTES} bytes, without NUL`, path);
+  }
+  return { path: bytes, shown: Buffer.from(bytes).toString(), callback };
+}
+
+/**
+ * Validates the options of `App.shutdown()`.
+ * @param {unknown} options
+ */
+function shutdownOptions(options) {
+  const given = new Given('App.shutdown()', options === undefined ? {} : options);
+  given.warnUnknown(SHUTDOWN_OPTIONS);
+  const { code = 1001, reason: text, timeout = limits.SHUTDOWN_SECONDS } = given.options;
+  checkStatusCode(given.subject('code'), code, []);
+  const reason = wellFormed(encoded(text));
+  if (reason.length > CLOSE_REASON_BYTES) {
+    const accepted = `at most ${CLOSE_REASON_BYTES} bytes of UTF-8`;
+    throw errors.outOfRange(given.subject('reason'), accepted, `${reason.length} bytes`);
+  }
+  const accepted = `a number from 0 to ${limits.SHUTDOWN_MAX_SECONDS} (seconds)`;
+  if (typeof timeout !== 'number') throw errors.invalidType(given.subject('timeout'), accepted, timeout);
+  if (!(timeout >= 0 && timeout <= limits.SHUTDOWN_MAX_SECONDS)) {
+    throw errors.outOfRange(given.subject('timeout'), accepted, timeout);
+  }
+  return { code: /** @type {number} */ (code), reason, timeout };
 }
 
 /**
@@ -336,4 +389,4 @@ class Given {
   }
 }
 
-module.exports = { appOptions, routeOptions, listenOptions };
+module.exports = { appOptions, routeOptions, listenOptions, listenUnixOptions, shutdownOptions };

@@ -6,7 +6,7 @@
  * a call of its own, with the commands before it, so all keep the order of the calls.
  */
 
-const { CommandBuffer, PUBLISH, UNIT_BYTES } = require('./commands');
+const { BUFFER_BYTES, CommandBuffer, PUBLISH, UNIT_BYTES } = require('./commands');
 const { encoded } = require('./data');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
@@ -90,6 +90,25 @@ class Outgoing {
   }
 
   /**
+   * Writes a command with text and bytes behind it.
+   * @param {number} kind
+   * @param {number} flags
+   * @param {number} index
+   * @param {number} generation
+   * @param {string} text
+   * @param {Uint8Array} bytes
+   */
+  writeParts(kind, flags, index, generation, text, bytes) {
+    const room = text.length * UNIT_BYTES + bytes.length;
+    if (room >= BUFFER_BYTES / 2) {
+      this.write(kind, flags, index, generation, Buffer.concat([Buffer.from(text), bytes]));
+      return;
+    }
+    this.#makeRoom(room);
+    this.#commands.writeParts(kind, flags, index, generation, text, bytes);
+  }
+
+  /**
    * Writes a message to all subscribers of a topic.
    * @param {number} topic
    * @param {number} flags
@@ -155,4 +174,4 @@ class Outgoing {
   }
 }
 
-module.exports = { Outgoing };
+module.exports = { Outgoing, LARGE_BYTES };

@@ -1,30 +1,41 @@
 'use strict';
 
 /**
- * The requests of one lane that JavaScript answers: asks the handlers, and turns what they write into
- * commands. A request has its place among the lane's connections from its event on; answered
- * otherwise than by an upgrade, or aborted, it gives the place back.
+ * The requests of one lane that JavaScript answers: opening handshakes of routes with an `upgrade` handler.
+ * Asks the handlers, and turns what they write into commands. A request has its place among the lane's
+ * connections from its event on; answered otherwise than by an upgrade, or aborted, it gives the place
+ * back. A refusal crosses whole: what a handler streams is gathered here.
  */
 
 const commands = require('./commands');
 const errors = require('./errors');
-const { HttpRequest, isYielded } = require('./http_request');
-const { HttpResponse, isOver, isAwaited, finish } = require('./http_response');
+const { HttpRequest } = require('./http_request');
+const { HttpResponse, arrived, finish, isOver, placeOf, taken } = require('./http_response');
+const { fail, settle } = require('./outcome');
 const { WebSocket } = require('./websocket');
 
-/** @typedef {import('./lane_route').LaneRoute} LaneRoute */
+/** Taken once: applications replace the global one where they test with scripted time. */
+const { queueMicrotask } = globalThis;
 
-/** What a client gets when the handler fails it. */
-const FAILURE = '500 Internal Server Error\n\n';
+/** @typedef {import('./lane_route').LaneRoute} LaneRoute */
+/** @typedef {import('./http_response').Exchange} Exchange */
 
 const FORBIDDEN = '403 Forbidden\nconnection: close\n\n';
 /** As the engine says it for other rules: `src/http/`. */
 const FORBIDDEN_ORIGIN = 'pages of this origin may not open a WebSocket here';
 
+/**
+ * A refusal that is streamed.
+ * @typedef {{ head: string, length: number, pieces: Uint8Array[], bytes: number }} Gathered
+ */
+
+/** @implements {Exchange} */
 class Requests {
   #lane;
   /** @type {Map<number, HttpResponse>} by place */
   #pending = new Map();
+  /** @type {Map<number, Gathered>} by place */
+  #streams = new Map();
 
   /** @param {import('./lane').Lane} lane */
   constructor(lane) {
@@ -40,30 +51,18 @@ class Requests {
    */
   ask(route, index, head) {
     const request = new HttpRequest(head, route.pattern);
-    const response = new HttpResponse(this, route, index);
+    const response = new HttpResponse(this, route, request, index);
     this.#pending.set(index, response);
-    let error;
     try {
-      if (typeof route.origins === 'function' && !this.#admits(route.origins, request)) {
+      const { origins, upgrade } = route;
+      if (typeof origins === 'function' && !this.#admits(origins, request)) {
         finish(response);
         return this.respond(index, FORBIDDEN, FORBIDDEN_ORIGIN);
       }
-      if (route.upgrade !== null) route.upgrade(response, request, route.context);
-      else accept(response, request, route.context);
-      if (isOver(response) || (!isYielded(request) && isAwaited(response))) return;
-      if (isYielded(request)) {
-        finish(response);
-        return this.#answer(index, commands.ANSWER_YIELD, '');
-      }
-      error = errors.unanswered(route.pattern);
-    } catch (thrown) {
-      error = thrown;
+      settle(this, route, response, request, (upgrade ?? accept)(response, request, route.context));
+    } catch (error) {
+      fail(this, response, error);
     }
-    if (!isOver(response)) {
-      finish(response);
-      this.respond(index, FAILURE, '');
-    }
-    this.#lane.native.report(error);
   }
 
   /**
@@ -78,15 +77,18 @@ class Requests {
     this.#call(aborted);
   }
 
-  /** Ends every request without an answer. */
+  /** Ends every request without an answer, and tells how many there were. */
   abortAll() {
+    let ended = 0;
     for (const [index, response] of [...this.#pending]) {
       // A handler may have ended it.
       if (isOver(response)) continue;
       const aborted = finish(response);
-      this.drop(index);
+      ended++;
+      this.terminate(index);
       this.#call(aborted);
     }
+    return ended;
   }
 
   /**
@@ -101,11 +103,80 @@ class Requests {
   }
 
   /**
+   * Of an opening handshake, whose method is GET, no other length than that of the body can be reported.
+   * @param {number} index
+   * @param {string} status
+   * @param {string} fields
+   */
+  respondWithoutBody(index, status, fields) {
+    this.respond(index, `${status}\n${fields}\n`, '');
+  }
+
+  /**
+   * @param {number} index
+   * @param {string} status
+   * @param {string} fields
+   * @param {number} length
+   */
+  begin(index, status, fields, length) {
+    this.#streams.set(index, { head: `${status}\n${fields}\n`, length, pieces: [], bytes: 0 });
+  }
+
+  /**
+   * @param {number} index
+   * @param {number} flags
+   * @param {string | Uint8Array} piece
+   */
+  content(index, flags, piece) {
+    const stream = /** @type {Gathered} */ (this.#streams.get(index));
+    // A copy: the handler may write into its memory when this has returned.
+    const bytes = Buffer.from(/** @type {string} */ (piece));
+    stream.pieces.push(bytes);
+    stream.bytes += bytes.length;
+    if ((flags & commands.FLAG_FIN) !== 0) {
+      // Shorter than promised: as of other responses, the end of the connection says so.
+      if (stream.bytes < stream.length) this.terminate(index);
+      else this.respond(index, stream.head, Buffer.concat(stream.pieces));
+    }
+    return bytes.length;
+  }
+
+  /**
+   * Nothing waits for the client here.
+   * @param {number} index
+   */
+  watch(index) {
+    const response = this.#pending.get(index);
+    const stream = this.#streams.get(index);
+    queueMicrotask(() => {
+      if (response !== undefined && stream !== undefined) taken(response, stream.bytes >>> 0);
+    });
+  }
+
+  /**
+   * An opening handshake has no content.
+   * @param {number} index
+   */
+  grant(index) {
+    const response = this.#pending.get(index);
+    queueMicrotask(() => {
+      if (response !== undefined) arrived(response, new ArrayBuffer(0), true);
+    });
+  }
+
+  /**
    * Closes the connection without an answer.
    * @param {number} index
    */
-  drop(index) {
+  terminate(index) {
     this.#answer(index, commands.ANSWER_CLOSE, '');
+  }
+
+  /** @param {HttpResponse} response */
+  decline(response) {
+    const index = placeOf(response);
+    finish(response);
+    this.#answer(index, commands.ANSWER_YIELD, '');
   }
 
   /**
@@ -125,6 +196,21 @@ class Requests {
     this.#pending.delete(index);
     this.#lane.answer(index, commands.ANSWER_UPGRADE | (isPlain ? commands.ANSWER_PLAIN : 0), answer);
     this.#lane.open(socket, index);
+  }
+
+  /** @param {number} index */
+  remoteAddress(index) {
+    return this.#lane.remoteAddress(index);
+  }
+
+  /** @param {number} index */
+  remotePort(index) {
+    return this.#lane.remotePort(index);
+  }
+
+  /** @param {unknown} error */
+  report(error) {
+    this.#lane.native.report(error);
   }
 
   /**
@@ -161,6 +247,7 @@ class Requests {
   /** @param {number} index */
   #release(index) {
     this.#pending.delete(index);
+    this.#streams.delete(index);
     this.#lane.release(index);
   }
 

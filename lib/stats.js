@@ -17,13 +17,32 @@
  * @returns {AppStats}
  */
 function statsOf({ reactors, gate }, lanes, topics) {
-  // A message that finds too much waiting is mostly dropped on this side already.
-  for (const [number, reactor] of reactors.entries()) {
-    reactor.dropped += lanes[number]?.dropped ?? 0;
-    reactor.subscriptions = lanes[number]?.topics.size ?? 0;
-  }
-  return { ...sum(reactors), topics: topics.size, publishes: topics.publishes, reactors, gate };
+  for (const [number, reactor] of reactors.entries()) complete(reactor, lanes[number]);
+  const total = sum(reactors);
+  total.largestBatch = Math.max(...reactors.map(({ largestBatch }) => largestBatch));
+  return { ...total, topics: topics.size, publishes: topics.publishes, reactors, gate };
 }
+
+/**
+ * Adds what JavaScript's side of a reactor has done and holds.
+ * @param {ReactorStats} reactor
+ * @param {import('./lane').Lane | undefined} lane
+ */
+function complete(reactor, lane) {
+  // A message that finds too much waiting is mostly dropped on this side already.
+  reactor.dropped += lane?.dropped ?? 0;
+  reactor.subscriptions = lane?.topics.size ?? 0;
+  const { memory, waiting } = reactor;
+  const { connections, subscriptions, buffers } = lane?.memory ?? NO_MEMORY;
+  memory.connections += connections;
+  memory.subscriptions += subscriptions;
+  memory.buffers += buffers;
+  memory.waiting = waiting.eventBytes + waiting.commandBytes + waiting.outboxBytes + waiting.parkedBytes;
+  memory.total =
+    memory.connections + memory.subscriptions + memory.contexts + memory.buffers + memory.waiting;
+}
+
+const NO_MEMORY = { connections: 0, subscriptions: 0, buffers: 0 };
 
 /**
  * Adds numbers by name, in objects by name, too.

@@ -39,6 +39,12 @@ class Subscriptions {
   /** Subscriptions. */
   size = 0;
 
+  /** Bytes of the pages. */
+  get bytes() {
+    const own = this.#pages.reduce((sum, page) => sum + page.byteLength, 0);
+    return own + this.#firsts.bytes + this.#buckets.bytes;
+  }
+
   /**
    * Adds a subscription that is not there, and returns its number.
    * @param {number} connection

@@ -5,6 +5,8 @@
  * little. All state that is not the application's lies in its lane's columns.
  */
 
+const { CONTROL_PAYLOAD_BYTES, NO_STATUS_CODES, checkStatusCode, cut, wellFormed } = require('./close_frame');
+const { addressText } = require('./address');
 const { OPCODE_TEXT, OPCODE_BINARY, OPCODE_PING, FLAG_FIN, FLAG_COMPRESS } = require('./commands');
 const { encoded } = require('./data');
 const { CAUSES } = require('./events');
@@ -17,13 +19,6 @@ const CLOSED = -1;
 
 /** What `send` returns for a message that goes nowhere. */
 const DROPPED = 2;
-
-/** Payload of a control frame (RFC 6455 §5.5), less the status code for a close frame's reason (§5.5.1). */
-const CONTROL_PAYLOAD_BYTES = 125;
-const CLOSE_REASON_BYTES = CONTROL_PAYLOAD_BYTES - 2;
-
-/** Status codes that say that no close frame has one (RFC 6455 §7.4.1); 0 is uWebSockets.js's word for it. */
-const NO_STATUS_CODES = [0, 1005, 1006];
 
 /** @type {(socket: WebSocket) => LaneRoute} */
 let routeOf;
@@ -142,7 +137,7 @@ class WebSocket {
   end(code = 0, message = undefined) {
     const index = this.#place();
     if (index < 0) return;
-    checkStatusCode(code);
+    checkStatusCode('`code` of ws.end()', code, NO_STATUS_CODES);
     const reason = cut(wellFormed(encoded(message)));
     this.#route.lane.end(this, index, NO_STATUS_CODES.includes(code) ? 0 : code, reason);
   }
@@ -227,49 +222,4 @@ class WebSocket {
 // Libraries look at the constructor's name.
 Object.defineProperty(WebSocket, 'name', { value: 'uWS.WebSocket' });
 
-/**
- * Refuses a status code that may not stand in a close frame (RFC 6455 §7.4).
- * @param {unknown} code
- */
-function checkStatusCode(code) {
-  const accepted = '1000 to 1003, 1007 to 1014, 3000 to 4999, or 0, 1005 or 1006 for none';
-  if (typeof code !== 'number') throw errors.invalidType('`code` of ws.end()', accepted, code);
-  const sendable =
-    (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-  if (!Number.isInteger(code) || !(sendable || NO_STATUS_CODES.includes(code))) {
-    throw errors.outOfRange('`code` of ws.end()', accepted, code);
-  }
-}
-
-/**
- * A reason whose bytes are UTF-8 (RFC 6455 §5.5.1): what was given as a string is, what was given as bytes
- * may not be, and gets U+FFFD in its place, as a string's lone surrogates do.
- * @param {Uint8Array} reason
- */
-function wellFormed(reason) {
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(reason);
-  return text.includes('\ufffd') ? new TextEncoder().encode(text) : reason;
-}
-
-/**
- * As much of a reason as a close frame holds, cut between two characters.
- * @param {Uint8Array} reason UTF-8
- */
-function cut(reason) {
-  if (reason.length <= CLOSE_REASON_BYTES) return reason;
-  let end = CLOSE_REASON_BYTES;
-  while (end > 0 && (reason[end] & 0xc0) === 0x80) end--;
-  return reason.subarray(0, end);
-}
-
-/**
- * An address as uWebSockets.js writes it: IPv6 in full.
- * @param {Uint8Array} address 0, 4 or 16 bytes
- */
-function addressText(address) {
-  if (address.length <= 4) return address.join('.');
-  const hex = Buffer.from(address).toString('hex');
-  return /** @type {string[]} */ (hex.match(/.{4}/g)).join(':');
-}
-
-module.exports = { WebSocket, routeOf, indexOf, retire, addressText };
+module.exports = { WebSocket, routeOf, indexOf, retire };

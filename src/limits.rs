@@ -74,6 +74,16 @@ pub const LIFETIME_MAX_MINUTES: u32 = 239;
 /// the peer's FIN after ours. Counted in ticks of the sweep, so up to one tick longer.
 pub const CLOSING_SECONDS: u32 = 4;
 
+/// Connections that one turn closes for a shutdown, each at the cost of an event: some hundreds take less
+/// than a tenth of a millisecond. What follows for them is paced by the batches that JavaScript takes.
+pub const SHUTDOWN_STEP: usize = 256;
+
+/// `timeout` of a shutdown unless it is given: what supervisors kill after 10 s has ended by then.
+pub const SHUTDOWN_SECONDS: u32 = 8;
+
+/// Largest `timeout` of a shutdown: a client that reads slower than this is not worth waiting for.
+pub const SHUTDOWN_MAX_SECONDS: u32 = 3_600;
+
 /// Payload of a control frame (RFC 6455 §5.5).
 pub const CONTROL_PAYLOAD_BYTES: usize = 125;
 
@@ -128,6 +138,29 @@ pub const REQUEST_HEADER_LINES: usize = 100;
 /// A whole request head must have come within this time, counted from the first byte awaited,
 /// however the bytes are spread. Of an opening handshake: from `accept` to the 101.
 pub const REQUEST_HEAD_SECONDS: u64 = 10;
+
+/// Content of a request must come at so many bytes for each [`REQUEST_HEAD_SECONDS`] while it is read: 16 KiB
+/// a second, as in uWebSockets.js.
+pub const CONTENT_WINDOW_BYTES: u64 = 16 * 1024 * REQUEST_HEAD_SECONDS;
+
+/// Content that nobody wants is thrown away up to so many bytes, so that the connection lives; beyond it, a
+/// new connection costs less.
+pub const CONTENT_DISCARD_BYTES: usize = 256 * 1024;
+
+/// Content of a request that a declared response repeats: it is collected for each connection.
+pub const DECLARED_CONTENT_BYTES: usize = 64 * 1024;
+
+/// Of a response that JavaScript streams, little waits when it is no more than this. One write of hyper's takes
+/// some ten KiB.
+pub const RESPONSE_LOW_WATER_BYTES: usize = 64 * 1024;
+
+/// Bytes of chunk extensions and of trailer fields in one request's content (RFC 9112 §7.1.1, §7.1.2):
+/// nobody reads them here.
+pub const CHUNK_EXTRA_BYTES: usize = 4 * 1024;
+
+/// Bytes of addresses and additions in a head of the PROXY protocol: 216 are the longest addresses, and
+/// proxies add some hundred of their own.
+pub const PROXY_HEAD_BYTES: usize = 4 * 1024;
 
 /// Smallest and largest bound of a head that `UWS_HTTP_MAX_HEADERS_SIZE` may set: a browser's opening
 /// handshake has 500 bytes without cookies, and each connection at the gate may have as much as this.

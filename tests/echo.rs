@@ -55,9 +55,10 @@ impl Server {
             })
             .collect();
         let routes = Routes::new();
-        routes.insert("/echo", Arc::new(Endpoint { route: Arc::new(route()), origins: Origins::Any })).unwrap();
+        let endpoint = Endpoint { route: Arc::new(route()), origins: Origins::Any };
+        routes.set_websocket("/echo", Some(Arc::new(endpoint))).unwrap();
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
-        let gate = Gate::start(routes, adopters, census, Bounds::default(), Arc::default()).unwrap();
+        let gate = Gate::start(routes, adopters, census, Bounds::default(), Arc::default(), Box::new(|| {})).unwrap();
         let listener = bind(&Bind { host: Some("127.0.0.1".into()), port: 0, exclusive: true }).unwrap();
         let port = listener.local_addr().unwrap().port();
         gate.listen(listener).unwrap();
@@ -116,7 +117,7 @@ fn echo(lanes: &[Arc<Shared>], rung: &Receiver<()>, done: &Receiver<()>) -> Coun
         for lane in lanes {
             let mut large = VecDeque::new();
             loop {
-                let drained = lane.mailbox.drain(&mut descriptors, &mut slab, 0, &mut large);
+                let drained = lane.crossing.mailbox.drain(&mut descriptors, &mut slab, 0, &mut large);
                 if drained.made_room {
                     lane.ring();
                 }
@@ -145,7 +146,7 @@ fn answer(lane: &Shared, event: &[u32], slab: &[u8], large: &mut VecDeque<Vec<u8
         record.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         record.extend_from_slice(payload);
         record.resize(record.len().next_multiple_of(4), 0);
-        lane.inbox.push(&record, large);
+        lane.crossing.inbox.push(&record, large);
         lane.ring();
     };
     let is = |kind: EventKind| tag & 0xff == kind as u32;

@@ -68,13 +68,13 @@ function runLimited(context, descriptors, script) {
 }
 
 /**
- * Runs a file of this package.
+ * Runs a file of this package, or one that is named by its whole path.
  * @param {import('node:test').TestContext} context
  * @param {string} file
  * @param {NodeJS.ProcessEnv} [env]
  */
 function runFile(context, file, env = {}) {
-  return start(context, [path.join(ROOT, file)], env);
+  return start(context, [path.resolve(ROOT, file)], env);
 }
 
 function start(context, args, env = {}, program = process.execPath) {

@@ -2,6 +2,7 @@
 
 /** The `ws` package as a client, for the length of one test. */
 
+const { once } = require('node:events');
 const WebSocket = require('ws');
 const { Queue } = require('./queue');
 
@@ -55,4 +56,20 @@ function connect(context, url, options) {
   });
 }
 
-module.exports = { Client, connect };
+/**
+ * What a client sees that is refused: status, header fields and body.
+ * @param {string} url
+ * @param {import('ws').ClientOptions} [options]
+ */
+async function refusal(url, options) {
+  const client = new WebSocket(url, options);
+  const [asked, response] = await once(client, 'unexpected-response');
+  let body = '';
+  // A character may be cut by the end of a piece.
+  response.setEncoding('utf8');
+  for await (const piece of response) body += piece;
+  asked.destroy();
+  return { status: response.statusCode, phrase: response.statusMessage, headers: response.headers, body };
+}
+
+module.exports = { Client, connect, refusal };

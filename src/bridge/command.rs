@@ -1,4 +1,4 @@
-//! The byte layout of commands: what JavaScript tells a reactor.
+//! The byte layout of commands: what JavaScript tells a reactor, or the gate.
 //!
 //! A command is a head of three little-endian 32-bit words and a payload padded to four bytes:
 //!
@@ -26,13 +26,14 @@ pub enum CommandKind {
     SendLarge = 2,
     /// Send a close frame, then FIN. Payload: nothing, or status code (two bytes, little-endian) and reason.
     End = 3,
-    /// Close the socket at once. Flags: [`FLAG_BACKPRESSURE`].
+    /// Close the socket at once. Flags: [`FLAG_BACKPRESSURE`] or [`FLAG_SHUTDOWN`].
     Terminate = 4,
     /// JavaScript is done with the connection: its close handler has run, no command follows.
     Release = 5,
-    /// Tell by an event when nothing waits to be written any more.
+    /// Tell by an event when nothing waits to be written any more; of a response, when little does.
     WatchDrain = 6,
     /// Close every socket at once, also of connections that JavaScript was not told of yet. Names none.
+    /// Flags: [`FLAG_SHUTDOWN`].
     TerminateAll = 7,
     /// From now on the connection gets what is published to a topic. Payload: the numbers of the topic
     /// and of the subscription, both given by JavaScript.
@@ -44,23 +45,44 @@ pub enum CommandKind {
     Publish = 10,
     /// The same, with the message outside of the record: the next of the flush's large ones.
     PublishLarge = 11,
+    /// Close every connection, some at a time, those that are still to come as well. Names none. Payload:
+    /// status code (two bytes, little-endian) and reason.
+    Shutdown = 12,
     /// Answer the connection's request. Flags: one of the `ANSWER_` numbers. Payload: see [`ANSWER_RESPONSE`].
     Answer = 16,
     /// The same, with the payload outside of the record, as of [`CommandKind::SendLarge`].
     AnswerLarge = 17,
+    /// Begin a response whose content follows. To the gate alone, as all below. Payload: as of
+    /// [`ANSWER_RESPONSE`], without a body.
+    Begin = 18,
+    /// The same, with the payload outside of the record.
+    BeginLarge = 19,
+    /// Go on with a response. Flags: [`FLAG_FIN`], and with it [`FLAG_CLOSE`]. Payload: content.
+    Content = 20,
+    /// The same, with the payload outside of the record.
+    ContentLarge = 21,
+    /// Take so many more bytes of the request's content. Payload: the number.
+    Grant = 22,
 }
 
 /// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
 pub const OPCODE_MASK: u8 = 0x0f;
 /// [`CommandKind::Send`]: the frame is the last of its message.
 pub const FLAG_FIN: u8 = 0x10;
+/// [`CommandKind::Content`]: the connection ends behind the response.
+pub const FLAG_CLOSE: u8 = 0x20;
 /// [`CommandKind::Send`]: compress it, if that was agreed on with the client.
 pub const FLAG_COMPRESS: u8 = 0x20;
 /// [`CommandKind::Terminate`]: for `closeOnBackpressureLimit`, not because the application asked.
 pub const FLAG_BACKPRESSURE: u8 = 1;
+/// [`CommandKind::Terminate`]: for a shutdown whose time is over. [`CommandKind::TerminateAll`]: likewise;
+/// those go, too, that are closing already.
+pub const FLAG_SHUTDOWN: u8 = 2;
 
 /// [`CommandKind::Answer`]: a response. Payload: the status line without its version, a line feed, header
-/// lines (name, colon, blank, value, line feed), an empty line, the body.
+/// lines (name, colon, blank, value, line feed), an empty line, the body. Behind the status line there may
+/// be `:length:` and a number: to the gate alone, the length of the content that follows, or that a
+/// response without body would have.
 pub const ANSWER_RESPONSE: u8 = 0;
 /// [`CommandKind::Answer`]: the connection becomes a WebSocket; what follows for it is sent behind the
 /// 101. Payload: the subprotocol, or an empty line for none, then header lines for the 101 as above.
@@ -104,7 +126,7 @@ pub struct Commands<'a> {
 impl CommandKind {
     /// Whether the payload is the next of the flush's large ones.
     pub fn is_large(self) -> bool {
-        matches!(self, Self::SendLarge | Self::PublishLarge | Self::AnswerLarge)
+        matches!(self, Self::SendLarge | Self::PublishLarge | Self::AnswerLarge | Self::BeginLarge | Self::ContentLarge)
     }
 }
 
@@ -140,8 +162,14 @@ impl<'a> Commands<'a> {
             9 => CommandKind::Unsubscribe,
             10 => CommandKind::Publish,
             11 => CommandKind::PublishLarge,
+            12 => CommandKind::Shutdown,
             16 => CommandKind::Answer,
             17 => CommandKind::AnswerLarge,
+            18 => CommandKind::Begin,
+            19 => CommandKind::BeginLarge,
+            20 => CommandKind::Content,
+            21 => CommandKind::ContentLarge,
+            22 => CommandKind::Grant,
             _ => return None,
         };
         let length = word(8);

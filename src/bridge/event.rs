@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | place of the connection's slot |
 //! | 1 | generation << 16, flags << 8, [`EventKind`] |
-//! | 2 | where the payload begins in the batch; for [`EventKind::Backlog`] and [`EventKind::Drain`] the bytes that wait, for [`EventKind::Applied`] a number |
+//! | 2 | where the payload begins in the batch; for [`EventKind::Backlog`] and [`EventKind::Drain`] the bytes that wait, for [`EventKind::Applied`] and [`EventKind::Taken`] a number |
 //! | 3 | length of the payload |
 //!
 //! `lib/events.js` decodes the same layout; a test holds the two files against each other.
@@ -49,10 +49,23 @@ pub enum EventKind {
     Request = 16,
     /// The peer is gone before its request was answered. Nothing follows for the connection.
     Aborted = 17,
+    /// Content of a request, as far as it was granted. From the gate alone, as all below. Flags:
+    /// [`FLAG_LAST`], [`FLAG_LARGE`].
+    Content = 18,
+    /// Of the response's content so many bytes are taken since its beginning, modulo 2^32, and little
+    /// waits. The number stands in the place of an amount.
+    Taken = 19,
+    /// A connection came, if a filter asked for them. Names no request. Flags and payload: as of
+    /// [`EventKind::Open`], with a route that means nothing.
+    Connected = 20,
+    /// It is over, or a WebSocket's, likewise.
+    Disconnected = 21,
 }
 
 /// [`EventKind::Message`], [`EventKind::Dropped`]: the message is binary, not text.
 pub const FLAG_BINARY: u8 = 1;
+/// [`EventKind::Content`]: nothing follows.
+pub const FLAG_LAST: u8 = 1;
 /// The payload is not in the batch; JavaScript takes it by a call of its own, in order.
 pub const FLAG_LARGE: u8 = 2;
 
@@ -86,12 +99,22 @@ pub enum CloseCause {
     Protocol = 6,
     /// `closeOnBackpressureLimit`.
     Backpressure = 7,
+    /// `app.shutdown()`.
+    Shutdown = 8,
 }
 
 impl CloseCause {
     /// Every cause, in the order of their numbers, which begin with 1.
-    pub const ALL: [Self; 7] =
-        [Self::Peer, Self::Local, Self::Fin, Self::Reset, Self::Timeout, Self::Protocol, Self::Backpressure];
+    pub const ALL: [Self; 8] = [
+        Self::Peer,
+        Self::Local,
+        Self::Fin,
+        Self::Reset,
+        Self::Timeout,
+        Self::Protocol,
+        Self::Backpressure,
+        Self::Shutdown,
+    ];
 }
 
 /// Events in the order in which they happened, at most a drain's worth of them.

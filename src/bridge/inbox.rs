@@ -44,6 +44,11 @@ impl Orders {
         self.commands.len() + self.large_bytes
     }
 
+    /// Memory of the buffer of commands.
+    pub fn capacity_bytes(&self) -> usize {
+        self.commands.capacity()
+    }
+
     /// Empties the buffers for another use. What one burst made large is given back.
     pub fn recycle(&mut self) {
         self.commands.clear();

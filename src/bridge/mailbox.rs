@@ -31,6 +31,8 @@ struct State {
 /// What waits in a mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
+    /// Number of batches.
+    pub batches: usize,
     /// Number of events.
     pub events: usize,
     /// Memory of their batches.
@@ -66,7 +68,7 @@ impl Mailbox {
     /// Events that wait, and the memory that they take.
     pub fn waiting(&self) -> Waiting {
         let state = self.lock();
-        Waiting { events: state.events, bytes: state.bytes }
+        Waiting { batches: state.batches.len(), events: state.events, bytes: state.bytes }
     }
 
     /// The reactor stops reading: the drain that makes room again says so.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The host did not let us listen. Shown with the address and what to do about it.
+/// The host did not let us listen. Shown with the address, or the path, and what to do about it.
 #[derive(Debug)]
 pub enum HostFault {
     /// Another socket has the port, and does not share it.
@@ -29,6 +29,21 @@ pub enum HostFault {
         /// What the resolver said.
         source: io::Error,
     },
+    /// Somebody listens on the path, or a file is there that is no socket.
+    PathInUse {
+        /// The path as it was given.
+        path: String,
+    },
+    /// The process may not make a file there.
+    PathDenied {
+        /// See [`HostFault::PathInUse`].
+        path: String,
+    },
+    /// The path leads through a directory that is not there.
+    NoDirectory {
+        /// See [`HostFault::PathInUse`].
+        path: String,
+    },
     /// Anything else, as the system says it.
     Other {
         /// See [`HostFault::AddressInUse`].
@@ -49,13 +64,24 @@ impl HostFault {
         }
     }
 
+    /// The fault behind a failed system call on a socket for `path`.
+    pub fn from_path_io(source: io::Error, path: String) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PathInUse { path },
+            io::ErrorKind::PermissionDenied => Self::PathDenied { path },
+            io::ErrorKind::NotFound => Self::NoDirectory { path },
+            _ => Self::Other { address: path, source },
+        }
+    }
+
     /// The stable code of the JavaScript error, named as Node.js names it.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::AddressInUse { .. } => "EADDRINUSE",
-            Self::AccessDenied { .. } => "EACCES",
+            Self::AddressInUse { .. } | Self::PathInUse { .. } => "EADDRINUSE",
+            Self::AccessDenied { .. } | Self::PathDenied { .. } => "EACCES",
             Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",
             Self::UnknownHost { .. } => "ENOTFOUND",
+            Self::NoDirectory { .. } => "ENOENT",
             Self::Other { .. } => "TIDEWIRE_LISTEN_FAILED",
         }
     }
@@ -79,6 +105,20 @@ impl fmt::Display for HostFault {
             }
             Self::UnknownHost { host, source } => {
                 write!(f, "Cannot listen on {host:?}: the name has no address ({source}).")
+            }
+            Self::PathInUse { path } => write!(
+                f,
+                "Cannot listen on {path}: another socket listens there, or the file is no socket. Stop what \
+                 listens, or choose another path."
+            ),
+            Self::PathDenied { path } => {
+                write!(
+                    f,
+                    "Cannot listen on {path}: permission denied. Choose a directory that the process may write to."
+                )
+            }
+            Self::NoDirectory { path } => {
+                write!(f, "Cannot listen on {path}: there is no such directory. Make it, or choose another path.")
             }
             Self::Other { address, source } => write!(f, "Cannot listen on {address}: {source}."),
         }

@@ -67,7 +67,12 @@ impl Children {
 
     /// Passes a connection to the child whose turn it is, the next one with room. One that finds none goes home;
     /// it comes back if there are no children at all.
-    pub(super) fn pass(&self, stream: TcpStream, peer: SocketAddr, home: &Home) -> Option<(TcpStream, SocketAddr)> {
+    pub(super) fn pass(
+        &self,
+        stream: TcpStream,
+        peer: Option<SocketAddr>,
+        home: &Home,
+    ) -> Option<(TcpStream, Option<SocketAddr>)> {
         let mut circle = self.circle();
         let count = circle.children.len();
         if count == 0 {

@@ -103,7 +103,7 @@ impl Child {
     }
 
     /// Brings a connection. If there is no room, or the App is ending, it goes home.
-    pub(super) fn pass(&self, stream: TcpStream, peer: SocketAddr, home: &Home) {
+    pub(super) fn pass(&self, stream: TcpStream, peer: Option<SocketAddr>, home: &Home) {
         let connection = Unserved { stream, peer, ticket: self.0.census.enter() };
         // What is not taken is dropped, and goes home by that.
         let _ = self.0.queue.try_send(Passed::new(connection, home.clone()));
@@ -139,18 +139,18 @@ mod tests {
         let child = door.enlist().unwrap();
         assert!(!child.is_full());
         let (_first_client, (first, peer)) = pair();
-        child.pass(first, peer, &home);
+        child.pass(first, Some(peer), &home);
         assert!(child.is_full() && returned.is_empty());
         let (_second_client, (second, second_peer)) = pair();
-        child.pass(second, second_peer, &home);
-        assert_eq!(returned.try_recv().unwrap().peer, second_peer);
-        assert_eq!(arrivals.try_recv().unwrap().take().unwrap().peer, peer);
+        child.pass(second, Some(second_peer), &home);
+        assert_eq!(returned.try_recv().unwrap().peer, Some(second_peer));
+        assert_eq!(arrivals.try_recv().unwrap().take().unwrap().peer, Some(peer));
         // And what is still there when nobody takes it any more.
         let (_third_client, (third, third_peer)) = pair();
-        child.pass(third, third_peer, &home);
+        child.pass(third, Some(third_peer), &home);
         drop(arrivals);
         assert!(child.has_ended());
-        assert_eq!(returned.try_recv().unwrap().peer, third_peer);
+        assert_eq!(returned.try_recv().unwrap().peer, Some(third_peer));
         drop(child);
         assert!(census.is_vacant());
     }

@@ -51,7 +51,7 @@ impl Reactors {
         stream: TcpStream,
         early: Vec<u8>,
         mut admitted: Admitted,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         ticket: Ticket,
     ) {
         // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
@@ -60,7 +60,7 @@ impl Reactors {
         let place = admitted.reserved.take().map(Reserved::take).or_else(|| self.next().map(|adopter| (adopter, None)));
         if let Some((adopter, pass)) = place {
             let Admitted { route, agreement, .. } = admitted;
-            adopter.adopt(Adoption { stream, route, agreement, early, peer: Some(peer), ticket, pass });
+            adopter.adopt(Adoption { stream, route, agreement, early, peer, ticket, pass });
         }
     }
 }

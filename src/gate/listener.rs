@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+#[cfg(unix)]
+use super::unix::UnixSocket;
 use crate::error::HostFault;
 use crate::limits;
 
@@ -21,6 +23,28 @@ pub struct Bind {
     /// Whether the port is refused to others that would share it. Only Linux shares ports
     /// (`SO_REUSEPORT`), among sockets of one user that all agree.
     pub exclusive: bool,
+}
+
+/// A socket that listens.
+pub enum Listener {
+    /// On an address of the network.
+    Tcp(TcpListener),
+    /// On a path of the file system.
+    #[cfg(unix)]
+    Unix(UnixSocket),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixSocket> for Listener {
+    fn from(socket: UnixSocket) -> Self {
+        Self::Unix(socket)
+    }
 }
 
 /// Binds and listens. The socket is non-blocking, and not inherited by child processes.

@@ -5,30 +5,42 @@
 //! within `limits::REQUEST_HEAD_SECONDS`, and ends when the connection does or a reactor has it.
 
 mod accept;
+mod answer;
 mod ask;
 mod children;
+mod closing;
+mod conversation;
 mod descriptor;
+mod desk;
 mod door;
+mod exchange;
 mod hand_over;
 mod listener;
 mod passed;
 mod passing;
+mod pump;
+mod reply;
 mod room;
 mod routes;
 mod screened;
+mod search;
 mod serve;
 mod tally;
 mod thread;
+#[cfg(unix)]
+mod unix;
 mod wire;
 
-pub use crate::http::{InvalidPattern, Origin, Origins};
+pub use crate::http::{Declared, InvalidInstructions, InvalidPattern, Origin, Origins};
 pub use children::Children;
 pub use descriptor::Descriptor;
-pub use listener::{Bind, bind};
+pub use listener::{Bind, Listener, bind};
 pub use room::Bounds;
-pub use routes::{Endpoint, Routes};
+pub use routes::{Endpoint, Handler, Routes, Target};
 pub use tally::Counts;
 pub use thread::Gate;
+#[cfg(unix)]
+pub use unix::{UnixSocket, bind_unix};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::bridge::{Census, Ticket};
 pub(super) struct Unserved {
     /// Non-blocking, with `TCP_NODELAY` set.
     pub(super) stream: TcpStream,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Option<SocketAddr>,
     pub(super) ticket: Ticket,
 }
 

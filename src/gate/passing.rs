@@ -83,7 +83,7 @@ impl Passing {
     }
 
     /// Passes a connection to a child. It comes back if there is none.
-    pub(super) fn pass(&self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, SocketAddr)> {
+    pub(super) fn pass(&self, stream: TcpStream, peer: Option<SocketAddr>) -> Option<(TcpStream, Option<SocketAddr>)> {
         self.children.pass(stream, peer, &self.home)
     }
 

@@ -4,10 +4,12 @@
 //! what it does not forgive without a sentence. So each head is looked at before hyper sees its first
 //! byte. In the place of a bad one hyper gets a request of ours, the last of the connection, and with
 //! it the service finds the refusal: what was asked before is answered before, and the answer has what
-//! all have. Memory: what was read and not given on, at most the longest head and one read.
+//! all have. Content is followed in its framing, and hyper sees an error where that is bad. Memory: what
+//! was read and not given on, at most the longest head and one read.
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,13 +18,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::wire::Wire;
+use crate::http::proxy::{self, Beginning};
 use crate::http::{Content, HeadScreen, Refusal};
 
 /// What hyper gets for a head that is refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
 
-/// Bytes of one read: a head has some hundreds, most often.
-const READ_BYTES: usize = 4 * 1024;
+/// Bytes of one read: a head has some hundreds, most often, and content comes to as much as hyper's buffer.
+const READ_BYTES: usize = 8 * 1024;
 
 /// A connection, screened.
 pub(super) struct Screened<'e> {
@@ -33,52 +36,91 @@ pub(super) struct Screened<'e> {
     /// So many of those may be given.
     cleared: usize,
     after: After,
-    /// Where the service finds why it was called with our request.
-    refusal: &'e Cell<Option<Refusal>>,
+    findings: &'e Findings,
 }
 
 /// What hyper gets behind what is cleared.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum After {
-    /// The next head.
-    Head,
-    /// Nothing: the request has content, which nobody takes, or is our own.
+    /// The next head. At the very beginning that of a proxy may come before it.
+    Head { is_first: bool },
+    /// More of a request's content.
+    Content(Content),
+    /// Nothing: the request is our own.
     Nothing,
 }
 
+/// What the screen tells the service.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// Why a head was refused, for whose stand-in the service is called; or the content of a request.
+    pub(super) refusal: Cell<Option<Refusal>>,
+    /// Whom a proxy speaks for.
+    pub(super) proxied: Cell<Option<SocketAddr>>,
+}
+
 impl<'e> Screened<'e> {
-    pub(super) fn new(stream: Wire<'e>, screen: HeadScreen, refusal: &'e Cell<Option<Refusal>>) -> Self {
-        Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after: After::Head, refusal }
+    pub(super) fn new(stream: Wire<'e>, screen: HeadScreen, findings: &'e Findings) -> Self {
+        let after = After::Head { is_first: true };
+        Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after, findings }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.
     pub(super) fn poll_cleared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         while self.cleared == 0 {
-            if self.after == After::Nothing {
+            let wants_more = match &mut self.after {
                 // Nothing wakes this, and nothing has to: hyper ends behind the answer, or the deadline ends it.
-                return Poll::Pending;
-            }
-            match self.screen.look(&self.waiting) {
-                Ok(Some(head)) => {
-                    self.cleared = head.bytes;
-                    self.after = match head.content {
-                        Content::None => After::Head,
-                        Content::Follows => After::Nothing,
-                    };
+                After::Nothing => return Poll::Pending,
+                After::Head { is_first: true } => self.look_for_proxy()?,
+                After::Head { .. } => self.look_for_head(),
+                After::Content(_) if self.waiting.is_empty() => true,
+                After::Content(content) => {
+                    self.cleared = content.follow(&self.waiting).map_err(|refusal| broken(self.findings, refusal))?;
+                    if content.is_over() {
+                        self.after = After::Head { is_first: false };
+                    }
+                    false
                 }
-                Ok(None) => match ready!(self.poll_read_more(cx))? {
-                    0 => return Poll::Ready(Ok(false)),
-                    _ => continue,
-                },
-                Err(refusal) => {
-                    self.refusal.set(Some(refusal));
-                    self.waiting = STAND_IN.to_vec();
-                    self.cleared = STAND_IN.len();
-                    self.after = After::Nothing;
-                }
+            };
+            if wants_more && ready!(self.poll_read_more(cx))? == 0 {
+                return Poll::Ready(Ok(false));
             }
         }
         Poll::Ready(Ok(true))
+    }
+
+    /// Takes the head of a proxy away, if there is one. Whether more has to come.
+    fn look_for_proxy(&mut self) -> io::Result<bool> {
+        match proxy::look(&self.waiting).map_err(|refusal| broken(self.findings, refusal))? {
+            Beginning::Unknown => return Ok(true),
+            Beginning::Request => {}
+            Beginning::Proxied { bytes, client } => {
+                self.waiting.drain(..bytes);
+                self.findings.proxied.set(client);
+            }
+        }
+        self.after = After::Head { is_first: false };
+        Ok(false)
+    }
+
+    /// Whether more has to come.
+    fn look_for_head(&mut self) -> bool {
+        match self.screen.look(&self.waiting) {
+            Ok(None) => return true,
+            Ok(Some(head)) => {
+                self.cleared = head.bytes;
+                self.after = match Content::behind(head.framing) {
+                    Some(content) => After::Content(content),
+                    None => After::Head { is_first: false },
+                };
+            }
+            Err(refusal) => {
+                self.findings.refusal.set(Some(refusal));
+                self.waiting = STAND_IN.to_vec();
+                self.cleared = STAND_IN.len();
+                self.after = After::Nothing;
+            }
+        }
+        false
     }
 
     fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -93,6 +135,13 @@ impl<'e> Screened<'e> {
     pub(super) fn into_waiting(self) -> Vec<u8> {
         self.waiting
     }
+}
+
+/// The end of a connection whose bytes make no sense any more; the service finds why.
+fn broken(findings: &Findings, refusal: Refusal) -> io::Error {
+    let says = refusal.says;
+    findings.refusal.set(Some(refusal));
+    io::Error::new(io::ErrorKind::InvalidData, says)
 }
 
 impl Read for Screened<'_> {

@@ -4,36 +4,30 @@
 //! came; then hyper's buffers as well (8 KiB, up to the longest head), for as long as it lives. An idle
 //! connection has its deadline, and an upgraded one leaves hyper and tokio behind.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ask::{self, NoResponse, Question, Reserved};
+use super::closing::Closing;
+use super::desk::Desk;
+use super::exchange::{Exchange, Owed};
 use super::hand_over::{Admitted, Reactors};
-use super::screened::Screened;
-use super::tally::Tally;
-use super::wire::{Watch, Wire};
-use super::{Bounds, Endpoint, Routes};
-use crate::bridge::Ticket;
-use crate::http::{HeadScreen, Refusal, Then, request};
+use super::screened::{Findings, Screened};
+use super::tally::{Tally, Visit};
+use super::wire::{Flow, Wire};
+use super::{Bounds, Routes};
+use crate::bridge::{EventKind, Ticket};
+use crate::http::HeadScreen;
 use crate::limits;
-use crate::protocol::{self, Agreement, Opening, negotiate};
-use crate::reactor::Answer;
 
 /// hyper's smallest buffer.
 const HYPER_BUFFER_BYTES: usize = 8 * 1024;
@@ -42,17 +36,15 @@ const HYPER_BUFFER_BYTES: usize = 8 * 1024;
 pub(super) struct Entrance {
     routes: Routes,
     reactors: Reactors,
+    desk: Rc<Desk>,
     tally: Arc<Tally>,
+    closing: Closing,
     screen: HeadScreen,
     http: http1::Builder,
 }
 
 impl Entrance {
-    pub(super) fn reactors(&self) -> &Reactors {
-        &self.reactors
-    }
-
-    pub(super) fn new(routes: Routes, reactors: Reactors, tally: Arc<Tally>, bounds: Bounds) -> Self {
+    pub(super) fn new(routes: Routes, reactors: Reactors, desk: Desk, tally: Arc<Tally>, bounds: Bounds) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own deadline for a head is left out: `converse` has one that covers the writing,
         // too. Its bounds are above those of the screen, which has judged before, and answers with a
@@ -61,7 +53,29 @@ impl Entrance {
         http.max_buf_size(bounds.request_head_bytes + HYPER_BUFFER_BYTES)
             .max_headers(limits::REQUEST_HEADER_LINES)
             .half_close(true);
-        Self { routes, reactors, tally, screen: HeadScreen::new(bounds.request_head_bytes), http }
+        let (desk, closing) = (Rc::new(desk), Closing::default());
+        Self { routes, reactors, desk, tally, closing, screen: HeadScreen::new(bounds.request_head_bytes), http }
+    }
+
+    pub(super) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    pub(super) fn reactors(&self) -> &Reactors {
+        &self.reactors
+    }
+
+    pub(super) fn desk(&self) -> &Rc<Desk> {
+        &self.desk
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The App shuts down: connections end at which no request is under way, and others behind theirs.
+    pub(super) fn close(&self) {
+        self.closing.begin();
     }
 }
 
@@ -70,12 +84,13 @@ impl Entrance {
 pub(super) fn serve(
     entrance: Rc<Entrance>,
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> {
     let visit = entrance.tally.enter();
     async move {
-        match converse(&entrance, stream, peer).await {
+        let _presence = Presence::new(&entrance.desk, peer);
+        match converse(&entrance, &visit, stream, peer).await {
             Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
                 entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
@@ -84,6 +99,25 @@ pub(super) fn serve(
             Outcome::TimedOut => visit.time_out(),
             Outcome::Unanswered => {}
         }
+    }
+}
+
+/// A connection of which the filter is told when it comes and when it goes.
+struct Presence {
+    desk: Rc<Desk>,
+    peer: Option<SocketAddr>,
+}
+
+impl Presence {
+    fn new(desk: &Rc<Desk>, peer: Option<SocketAddr>) -> Self {
+        desk.tell_connection(EventKind::Connected, peer);
+        Self { desk: desk.clone(), peer }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.desk.tell_connection(EventKind::Disconnected, self.peer);
     }
 }
 
@@ -98,59 +132,81 @@ enum Outcome {
     Unanswered,
 }
 
-/// Speaks HTTP. The deadline begins anew with each request that is answered, so it bounds the wait
-/// for a whole head, the idle time between requests, and the time the peer takes to read. It does not
-/// bound the time that JavaScript takes.
-async fn converse(entrance: &Entrance, stream: TcpStream, peer: SocketAddr) -> Outcome {
+/// Speaks HTTP. The deadline begins anew with each request that is answered, with each window of content
+/// that comes, and with what the peer takes of a response; it does not bound the time that JavaScript
+/// takes.
+async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: Option<SocketAddr>) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
-    let exchange = Exchange {
-        entrance,
-        stream: &stream,
-        peer,
-        refused: Cell::new(None),
-        admitted: Cell::new(None),
-        answered: Cell::new(false),
-        asking: Cell::new(false),
-    };
-    let mut screened = Screened::new(Wire(&stream), entrance.screen.clone(), &exchange.refused);
+    let (flow, findings) = (Flow::default(), Findings::default());
+    let exchange = Exchange::new(entrance, &stream, &flow, visit, peer, &findings);
+    let wire = Wire { stream: &stream, flow: &flow };
+    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings);
     let mut deadline = pin!(sleep(PATIENCE));
+    let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
     let first_head = poll_fn(|cx| match screened.poll_cleared(cx) {
+        Poll::Pending if entrance.closing.poll(closing.as_mut(), cx) => Poll::Ready(Some(Ok(false))),
         Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
         Poll::Ready(result) => Poll::Ready(Some(result)),
     });
     match first_head.await {
         None => return Outcome::TimedOut,
         Some(Ok(true)) => {}
-        Some(_) => return Outcome::Ended(stream.into_inner()),
+        Some(_) => {
+            drop(exchange);
+            return Outcome::Ended(stream.into_inner());
+        }
     }
+    let mut owed = exchange.owed();
     let mut connection = entrance.http.serve_connection(screened, &exchange);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
-            return Poll::Ready(Some(result));
+            return Poll::Ready(Ended::Over(result));
         }
-        if exchange.asking.get() {
-            return Poll::Pending;
+        if exchange.poll_javascript(cx).is_ready() {
+            return Poll::Ready(Ended::Left);
         }
-        if exchange.answered.take() {
-            deadline.as_mut().reset(Instant::now() + PATIENCE);
+        if !exchange.is_asking() && (exchange.is_last() || entrance.closing.poll(closing.as_mut(), cx)) {
+            Pin::new(&mut connection).graceful_shutdown();
+            if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+                return Poll::Ready(Ended::Over(result));
+            }
         }
-        deadline.as_mut().poll(cx).map(|()| None)
+        let before = std::mem::replace(&mut owed, exchange.owed());
+        match owed {
+            Owed::Nothing => return Poll::Pending,
+            owed if owed == before => {}
+            _ => deadline.as_mut().reset(Instant::now() + PATIENCE),
+        }
+        deadline.as_mut().poll(cx).map(|()| Ended::TimedOut)
     })
     .await;
-    let Some(result) = ended else {
-        return Outcome::TimedOut;
+    let result = match ended {
+        Ended::Over(result) => result,
+        Ended::Left => return Outcome::Unanswered,
+        Ended::TimedOut => return Outcome::TimedOut,
     };
     let parts = connection.into_parts();
     let early = [&parts.read_buf[..], &parts.io.into_waiting()].concat();
     let admitted = exchange.admitted.take();
+    drop(exchange);
     let stream = stream.into_inner();
     match (result, admitted) {
         (Ok(()), Some(admitted)) => Outcome::Upgraded { stream, early, admitted },
         (Err(error), _) if error.is_user() => Outcome::Unanswered,
         _ => Outcome::Ended(stream),
     }
+}
+
+/// How a connection's conversation in HTTP ended.
+enum Ended {
+    /// hyper is done with it.
+    Over(hyper::Result<()>),
+    /// The peer is gone while JavaScript is asked.
+    Left,
+    /// The peer did not do in time what it owed.
+    TimedOut,
 }
 
 /// Ends a connection such that the peer can read the last response: what it still sends would make
@@ -175,181 +231,6 @@ async fn linger(stream: &TcpStream) {
     let _ = timeout(Duration::from_secs(limits::CLOSING_SECONDS.into()), drained).await;
 }
 
-/// The requests of one connection, as hyper's service.
-struct Exchange<'e> {
-    entrance: &'e Entrance,
-    stream: &'e RefCell<TcpStream>,
-    peer: SocketAddr,
-    /// Why a head was refused that hyper did not see, once its stand-in comes.
-    refused: Cell<Option<Refusal>>,
-    /// What follows from the request that was answered with 101.
-    admitted: Cell<Option<Admitted>>,
-    /// Whether a request was answered since the deadline was last set.
-    answered: Cell<bool>,
-    /// Whether JavaScript is to answer a request.
-    asking: Cell<bool>,
-}
-
-/// A request that opens a WebSocket as it should.
-struct Candidate {
-    endpoint: Arc<Endpoint>,
-    opening: Opening,
-    /// What is agreed on with the client, if it is compression.
-    agreement: Option<Agreement>,
-}
-
-type Reply = Response<Full<Bytes>>;
-
-/// The answer to a request: mostly there at once.
-enum Answering<'e> {
-    Now(Option<Reply>),
-    Later(Pin<Box<dyn Future<Output = Result<Reply, NoResponse>> + 'e>>),
-}
-
-impl Future for Answering<'_> {
-    type Output = Result<Reply, NoResponse>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Now(reply) => Poll::Ready(reply.take().ok_or(NoResponse)),
-            Self::Later(later) => later.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<'e> Service<Request<Incoming>> for &'e Exchange<'e> {
-    type Response = Reply;
-    type Error = NoResponse;
-    type Future = Answering<'e>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.answered.set(true);
-        let (head, content) = request.into_parts();
-        match self.refused.take().map_or_else(|| self.judge(&head, &content), Err) {
-            Ok(candidate) if candidate.endpoint.route.asks => Answering::Later(Box::pin(self.ask(head, candidate))),
-            Ok(candidate) => Answering::Now(Some(self.admit(&candidate, None))),
-            Err(mut refusal) => {
-                if !content.is_end_stream() {
-                    // Nobody takes content, so no request is looked for behind it.
-                    refusal.then = Then::Close;
-                }
-                Answering::Now(Some(self.refuse(refusal)))
-            }
-        }
-    }
-}
-
-impl Exchange<'_> {
-    fn judge(&self, head: &Parts, content: &Incoming) -> Result<Candidate, Refusal> {
-        let path = request::path(head)?;
-        // A WebSocket's route is one for GET: for another method there is nothing at its path.
-        let endpoint = match head.method {
-            Method::GET => self.entrance.routes.lookup(path, 0),
-            _ => None,
-        };
-        let endpoint = endpoint.ok_or(Refusal::NOT_FOUND)?;
-        let opening = Opening::judge(head).map_err(no_opening)?;
-        // The content would be taken for frames (RFC 9110 §7.8: it comes before the new protocol).
-        if !content.is_end_stream() {
-            return Err(Refusal::bad_request("a request that opens a WebSocket has no content"));
-        }
-        Candidate::new(head, endpoint, opening)
-    }
-
-    /// Has JavaScript answer, until a route of those that match does not yield.
-    async fn ask(&self, head: Parts, mut candidate: Candidate) -> Result<Reply, NoResponse> {
-        let text = ask::head_text(&head);
-        if text.len() > limits::ASKED_HEAD_BYTES {
-            return Ok(self.refuse(Refusal {
-                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                says: "the head is too long for this route",
-                then: Then::Close,
-            }));
-        }
-        for skips in 1.. {
-            let Candidate { endpoint, agreement, .. } = &candidate;
-            if !endpoint.route.asks {
-                return Ok(self.admit(&candidate, None));
-            }
-            let adopter = self.entrance.reactors.next().ok_or(NoResponse)?;
-            let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.clone(), self.peer);
-            self.asking.set(true);
-            let answer = question.answer(Watch::new(self.stream)).await;
-            self.asking.set(false);
-            self.answered.set(true);
-            match answer.ok_or(NoResponse)? {
-                (Answer::Close, _) => break,
-                (Answer::Response(bytes), _) => {
-                    let reply = ask::response(bytes);
-                    if reply.status().is_client_error() || reply.status().is_server_error() {
-                        self.entrance.tally.refuse(reply.status());
-                    }
-                    return Ok(reply);
-                }
-                (Answer::Upgrade { lines, agreement }, reserved) => {
-                    let (subprotocol, headers) = ask::upgrade(&lines).ok_or(NoResponse)?;
-                    candidate.opening.subprotocol = subprotocol;
-                    if agreement.is_none() {
-                        candidate.opening.extensions = None;
-                    }
-                    let mut reply = self.admit(&candidate, Some(reserved));
-                    reply.headers_mut().extend(headers);
-                    return Ok(reply);
-                }
-                (Answer::Yield, _) => {
-                    let next = self.entrance.routes.lookup(head.uri.path(), skips).ok_or(Refusal::NOT_FOUND);
-                    match next.and_then(|endpoint| Candidate::new(&head, endpoint, candidate.opening)) {
-                        Ok(next) => candidate = next,
-                        Err(refusal) => return Ok(self.refuse(refusal)),
-                    }
-                }
-            }
-        }
-        Err(NoResponse)
-    }
-
-    /// The 101.
-    fn admit(&self, candidate: &Candidate, reserved: Option<Reserved>) -> Reply {
-        let mut reply = Response::new(Full::default());
-        *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *reply.headers_mut() = candidate.opening.headers();
-        let Candidate { endpoint, agreement, .. } = candidate;
-        self.admitted.set(Some(Admitted { route: endpoint.route.clone(), agreement: *agreement, reserved }));
-        reply
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Reply {
-        self.entrance.tally.refuse(refusal.status);
-        refusal.into_response().map(|says| Full::new(Bytes::from_static(says.as_bytes())))
-    }
-}
-
-impl Candidate {
-    /// A good opening handshake at an endpoint, if that lets its origin in and understands what it offers.
-    fn new(head: &Parts, endpoint: Arc<Endpoint>, mut opening: Opening) -> Result<Self, Refusal> {
-        let agreed = negotiate(&head.headers, endpoint.route.compression).map_err(no_opening)?;
-        if !endpoint.origins.admit(head) {
-            return Err(Refusal::FORBIDDEN_ORIGIN);
-        }
-        let (agreement, extensions) = agreed.unzip();
-        opening.extensions = extensions;
-        Ok(Self { endpoint, opening, agreement })
-    }
-}
-
-/// The answer to a request that asks for a WebSocket and does not get one.
-fn no_opening(refusal: protocol::Refusal) -> Refusal {
-    Refusal {
-        status: refusal.status(),
-        says: refusal.reason(),
-        then: match refusal.status() {
-            StatusCode::UPGRADE_REQUIRED => Then::KeepAlive,
-            // Frames may follow already, and would be taken for requests.
-            _ => Then::Close,
-        },
-    }
-}
-
 /// Under a paused clock: it stands still while a blocking task, the client's, is at work, and jumps
 /// to the next deadline when nothing is.
 #[cfg(test)]
@@ -362,13 +243,21 @@ mod tests {
     use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
     use tokio::time::advance;
 
+    use super::super::Handler;
+    use super::super::desk::crossing;
     use super::*;
-    use crate::bridge::Census;
+    use crate::bridge::command::{FLAG_FIN, encode};
+    use crate::bridge::{Census, CommandKind, ConnectionId, Crossing, RouteId};
 
     const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
     /// Returns how many connections ran out of time.
     fn at_the_gate(test: impl AsyncFnOnce(JoinHandle<()>, Client)) -> u64 {
+        with_javascript(async |served, client, _| test(served, client).await)
+    }
+
+    /// The same, with a handler at `/handled`, and the lane on which it is asked.
+    fn with_javascript(test: impl AsyncFnOnce(JoinHandle<()>, Client, Arc<Crossing>)) -> u64 {
         let tally = Arc::new(Tally::default());
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
@@ -378,15 +267,33 @@ mod tests {
             let client = spawn_blocking(move || Client::connect(address).unwrap());
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
-            let entrance =
-                Rc::new(Entrance::new(Routes::new(), Reactors::new(Vec::new()), tally.clone(), Bounds::default()));
+            let (crossing, bell) = crossing(Box::new(|| {}));
+            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell));
+            let routes = Routes::new();
+            routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
+            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default()));
             let ticket = Census::new(|| {}).enter();
-            let served = spawn_local(serve(entrance, stream, peer, ticket));
-            test(served, client.await.unwrap()).await;
+            let served = spawn_local(serve(entrance.clone(), stream, Some(peer), ticket));
+            let keeper = spawn_local(poll_fn(move |cx| {
+                entrance.desk().turn(cx);
+                Poll::<()>::Pending
+            }));
+            test(served, client.await.unwrap(), crossing).await;
+            keeper.abort();
         });
         let counts = tally.counts();
-        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded), (1, 0, 0));
+        assert_eq!((counts.accepted, counts.handshakes, counts.upgraded, counts.http_connections), (1, 0, 0, 0));
         counts.timed_out
+    }
+
+    /// What JavaScript says in the first conversation of a desk.
+    fn say(crossing: &Crossing, commands: &[(CommandKind, u8, &[u8])]) {
+        let mut buffer = Vec::new();
+        for (kind, flags, payload) in commands {
+            encode(&mut buffer, *kind, *flags, ConnectionId { index: 0, generation: 0 }, payload);
+        }
+        crossing.inbox.push(&buffer, None);
+        crossing.ring();
     }
 
     /// Writes, and reads until the peer has sent these last bytes.
@@ -480,5 +387,82 @@ mod tests {
             client.await.unwrap();
         });
         assert_eq!(timed_out, 0);
+    }
+
+    #[test]
+    fn javascript_may_think_for_as_long_as_it_likes() {
+        let timed_out = with_javascript(async |served, mut client, crossing| {
+            client.write_all(b"POST /handled HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nsome").unwrap();
+            // Nobody has asked for its content.
+            sleep(Duration::from_secs(3600)).await;
+            assert!(!served.is_finished());
+            say(&crossing, &[(CommandKind::Begin, 0, b"200 OK\n\n"), (CommandKind::Content, 0, b"so far")]);
+            let client = ask(client, b"", b"so far\r\n").await;
+            sleep(Duration::from_secs(3600)).await;
+            assert!(!served.is_finished());
+            drop(client);
+            served.await.unwrap();
+        });
+        assert_eq!(timed_out, 0);
+    }
+
+    #[test]
+    fn content_that_is_wanted_must_come_in_time() {
+        for (pieces, seconds) in [(0, 10), (3, 9 + 9 + 10)] {
+            let timed_out = with_javascript(async move |served, mut client, crossing| {
+                client.write_all(b"POST /handled HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n").unwrap();
+                sleep(Duration::from_secs(1)).await;
+                say(&crossing, &[(CommandKind::Grant, 0, &10_000_000u32.to_le_bytes())]);
+                let began = Instant::now();
+                for _ in 0..pieces {
+                    client = spawn_blocking(move || {
+                        client.write_all(&[b'x'; limits::CONTENT_WINDOW_BYTES as usize]).unwrap();
+                        client
+                    })
+                    .await
+                    .unwrap();
+                    sleep(Duration::from_secs(9)).await;
+                }
+                // Too little to count.
+                client.write_all(b"y").unwrap();
+                served.await.unwrap();
+                assert!(began.elapsed() <= Duration::from_secs(seconds), "{:?}", began.elapsed());
+                assert!(began.elapsed() > Duration::from_secs(seconds - 2), "{:?}", began.elapsed());
+            });
+            assert_eq!(timed_out, 1);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_a_response_is_left_and_one_that_reads_is_not() {
+        for reads in [false, true] {
+            let timed_out = with_javascript(async move |served, mut client, crossing| {
+                socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
+                client.write_all(b"GET /handled HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                sleep(Duration::from_secs(1)).await;
+                let content = vec![b'x'; 1_000_000];
+                say(&crossing, &[(CommandKind::Begin, 0, b"200 OK\n\n"), (CommandKind::Content, FLAG_FIN, &content)]);
+                if reads {
+                    for _ in 0..4 {
+                        client = spawn_blocking(move || {
+                            client.read_exact(&mut [0; 60_000]).unwrap();
+                            // The kernel's word of it has to come before the clock jumps.
+                            std::thread::sleep(Duration::from_millis(100));
+                            client
+                        })
+                        .await
+                        .unwrap();
+                        sleep(Duration::from_secs(9)).await;
+                        assert!(!served.is_finished());
+                    }
+                    drop(client);
+                    served.await.unwrap();
+                } else {
+                    served.await.unwrap();
+                    drop(client);
+                }
+            });
+            assert_eq!(timed_out, u64::from(!reads));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Counted on the gate's thread and read on JavaScript's. Behind a mutex, which is taken a few times
 //! for each opening handshake and never for a message: a handshake costs a thousand times as much.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +15,12 @@ pub struct Counts {
     /// Connections that were accepted.
     pub accepted: u64,
     /// Connections at the gate now: their request is awaited or answered, or they end behind an answer.
+    /// HTTP clients are not counted.
     pub handshakes: u64,
+    /// Connections now that a handler has had a request of: HTTP clients.
+    pub http_connections: u64,
+    /// Requests that were left to handlers.
+    pub requests: u64,
     /// Connections that became WebSockets.
     pub upgraded: u64,
     /// Connections whose peer did not send its request in time, or did not take the answer.
@@ -46,7 +52,12 @@ impl Tally {
         counts.accepted += 1;
         counts.handshakes += 1;
         drop(counts);
-        Visit(self.clone())
+        Visit { tally: self.clone(), is_settled: Cell::new(false) }
+    }
+
+    /// Connections whose opening handshake is under way.
+    pub(super) fn handshakes(&self) -> usize {
+        usize::try_from(self.lock().handshakes).unwrap_or(usize::MAX)
     }
 
     /// A request is answered with an error.
@@ -70,23 +81,41 @@ impl Tally {
 }
 
 /// A connection at the gate.
-pub(super) struct Visit(Arc<Tally>);
+pub(super) struct Visit {
+    tally: Arc<Tally>,
+    /// Whether it is an HTTP client.
+    is_settled: Cell<bool>,
+}
 
 impl Visit {
+    /// A handler has a request of it: it may stay for as long as it likes, and leaves room for others.
+    pub(super) fn settle(&self) {
+        let mut counts = self.tally.lock();
+        counts.requests += 1;
+        if !self.is_settled.replace(true) {
+            counts.handshakes -= 1;
+            counts.http_connections += 1;
+        }
+    }
+
     /// It goes on as a WebSocket.
     pub(super) fn upgrade(self) {
-        self.0.lock().upgraded += 1;
+        self.tally.lock().upgraded += 1;
     }
 
     /// Its time is over.
     pub(super) fn time_out(self) {
-        self.0.lock().timed_out += 1;
+        self.tally.lock().timed_out += 1;
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.lock().handshakes -= 1;
+        let mut counts = self.tally.lock();
+        match self.is_settled.get() {
+            true => counts.http_connections -= 1,
+            false => counts.handshakes -= 1,
+        }
     }
 }
 

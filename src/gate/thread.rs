@@ -13,14 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Source};
 use super::children::Children;
 use super::descriptor::{Descriptor, Offer};
+use super::desk::{self, Desk};
 use super::door::Door;
 use super::hand_over::Reactors;
 use super::passed::{Passed, Unserved};
@@ -28,8 +29,8 @@ use super::passing::Passing;
 use super::room::Room;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
-use super::{Bounds, Routes};
-use crate::bridge::{Census, ListenerId, Ticket};
+use super::{Bounds, Listener, Routes};
+use crate::bridge::{Census, Crossing, ListenerId, Ticket, Wake};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
 
@@ -42,6 +43,7 @@ pub struct Gate {
     thread: JoinHandle<()>,
     census: Arc<Census>,
     tally: Arc<Tally>,
+    crossing: Arc<Crossing>,
     listeners: AtomicU32,
     reactors: Vec<Arc<dyn Adopter>>,
     offer: Mutex<Option<Offer>>,
@@ -51,14 +53,17 @@ enum Command {
     Listen(Acceptor),
     CloseListener(ListenerId, answers::Sender<()>),
     CloseConnections(answers::Sender<()>),
+    WindDown,
+    Filter(bool),
     OpenDoor(commands::Receiver<Passed>),
     ShutDoor(answers::Sender<()>),
 }
 
 impl Gate {
     /// Starts the thread. What it accepts goes to the children, while there are any; what it serves goes,
-    /// established, to the adopters in turn. Listeners and connections count in the census. Neither an adopter nor the census' `on_vacant` may wait for
-    /// a thread that waits for the gate.
+    /// established, to the adopters in turn. Listeners and connections count in the census. `ring_javascript`
+    /// tells that the [crossing](Self::crossing) has events. None of these may wait for a thread that waits
+    /// for the gate.
     ///
     /// # Errors
     ///
@@ -69,6 +74,7 @@ impl Gate {
         census: Arc<Census>,
         bounds: Bounds,
         children: Arc<Children>,
+        ring_javascript: Wake,
     ) -> io::Result<Self> {
         if adopters.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a gate needs a reactor"));
@@ -77,14 +83,16 @@ impl Gate {
         let (started, start) = answers::channel();
         let tally = Arc::new(Tally::default());
         let reactors = adopters.clone();
+        let (crossing, bell) = desk::crossing(ring_javascript);
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
-            let (census, tally) = (census.clone(), tally.clone());
+            let (census, tally, crossing) = (census.clone(), tally.clone(), crossing.clone());
             move || {
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let entrance = Entrance::new(routes, Reactors::new(adopters), tally.clone(), bounds);
+                        let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell));
+                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds);
                         let passing = Passing::new(children, census.clone(), bounds, tally.clone());
                         keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally), passing));
                     }
@@ -96,7 +104,7 @@ impl Gate {
         })?;
         let runtime = start.recv().map_err(io::Error::other)??;
         let (listeners, offer) = (AtomicU32::new(0), Mutex::default());
-        Ok(Self { commands, runtime, thread, census, tally, listeners, reactors, offer })
+        Ok(Self { commands, runtime, thread, census, tally, crossing, listeners, reactors, offer })
     }
 
     /// Accepts connections from a listening socket, until it is closed. It counts in the census
@@ -105,15 +113,14 @@ impl Gate {
     /// # Errors
     ///
     /// When the system does not let us wait for the socket; it is closed then.
-    pub fn listen(&self, listener: std::net::TcpListener) -> Result<ListenerId, HostFault> {
-        let address = listener.local_addr().map_or_else(|error| error.to_string(), |a| a.to_string());
-        let listener = {
+    pub fn listen(&self, listener: impl Into<Listener>) -> Result<ListenerId, HostFault> {
+        let source = {
             let _runtime = self.runtime.enter();
-            TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?
+            Source::watch(listener.into())?
         };
         // ORDERING: only a number that is taken once; nothing is published with it.
         let id = ListenerId(self.listeners.fetch_add(1, Ordering::Relaxed));
-        self.tell(Command::Listen(Acceptor::new(id, listener, self.tally.clone(), self.census.enter())));
+        self.tell(Command::Listen(Acceptor::new(id, source, self.tally.clone(), self.census.enter())));
         Ok(id)
     }
 
@@ -127,6 +134,11 @@ impl Gate {
     /// returned. Listeners go on.
     pub fn close_connections(&self) {
         self.ask(Command::CloseConnections);
+    }
+
+    /// Ends the connections at the gate, each behind the request that is under way, if one is; for good.
+    pub fn wind_down(&self) {
+        self.tell(Command::WindDown);
     }
 
     /// Takes connections from the gates that have this child. It counts in the census
@@ -150,6 +162,16 @@ impl Gate {
             drop(offer);
             self.ask(Command::ShutDoor);
         }
+    }
+
+    /// Whether JavaScript is told of each connection that comes and goes.
+    pub fn filter(&self, on: bool) {
+        self.tell(Command::Filter(on));
+    }
+
+    /// The requests of handlers, toward JavaScript, and what it answers.
+    pub fn crossing(&self) -> &Arc<Crossing> {
+        &self.crossing
     }
 
     /// What the gate has done and has under way.
@@ -181,7 +203,17 @@ impl Gate {
 
 /// Runs until the orders end; what is still at the gate is dropped with the runtime.
 fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
+    let _end = End(keeper.entrance.desk().clone());
     runtime.block_on(poll_fn(|cx| keeper.poll(cx)));
+}
+
+/// The end of the gate's thread, be it by a panic: JavaScript does not wait for it any more.
+struct End(Rc<Desk>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Whose a connection is that is accepted.
@@ -222,6 +254,7 @@ impl Keeper {
                 Poll::Pending => break,
             }
         }
+        self.entrance.desk().turn(cx);
         // tokio lets one poll take a bounded number of steps, all kinds together. What was served comes
         // first, so that a storm of connections is not accepted faster than it is served; and another
         // listener each time, so that none waits for the storm of another.
@@ -263,6 +296,9 @@ impl Keeper {
         // since the first look may have been what there was no room for.
         if self.join(cx) > 0 {
             cx.waker().wake_by_ref();
+            if self.connections.is_empty() {
+                self.entrance.desk().let_go();
+            }
         }
         Poll::Pending
     }
@@ -281,7 +317,8 @@ impl Keeper {
     }
 
     fn poll_own_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.room.poll(cx, self.connections.len(), || self.entrance.reactors().is_full())
+        let is_full = || self.entrance.reactors().is_full() || self.entrance.desk().is_full();
+        self.room.poll(cx, self.entrance.tally().handshakes(), is_full)
     }
 
     /// To a child, or else it is served here.
@@ -298,7 +335,7 @@ impl Keeper {
         }
     }
 
-    fn serve(&mut self, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
+    fn serve(&mut self, stream: TcpStream, peer: Option<SocketAddr>, ticket: Ticket) {
         self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
     }
 
@@ -315,6 +352,8 @@ impl Keeper {
     fn obey(&mut self, command: Command) {
         let done = match command {
             Command::Listen(acceptor) => return self.acceptors.push(acceptor),
+            Command::WindDown => return self.entrance.close(),
+            Command::Filter(on) => return self.entrance.desk().filter(on),
             Command::OpenDoor(arrivals) => return self.passing.set_arrivals(Some(arrivals)),
             Command::ShutDoor(done) => {
                 self.passing.set_arrivals(None);

@@ -4,7 +4,7 @@
 //! hyper owns what it reads from, and reads nothing while a request is being answered: that the peer
 //! has gone meanwhile, only the one who asked would want to know. Both are parts of one task.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -19,17 +19,42 @@ use tokio::time::{Instant, Sleep, sleep};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// hyper's side.
-pub(super) struct Wire<'s>(pub(super) &'s RefCell<TcpStream>);
+pub(super) struct Wire<'s> {
+    pub(super) stream: &'s RefCell<TcpStream>,
+    pub(super) flow: &'s Flow,
+}
+
+/// What the peer takes of what hyper writes.
+#[derive(Default)]
+pub(super) struct Flow {
+    written: Cell<u64>,
+    is_blocked: Cell<bool>,
+}
+
+impl Flow {
+    /// While the peer does not read: how much it has read of all.
+    pub(super) fn blocked(&self) -> Option<u64> {
+        self.is_blocked.get().then(|| self.written.get())
+    }
+
+    fn note(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.is_blocked.set(poll.is_pending());
+        if let Poll::Ready(Ok(written)) = &poll {
+            self.written.set(self.written.get() + *written as u64);
+        }
+        poll
+    }
+}
 
 impl AsyncRead for Wire<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Wire<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+        self.flow.note(Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -37,19 +62,19 @@ impl AsyncWrite for Wire<'_> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, slices)
+        self.flow.note(Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.borrow().is_write_vectored()
+        self.stream.borrow().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
 

@@ -8,6 +8,7 @@
 
 use http::{StatusCode, Uri};
 
+use super::content::Framing;
 use super::fields::{is_token, is_value_byte};
 use super::response::{Refusal, Then};
 use crate::limits;
@@ -25,16 +26,7 @@ pub struct Head {
     /// Its length, the empty line included.
     pub bytes: usize,
     /// What comes behind it.
-    pub content: Content,
-}
-
-/// What comes behind a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// The next request, or the bytes of another protocol.
-    None,
-    /// Content, of a length or in chunks.
-    Follows,
+    pub framing: Framing,
 }
 
 /// What is known of a head that is not whole yet.
@@ -98,11 +90,12 @@ impl HeadScreen {
         if is_chunked && content_length.is_some() {
             return Err(Refusal::bad_request("Content-Length and Transfer-Encoding exclude each other"));
         }
-        let content = match is_chunked || content_length.is_some_and(|length| length > 0) {
-            true => Content::Follows,
-            false => Content::None,
+        let framing = match content_length {
+            _ if is_chunked => Framing::Chunked,
+            Some(length @ 1..) => Framing::Sized(length),
+            _ => Framing::None,
         };
-        Ok(Head { bytes, content })
+        Ok(Head { bytes, framing })
     }
 }
 
@@ -216,23 +209,23 @@ mod tests {
         })
     }
 
-    fn with(fields: &str) -> Result<Option<Content>, u16> {
+    fn with(fields: &str) -> Result<Option<Framing>, u16> {
         let head = format!("GET /chat HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         look(head.as_bytes()).map(|whole| {
             whole.map(|whole| {
                 assert_eq!(whole.bytes, head.len());
-                whole.content
+                whole.framing
             })
         })
     }
 
     #[test]
     fn a_good_head_is_found_and_what_is_behind_it_is_left() {
-        assert_eq!(with("X: a\tb \u{e4}\r\nY:\r\nZ:z\r\n"), Ok(Some(Content::None)));
+        assert_eq!(with("X: a\tb \u{e4}\r\nY:\r\nZ:z\r\n"), Ok(Some(Framing::None)));
         let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         let mut screen = HeadScreen::new(MOST);
         let two = [&head[..], head, b"\0\n"].concat();
-        let expected = Head { bytes: head.len(), content: Content::None };
+        let expected = Head { bytes: head.len(), framing: Framing::None };
         assert_eq!(screen.look(&two), Ok(Some(expected)));
         assert_eq!(screen.look(&two[head.len()..]), Ok(Some(expected)));
         assert_eq!(screen.look(&two[2 * head.len()..]).unwrap_err().status, 400);
@@ -304,10 +297,10 @@ mod tests {
     #[test]
     fn content_is_framed_in_one_way_or_not_at_all() {
         for (fields, expected) in [
-            ("Content-Length: 0\r\n", Ok(Some(Content::None))),
-            ("Content-Length: \t5 \r\n", Ok(Some(Content::Follows))),
-            ("content-length: 18446744073709551615\r\n", Ok(Some(Content::Follows))),
-            ("Transfer-Encoding: Chunked\r\n", Ok(Some(Content::Follows))),
+            ("Content-Length: 0\r\n", Ok(Some(Framing::None))),
+            ("Content-Length: \t5 \r\n", Ok(Some(Framing::Sized(5)))),
+            ("content-length: 18446744073709551615\r\n", Ok(Some(Framing::Sized(u64::MAX)))),
+            ("Transfer-Encoding: Chunked\r\n", Ok(Some(Framing::Chunked))),
             ("Content-Length: 18446744073709551616\r\n", Err(400)),
             ("Content-Length: +5\r\n", Err(400)),
             ("Content-Length: -5\r\n", Err(400)),
@@ -338,7 +331,7 @@ mod tests {
             let head = "GET / HTTP/1.1\r\nX: \r\n\r\n";
             look(head.replace("X: ", &format!("X: {}", "x".repeat(bytes - head.len()))).as_bytes())
         };
-        assert_eq!(sized(MOST), Ok(Some(Head { bytes: MOST, content: Content::None })));
+        assert_eq!(sized(MOST), Ok(Some(Head { bytes: MOST, framing: Framing::None })));
         assert_eq!(sized(MOST + 1), Err(431));
         assert_eq!(look(&[b'x'; MOST - 1]), Ok(None));
         assert_eq!(look(&[b'x'; MOST]), Err(431));

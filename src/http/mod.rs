@@ -3,15 +3,20 @@
 //! The gate calls it for each request, before hyper parses it and behind that. Pure functions and one tree; nothing
 //! here knows a descriptor, a clock or a thread, and nothing is kept between two requests.
 
+mod content;
+mod declared;
 pub mod fields;
 mod head;
 mod origin;
 mod pattern;
+pub mod proxy;
 pub mod request;
 mod response;
 mod router;
 
-pub use head::{Content, Head, HeadScreen};
+pub use content::{Content, Framing};
+pub use declared::{Declared, InvalidInstructions};
+pub use head::{Head, HeadScreen};
 pub use origin::{Origin, Origins};
 pub use pattern::InvalidPattern;
 pub use response::{Refusal, Then};

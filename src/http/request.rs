@@ -60,7 +60,8 @@ fn is_name_byte(byte: u8) -> bool {
 
 /// The path of the four forms of a target (RFC 9112 §3.2).
 fn target_path<'u>(method: &Method, uri: &'u Uri) -> Result<&'u str, Refusal> {
-    if method == Method::CONNECT {
+    // Not as RFC 9110 §9.3.6 has it: an application may give the method a meaning of its own for a path.
+    if method == Method::CONNECT && !uri.path().starts_with('/') {
         return Err(Refusal::bad_request("this server is not a proxy"));
     }
     match (uri.scheme(), uri.authority(), uri.path()) {
@@ -109,7 +110,7 @@ mod tests {
         }
         assert_eq!(judge(get("*").method("OPTIONS")), Ok("*".into()));
         assert_eq!(judge(get("example.org:80").method("CONNECT")), Err(400));
-        assert_eq!(judge(get("/chat").method("CONNECT")), Err(400));
+        assert_eq!(judge(get("/chat").method("CONNECT")), Ok("/chat".into()));
     }
 
     #[test]

@@ -40,6 +40,13 @@ impl Refusal {
         then: Then::Close,
     };
 
+    /// 413: the route takes no content of this length.
+    pub const CONTENT_TOO_LARGE: Self = Self {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        says: "the content of the request is too long for this route",
+        then: Then::Close,
+    };
+
     /// 400, and the end of the connection.
     pub const fn bad_request(says: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, says, then: Then::Close }

@@ -5,6 +5,12 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+#[cfg(unix)]
+use std::ffi::OsStr;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,23 +24,29 @@ use super::heap;
 use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
-use crate::bridge::{Census, ListenerId, ReactorId, RouteId};
-use crate::gate::{Bind, Bounds, Children, Counts, Descriptor, Endpoint, Gate, Routes, bind};
+use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
+#[cfg(unix)]
+use crate::gate::bind_unix;
+use crate::gate::{
+    Bind, Bounds, Children, Counts, Declared, Descriptor, Endpoint, Gate, Handler, InvalidInstructions, Routes, bind,
+};
 use crate::limits;
-use crate::reactor::{Adopter, Hooks, ReactorThread};
+use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 
 /// The running threads of an App, and what else ends with them.
 struct Running {
     bell: Arc<Bell>,
     census: Arc<Census>,
     gate: Gate,
+    reactors: Vec<ReactorThread>,
+    /// Of the reactors, and behind them the gate's.
     lanes: Vec<Lane>,
     hook: Option<CleanupEnvHook<(Shared, Arc<Children>)>>,
 }
 
-/// One reactor, seen from JavaScript.
+/// One thread of the engine, seen from JavaScript.
 struct Lane {
-    thread: ReactorThread,
+    crossing: Arc<Crossing>,
     /// Large payloads of drained events that JavaScript has not taken yet.
     large: VecDeque<Vec<u8>>,
 }
@@ -48,9 +60,19 @@ pub struct Engine {
     bounds: Bounds,
     routes: Routes,
     next_route: u32,
+    is_filtered: bool,
     descriptor: Option<Descriptor>,
     children: Arc<Children>,
     running: Shared,
+}
+
+/// What became of the connections that a shutdown found: see [`Departed`].
+#[napi(object)]
+pub struct Departures {
+    /// Ended by a closing handshake.
+    pub closed: f64,
+    /// Cut off, or lost.
+    pub forced: f64,
 }
 
 /// Where a listener is bound.
@@ -75,6 +97,7 @@ impl Engine {
             bounds,
             routes: Routes::new(),
             next_route: 0,
+            is_filtered: false,
             descriptor: None,
             children: Arc::default(),
             running: Shared::default(),
@@ -84,15 +107,67 @@ impl Engine {
     /// Adds a route, and returns its id. A pattern that is there already is replaced.
     #[napi]
     pub fn add_route(&mut self, pattern: String, mut settings: RouteSettings) -> Result<u32> {
-        let Ok(id) = u16::try_from(self.next_route) else {
-            let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
-            return Err(fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence));
-        };
+        let id = self.next_id()?;
         let origins = settings.origins()?;
-        let endpoint = Endpoint { route: Arc::new(settings.into_route(RouteId(id))), origins };
-        self.routes.insert(&pattern, Arc::new(endpoint)).map_err(|error| fault::pattern(&error))?;
+        let endpoint = Endpoint { route: Arc::new(settings.into_route(id)), origins };
+        self.routes.set_websocket(&pattern, Some(Arc::new(endpoint))).map_err(|error| fault::pattern(&error))?;
+        Ok(self.take_id(id))
+    }
+
+    /// Takes a route out, if it is there.
+    #[napi]
+    pub fn remove_route(&mut self, pattern: String) -> Result<()> {
+        self.routes.set_websocket(&pattern, None).map_err(|error| fault::pattern(&error))
+    }
+
+    /// Adds a handler of a method, as requests name it, or of `ANY`; returns the id of its route. One for the
+    /// same method and pattern is replaced.
+    #[napi]
+    pub fn add_http_route(&mut self, method: String, pattern: String) -> Result<u32> {
+        let id = self.next_id()?;
+        self.set_handler(&method, &pattern, Some(Handler::Asked(id)))?;
+        Ok(self.take_id(id))
+    }
+
+    /// Takes such a handler out, if it is there.
+    #[napi]
+    pub fn remove_http_route(&mut self, method: String, pattern: String) -> Result<()> {
+        self.set_handler(&method, &pattern, None)
+    }
+
+    /// Adds a handler that answers with what its instructions declare, without JavaScript; they are as
+    /// `lib/declarative_response.js` writes them.
+    #[napi]
+    pub fn add_declared_route(&mut self, method: String, pattern: String, instructions: &[u8]) -> Result<()> {
+        let declared = Declared::parse(&pattern, instructions).map_err(|InvalidInstructions| {
+            fault::fault("TIDEWIRE_INVALID_RESPONSE", "the instructions of a declarative response are damaged")
+        })?;
+        self.set_handler(&method, &pattern, Some(Handler::Declared(Arc::new(declared))))
+    }
+
+    fn set_handler(&self, method: &str, pattern: &str, handler: Option<Handler>) -> Result<()> {
+        self.routes.set_handler(method, pattern, handler).map_err(|error| fault::pattern(&error))
+    }
+
+    fn next_id(&self) -> Result<RouteId> {
+        u16::try_from(self.next_route).map(RouteId).map_err(|_| {
+            let sentence = format!("an App has at most {} routes, replaced ones counted", limits::ROUTES);
+            fault::fault("TIDEWIRE_TOO_MANY_ROUTES", sentence)
+        })
+    }
+
+    fn take_id(&mut self, id: RouteId) -> u32 {
         self.next_route += 1;
-        Ok(u32::from(id))
+        u32::from(id.0)
+    }
+
+    /// Whether JavaScript is told of each connection that comes and goes.
+    #[napi]
+    pub fn set_filter(&mut self, on: bool) {
+        self.is_filtered = on;
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.filter(on);
+        }
     }
 
     /// Whether the threads run.
@@ -113,33 +188,37 @@ impl Engine {
             move || bell.ring()
         });
         let started = self.start_threads(&bell, &census);
-        let (gate, lanes) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
+        let (gate, reactors) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
         let ends = (self.running.clone(), self.children.clone());
         let hook = env.add_env_cleanup_hook(ends, |(running, children)| {
-            stop(&running);
+            _ = stop(&running);
             children.remove_all();
         });
         let hook = hook.map_err(fault::node)?;
-        *self.running.borrow_mut() = Some(Running { bell, census, gate, lanes, hook: Some(hook) });
+        gate.filter(self.is_filtered);
+        let crossings = reactors.iter().map(|reactor| &reactor.shared().crossing).chain([gate.crossing()]);
+        let lanes = crossings.map(|crossing| Lane { crossing: crossing.clone(), large: VecDeque::new() }).collect();
+        *self.running.borrow_mut() = Some(Running { bell, census, gate, reactors, lanes, hook: Some(hook) });
         Ok(())
     }
 
-    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<Lane>)> {
-        let mut lanes: Vec<Lane> = Vec::new();
-        let started = (0..self.threads).try_for_each(|id| {
+    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<ReactorThread>)> {
+        let ring = || -> Wake {
             let bell = bell.clone();
-            let hooks = Hooks { ring_javascript: Box::new(move || bell.ring()), give_back_memory: heap::give_back };
-            let thread = ReactorThread::start(ReactorId(id), census.clone(), hooks)?;
-            lanes.push(Lane { thread, large: VecDeque::new() });
+            Box::new(move || bell.ring())
+        };
+        let mut reactors: Vec<ReactorThread> = Vec::new();
+        let started = (0..self.threads).try_for_each(|id| {
+            let hooks = Hooks { ring_javascript: ring(), give_back_memory: heap::give_back };
+            reactors.push(ReactorThread::start(ReactorId(id), census.clone(), hooks)?);
             Ok(())
         });
-        let adopters = lanes.iter().map(|lane| Arc::new(lane.thread.handle()) as Arc<dyn Adopter>).collect();
-        match started.and_then(|()| {
-            Gate::start(self.routes.clone(), adopters, census.clone(), self.bounds, self.children.clone())
-        }) {
-            Ok(gate) => Ok((gate, lanes)),
+        let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
+        let (routes, children) = (self.routes.clone(), self.children.clone());
+        match started.and_then(|()| Gate::start(routes, adopters, census.clone(), self.bounds, children, ring())) {
+            Ok(gate) => Ok((gate, reactors)),
             Err(error) => {
-                lanes.into_iter().for_each(|lane| lane.thread.join());
+                reactors.into_iter().for_each(ReactorThread::join);
                 Err(error)
             }
         }
@@ -156,6 +235,15 @@ impl Engine {
         Ok(Listening { id: id.0, port: u32::from(port) })
     }
 
+    /// Listens on a Unix domain socket; the engine must run.
+    #[napi]
+    pub fn listen_unix(&self, path: &[u8]) -> Result<Listening> {
+        let running = self.running.borrow();
+        let Some(running) = &*running else { return Err(not_running()) };
+        let id = listen_unix(&running.gate, path)?;
+        Ok(Listening { id: id.0, port: 0 })
+    }
+
     /// Closes a listener; it is closed when this returns.
     #[napi]
     pub fn close_listener(&self, id: u32) {
@@ -169,6 +257,14 @@ impl Engine {
     pub fn close_handshakes(&self) {
         if let Some(running) = &*self.running.borrow() {
             running.gate.close_connections();
+        }
+    }
+
+    /// Drops those of them at which no request is under way, and the others behind theirs; for good.
+    #[napi]
+    pub fn wind_down(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.gate.wind_down();
         }
     }
 
@@ -227,20 +323,20 @@ impl Engine {
     ) -> u32 {
         let mut running = self.running.borrow_mut();
         let Some(lane) = running.as_mut().and_then(|running| running.lanes.get_mut(lane as usize)) else { return 0 };
-        let shared = lane.thread.shared();
+        let crossing = &lane.crossing;
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
         if !commands.is_empty() {
-            shared.inbox.push(commands, None);
-            shared.ring();
+            crossing.inbox.push(commands, None);
+            crossing.ring();
         }
         // SAFETY: two typed arrays that `lib/lane.js` made for this call alone, on distinct buffers;
         // no JavaScript runs while the slices are in use.
         let (descriptors, slab) = unsafe { (descriptors.as_mut(), slab.as_mut()) };
         let Some((descriptors, trailer)) = descriptors.split_last_chunk_mut::<2>() else { return 0 };
         let whole = descriptors.len() / DESCRIPTOR_WORDS * DESCRIPTOR_WORDS;
-        let drained = shared.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
+        let drained = crossing.mailbox.drain(&mut descriptors[..whole], slab, slab_offset as usize, &mut lane.large);
         if drained.made_room {
-            shared.ring();
+            crossing.ring();
         }
         *trailer = [drained.payload_bytes as u32, u32::from(drained.more)];
         drained.events as u32
@@ -262,8 +358,8 @@ impl Engine {
         let running = self.running.borrow();
         let Some(lane) = running.as_ref().and_then(|running| running.lanes.get(lane as usize)) else { return };
         let commands = commands.get(..command_bytes as usize).unwrap_or_default();
-        lane.thread.shared().inbox.push(commands, large);
-        lane.thread.shared().ring();
+        lane.crossing.inbox.push(commands, large);
+        lane.crossing.ring();
     }
 
     /// The payload of the next event, in their order, that is marked as large.
@@ -295,7 +391,7 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         match &*self.running.borrow() {
             Some(running) => EngineStats {
-                reactors: running.lanes.iter().map(|lane| ReactorStats::of(lane.thread.shared())).collect(),
+                reactors: running.reactors.iter().map(|reactor| ReactorStats::of(reactor.shared())).collect(),
                 gate: running.gate.counts().into(),
             },
             None => EngineStats {
@@ -305,12 +401,14 @@ impl Engine {
         }
     }
 
-    /// Ends the threads: every socket is closed, and no `wake` follows.
+    /// Ends the threads: every socket is closed, and no `wake` follows. Tells what a shutdown, if there
+    /// was one, has closed.
     #[napi]
-    pub fn stop(&self, env: Env) -> Result<()> {
+    pub fn stop(&self, env: Env) -> Result<Departures> {
         let hook = self.running.borrow_mut().as_mut().and_then(|running| running.hook.take());
-        stop(&self.running);
-        hook.map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook)).map_err(fault::node)
+        let Departed { closed, forced } = stop(&self.running);
+        hook.map_or(Ok(()), |hook| env.remove_env_cleanup_hook(hook)).map_err(fault::node)?;
+        Ok(Departures { closed: closed as f64, forced: forced as f64 })
     }
 
     /// Hands what a handler threw to `uncaughtException`.
@@ -322,11 +420,30 @@ impl Engine {
 
 /// Ends the threads of an App, if they run. The bell goes last: a thread that is being joined may
 /// ring it still.
-fn stop(running: &Shared) {
-    let Some(Running { bell, gate, lanes, .. }) = running.borrow_mut().take() else { return };
+fn stop(running: &Shared) -> Departed {
+    let mut departed = Departed::default();
+    let Some(Running { bell, gate, reactors, .. }) = running.borrow_mut().take() else { return departed };
     gate.stop();
-    lanes.into_iter().for_each(|lane| lane.thread.join());
+    for reactor in reactors {
+        let shared = reactor.shared().clone();
+        reactor.join();
+        // Of its last turn, too.
+        departed += shared.tally().departed;
+    }
     bell.take_down();
+    departed
+}
+
+#[cfg(unix)]
+fn listen_unix(gate: &Gate, path: &[u8]) -> Result<ListenerId> {
+    let path = Path::new(OsStr::from_bytes(path));
+    let socket = bind_unix(path).map_err(|error| fault::host(&error))?;
+    gate.listen(socket).map_err(|error| fault::host(&error))
+}
+
+#[cfg(not(unix))]
+fn listen_unix(_: &Gate, _: &[u8]) -> Result<ListenerId> {
+    Err(fault::fault("TIDEWIRE_NO_UNIX_SOCKETS", "this platform has no Unix domain sockets: listen on a port"))
 }
 
 fn not_running() -> napi::Error<fault::Code> {

@@ -35,7 +35,9 @@ pub struct ReactorStats {
     pub pongs_in: f64,
     pub batches: f64,
     pub events: f64,
+    pub largest_batch: f64,
     pub waiting: WaitingStats,
+    pub memory: MemoryStats,
 }
 
 /// See [`CloseCause`].
@@ -48,11 +50,16 @@ pub struct ClosesByCause {
     pub timeout: f64,
     pub protocol: f64,
     pub backpressure: f64,
+    pub shutdown: f64,
 }
 
 /// What waits in one reactor.
 #[napi(object)]
 pub struct WaitingStats {
+    /// Connections and requests that the gate has handed over, and the reactor has not taken.
+    pub arrivals: f64,
+    /// Batches that JavaScript has not taken.
+    pub batches: f64,
     /// Events that JavaScript has not taken.
     pub events: f64,
     /// Memory of those.
@@ -65,11 +72,22 @@ pub struct WaitingStats {
     pub parked_bytes: f64,
 }
 
+/// See [`Memory`](crate::reactor::Memory); bytes.
+#[napi(object)]
+pub struct MemoryStats {
+    pub connections: f64,
+    pub subscriptions: f64,
+    pub contexts: f64,
+    pub buffers: f64,
+}
+
 /// The gate: see [`Counts`].
 #[napi(object)]
 pub struct GateStats {
     pub accepted: f64,
     pub handshakes: f64,
+    pub http_connections: f64,
+    pub requests: f64,
     pub upgraded: f64,
     pub timed_out: f64,
     pub refused: BTreeMap<String, f64>,
@@ -90,15 +108,16 @@ pub struct AcceptPauses {
 impl ReactorStats {
     /// Of a reactor that runs.
     pub fn of(shared: &Shared) -> Self {
-        Self::from(&shared.tally(), shared.mailbox.waiting(), shared.inbox.waiting_bytes())
+        let queues = (shared.waiting_arrivals(), shared.crossing.inbox.waiting_bytes());
+        Self::from(&shared.tally(), shared.crossing.mailbox.waiting(), queues)
     }
 
     /// Of one that does not run.
     pub fn none() -> Self {
-        Self::from(&Tally::default(), Waiting::default(), 0)
+        Self::from(&Tally::default(), Waiting::default(), (0, 0))
     }
 
-    fn from(tally: &Tally, waiting: Waiting, command_bytes: usize) -> Self {
+    fn from(tally: &Tally, waiting: Waiting, (arrivals, command_bytes): (usize, usize)) -> Self {
         let closes = |cause| tally.closes(cause) as f64;
         Self {
             connections: tally.connections() as f64,
@@ -111,6 +130,7 @@ impl ReactorStats {
                 timeout: closes(CloseCause::Timeout),
                 protocol: closes(CloseCause::Protocol),
                 backpressure: closes(CloseCause::Backpressure),
+                shutdown: closes(CloseCause::Shutdown),
             },
             messages_in: tally.messages_in as f64,
             messages_out: tally.messages_out as f64,
@@ -122,12 +142,21 @@ impl ReactorStats {
             pongs_in: tally.pongs_in as f64,
             batches: tally.batches as f64,
             events: tally.events as f64,
+            largest_batch: tally.largest_batch as f64,
             waiting: WaitingStats {
+                arrivals: arrivals as f64,
+                batches: waiting.batches as f64,
                 events: waiting.events as f64,
                 event_bytes: waiting.bytes as f64,
                 command_bytes: command_bytes as f64,
                 outbox_bytes: tally.outbox_bytes as f64,
                 parked_bytes: tally.parked_bytes as f64,
+            },
+            memory: MemoryStats {
+                connections: tally.memory.connections as f64,
+                subscriptions: tally.memory.subscriptions as f64,
+                contexts: tally.memory.contexts as f64,
+                buffers: tally.memory.buffers as f64,
             },
         }
     }
@@ -138,6 +167,8 @@ impl From<Counts> for GateStats {
         Self {
             accepted: counts.accepted as f64,
             handshakes: counts.handshakes as f64,
+            http_connections: counts.http_connections as f64,
+            requests: counts.requests as f64,
             upgraded: counts.upgraded as f64,
             timed_out: counts.timed_out as f64,
             refused: counts.refused.into_iter().map(|(status, count)| (status.to_string(), count as f64)).collect(),

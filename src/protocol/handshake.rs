@@ -54,6 +54,12 @@ impl Opening {
         })
     }
 
+    /// Whether a request asks for a WebSocket, be it in the wrong way. One that does not may be another
+    /// route's, at the same path.
+    pub fn is_wanted(request: &Parts) -> bool {
+        lists(&request.headers, UPGRADE, b"websocket") || request.headers.contains_key(SEC_WEBSOCKET_KEY)
+    }
+
     /// The header fields of the 101 response (RFC 6455 §4.2.2).
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(5);

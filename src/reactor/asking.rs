@@ -96,6 +96,7 @@ impl<N: Network> Reactor<N> {
         if !early.is_empty() {
             self.decode(index, &mut early);
         }
+        self.turn_away(index);
     }
 
     /// The peer of a request is gone, or its 101 could not be written. Whoever is seated, or closed

@@ -114,6 +114,9 @@ mod tests {
     fn pings_come_a_margin_before_the_timeout() {
         assert_eq!(idle_ticks(120, true), (104 / 4 + 1, 4));
         assert_eq!(idle_ticks(32, true), (16 / 4 + 1, 4));
+        assert_eq!(idle_ticks(31, true), (23u32.div_ceil(4) + 1, 2));
+        assert_eq!(idle_ticks(16, true), (8 / 4 + 1, 2));
+        assert_eq!(idle_ticks(15, true), (11u32.div_ceil(4) + 1, 1));
         assert_eq!(idle_ticks(8, true), (4 / 4 + 1, 1));
         assert_eq!(idle_ticks(960, true), (944 / 4 + 1, 4));
         assert_eq!(idle_ticks(10, true), (6u32.div_ceil(4) + 1, 1));

@@ -13,16 +13,25 @@ use crate::protocol::{Agreement, Deflater, Inflater, Inflation, Outbound, Window
 pub struct Contexts {
     inflater: Inflater,
     deflater: Deflater,
-    windows: HashMap<u32, Box<Windows>>,
+    kept: HashMap<u32, Box<Kept>>,
+    /// Memory of those, as far as it is counted.
+    kept_bytes: usize,
+}
+
+/// The windows of one connection.
+#[derive(Default)]
+struct Kept {
+    windows: Windows,
+    /// Their memory when it was last looked at: before the last message.
+    counted_bytes: usize,
 }
 
 impl Contexts {
     /// What decoding needs for a connection.
     pub fn inflation(&mut self, index: u32, agreement: Agreement) -> Inflation<'_> {
-        let windows = &mut self.windows;
         let window = agreement
             .inbound_window_bits()
-            .map(|window_bits| (&mut windows.entry(index).or_default().inbound, window_bits));
+            .map(|window_bits| (&mut windows(&mut self.kept, &mut self.kept_bytes, index).inbound, window_bits));
         Inflation { inflater: &mut self.inflater, window }
     }
 
@@ -30,7 +39,7 @@ impl Contexts {
     pub fn deflate(&mut self, index: u32, agreement: Agreement, payload: &[u8]) -> Option<&[u8]> {
         let outbound = agreement.outbound();
         let window = match outbound {
-            Outbound::Takeover { .. } => Some(&mut self.windows.entry(index).or_default().outbound),
+            Outbound::Takeover { .. } => Some(&mut windows(&mut self.kept, &mut self.kept_bytes, index).outbound),
             Outbound::Plain | Outbound::Alone { .. } => None,
         };
         self.deflater.deflate(outbound, window, payload)
@@ -38,19 +47,35 @@ impl Contexts {
 
     /// A connection's socket is closed.
     pub fn forget(&mut self, index: u32) {
-        self.windows.remove(&index);
+        if let Some(kept) = self.kept.remove(&index) {
+            self.kept_bytes -= kept.counted_bytes;
+        }
     }
 
     /// Lets go of what can be made again.
     pub fn let_go(&mut self) {
         self.inflater = Inflater::default();
         self.deflater = Deflater::default();
-        self.windows.shrink_to_fit();
+        self.kept.shrink_to_fit();
+    }
+
+    /// Memory of the windows: what the last message of each connection has added is not in it yet.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Connections that own windows.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.windows.len()
+        self.kept.len()
     }
+}
+
+/// The windows of a connection, born now if there are none. What they have grown by is counted.
+fn windows<'a>(kept: &'a mut HashMap<u32, Box<Kept>>, kept_bytes: &mut usize, index: u32) -> &'a mut Windows {
+    let Kept { windows, counted_bytes } = &mut **kept.entry(index).or_default();
+    let bytes = size_of::<Kept>() + windows.inbound.capacity_bytes() + windows.outbound.capacity_bytes();
+    *kept_bytes += bytes - *counted_bytes;
+    *counted_bytes = bytes;
+    windows
 }

@@ -43,7 +43,7 @@ impl Intake {
     /// Looks again how much waits; asks, if it is still too much, to be woken when there is room.
     pub fn look_again(&mut self) {
         if self.is_full() {
-            self.waiting_bytes = self.shared.mailbox.starve();
+            self.waiting_bytes = self.shared.crossing.mailbox.starve();
         }
         if !self.is_full() {
             self.excess_bytes = 0;
@@ -105,10 +105,17 @@ impl Intake {
             return;
         }
         self.tally.batches += 1;
-        self.tally.events += self.open.events() as u64;
+        let events = self.open.events() as u64;
+        self.tally.events += events;
+        self.tally.largest_batch = self.tally.largest_batch.max(events);
         self.publish();
-        self.waiting_bytes = self.shared.mailbox.post(&mut self.open);
-        self.shared.ring_javascript();
+        self.waiting_bytes = self.shared.crossing.mailbox.post(&mut self.open);
+        self.shared.crossing.ring_javascript();
+    }
+
+    /// Memory of the open batch.
+    pub fn open_bytes(&self) -> usize {
+        self.open.bytes()
     }
 
     /// Lets go of buffers that are empty.

@@ -26,6 +26,7 @@ mod route;
 mod scripted;
 mod served;
 mod shared;
+mod shutdown;
 mod slab;
 mod slot;
 mod sweep;
@@ -38,11 +39,13 @@ mod visit;
 mod write;
 
 pub use crate::protocol::Compression;
+pub use address::encode as encode_peer;
 pub use adoption::{Adopter, Adoption};
 pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;
-pub use shared::{Hooks, Shared, Wake};
-pub use tally::Tally;
+pub use shared::{Hooks, Shared};
+pub use shutdown::Departed;
+pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

@@ -3,7 +3,7 @@
 use super::network::Network;
 use super::slot::{Outgoing, Phase};
 use super::turn::Reactor;
-use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN};
+use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN, FLAG_SHUTDOWN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
 use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
@@ -15,11 +15,11 @@ impl<N: Network> Reactor<N> {
     /// Takes the commands that wait and carries them out, connection by connection.
     pub(super) fn obey(&mut self) {
         let mut orders = std::mem::take(&mut self.orders);
-        if self.shared.inbox.take(&mut orders) {
+        if self.shared.crossing.inbox.take(&mut orders) {
             self.intake.set_applied(orders.flush);
             self.ebb.flow(orders.bytes());
             let mut large = 0;
-            let mut ends_all = false;
+            let mut ends_all = None;
             let mut offset = 0;
             loop {
                 // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
@@ -31,17 +31,18 @@ impl<N: Network> Reactor<N> {
                 match command.kind {
                     CommandKind::Subscribe | CommandKind::Unsubscribe => self.enlist(&command, &orders),
                     CommandKind::Publish | CommandKind::PublishLarge => self.publish(command, &mut orders, number),
-                    kind => {
+                    CommandKind::Shutdown => self.begin_shutdown(&orders.commands[range(&command)]),
+                    CommandKind::TerminateAll => ends_all = Some(termination(&command)),
+                    _ => {
                         command.offset = number.unwrap_or(command.offset);
-                        ends_all |= kind == CommandKind::TerminateAll;
                         self.agenda.add(&mut self.slab, command);
                     }
                 }
             }
             self.carry_out_agenda(&mut orders);
             self.published.clear();
-            if ends_all {
-                self.terminate_all();
+            if let Some(cause) = ends_all {
+                self.terminate_all(cause);
             }
             orders.recycle();
         }
@@ -112,12 +113,17 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Ends the connections that are open behind JavaScript's commands: those of whose opening, or
-    /// request, it has not heard. It hears of both.
-    fn terminate_all(&mut self) {
+    /// request, it has not heard. It hears of both. Behind a shutdown, those that are closing, too.
+    fn terminate_all(&mut self, cause: CloseCause) {
+        let ends_shutdown = cause == CloseCause::Shutdown;
+        if ends_shutdown {
+            self.end_shutdown();
+        }
         for index in 0..self.slab.places() {
             match self.slab.slot(index).phase {
-                Phase::Open | Phase::Arriving => self.lose(index, CloseCause::Local),
+                Phase::Open | Phase::Arriving => self.lose(index, cause),
                 Phase::Asking => self.abort(index),
+                Phase::Ending | Phase::Lingering if ends_shutdown => self.close_socket(index),
                 _ => {}
             }
         }
@@ -292,9 +298,13 @@ pub(super) fn opcode(command: &Command) -> Opcode {
     Opcode::from_low_bits(command.flags).unwrap_or(Opcode::Binary)
 }
 
-/// Why JavaScript closes a connection at once.
+/// Why JavaScript closes a connection, or all, at once.
 fn termination(command: &Command) -> CloseCause {
-    if command.flags & FLAG_BACKPRESSURE != 0 { CloseCause::Backpressure } else { CloseCause::Local }
+    match command.flags {
+        FLAG_BACKPRESSURE => CloseCause::Backpressure,
+        FLAG_SHUTDOWN => CloseCause::Shutdown,
+        _ => CloseCause::Local,
+    }
 }
 
 /// Where a command's payload lies in the buffer of commands.

@@ -179,7 +179,7 @@ impl<N: Network> Reactor<N> {
             let Some(socket) = slot.socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
                 Ok(0) if waits => return,
-                Ok(0) => return self.close_socket(index),
+                Ok(0) => return self.part(index),
                 Ok(count) => self.intake.tally.bytes_in += count as u64,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -105,6 +105,11 @@ impl<S> Slab<S> {
         (slot.phase != Phase::Vacant).then_some(ConnectionId { index, generation: slot.generation })
     }
 
+    /// Memory of all places.
+    pub fn bytes(&self) -> usize {
+        self.pages.len() * (size_of::<Page<S>>() + PAGE_SLOTS * size_of::<Slot<S>>())
+    }
+
     /// Sets when something is due for the slot.
     pub fn set_idle(&mut self, index: u32, due: u8) {
         self.pages[index as usize >> PAGE_BITS].idle[index as usize % PAGE_SLOTS] = due;

@@ -29,6 +29,7 @@ impl<N: Network> Reactor<N> {
         let keeps_time = !self.slab.is_empty() || self.ebb.is_pending();
         if self.sweeping.is_none() && keeps_time && self.clock.tick(now) {
             self.sweeping = Some(0);
+            self.pace_shutdown();
             if self.ebb.tick() {
                 self.give_back_memory();
             }
@@ -114,6 +115,11 @@ impl<N: Network> Reactor<N> {
                 self.say_farewell(index, None);
                 self.transmit(index, &[]);
                 self.settle(index);
+            }
+            // A shutdown gives a slow peer as long as it has itself.
+            Phase::Lingering if self.shutdown.is_some() && slot.waiting_bytes() > 0 => {
+                let due = self.clock.idle_due(CLOSING_TICKS);
+                self.slab.set_idle(index, due);
             }
             Phase::Lingering => self.close_socket(index),
             Phase::Vacant | Phase::Asking | Phase::Arriving | Phase::Gone => {}

@@ -4,6 +4,7 @@
 //! ([`Shared::publish`](super::Shared)) before each batch of events and at the end of a turn that
 //! changed it. So what JavaScript was told of is counted already when it asks.
 
+use super::shutdown::Departed;
 use crate::bridge::CloseCause;
 
 /// One reactor's numbers. Totals count from the start of its thread and never shrink.
@@ -31,11 +32,30 @@ pub struct Tally {
     pub batches: u64,
     /// Events in them.
     pub events: u64,
+    /// Events in the largest of them.
+    pub largest_batch: u64,
     /// Bytes that wait for slow peers now, in all outboxes.
     pub outbox_bytes: u64,
     /// Bytes that were read and wait undecoded now, because JavaScript is busy.
     pub parked_bytes: u64,
+    /// What the reactor's memory is now.
+    pub memory: Memory,
+    /// What became of the connections that a shutdown found.
+    pub departed: Departed,
     closes: [u64; CloseCause::ALL.len()],
+}
+
+/// Memory of one reactor in bytes, but for what waits ([`Tally::outbox_bytes`] and so on).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Places of connections, vacant ones as well.
+    pub connections: u64,
+    /// Subscriptions, and the topics' chains of them.
+    pub subscriptions: u64,
+    /// What compression keeps for connections with context takeover.
+    pub contexts: u64,
+    /// The read buffer, and those for the commands and events of a turn.
+    pub buffers: u64,
 }
 
 impl Tally {

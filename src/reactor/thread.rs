@@ -14,7 +14,6 @@ use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
 use super::{Adopter, Adoption, Pass, Visit};
 use crate::bridge::{Census, ReactorId};
-use crate::limits;
 
 /// Pause after a poller that failed, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +71,7 @@ struct End<'a>(&'a Shared);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.inbox.close();
+        self.0.crossing.inbox.close();
     }
 }
 
@@ -90,7 +89,7 @@ impl Adopter for ReactorHandle {
     }
 
     fn is_full(&self) -> bool {
-        self.0.mailbox.waiting().bytes >= limits::INTAKE_BYTES
+        self.0.crossing.is_full()
     }
 }
 
@@ -99,14 +98,14 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
     loop {
         let timeout = match reactor.rest(Instant::now()) {
             Some(Duration::ZERO) => Some(Duration::ZERO),
-            _ if !shared.sleep() => Some(Duration::ZERO),
+            _ if !shared.crossing.sleep() => Some(Duration::ZERO),
             timeout => timeout,
         };
         ready.clear();
         if reactor.network.poll(&mut ready, timeout).is_err() {
             std::thread::sleep(FAULT_PAUSE);
         }
-        shared.answer();
+        shared.crossing.answer();
         if shared.is_stopping() {
             return;
         }

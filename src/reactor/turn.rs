@@ -18,7 +18,9 @@ use super::network::{Network, Ready};
 use super::publish::Published;
 use super::served::ServedRoutes;
 use super::shared::Shared;
+use super::shutdown::Shutdown;
 use super::slab::Slab;
+use super::tally::Memory;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
@@ -58,13 +60,15 @@ pub struct Reactor<N: Network> {
     pub(super) sweeping: Option<usize>,
     /// Places found by a sweep.
     pub(super) due: Vec<u32>,
+    /// From the order to shut down on.
+    pub(super) shutdown: Option<Shutdown>,
     pub(super) random: u32,
 }
 
 impl<N: Network> Reactor<N> {
     /// A reactor without connections.
     pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
-        Self {
+        let mut reactor = Self {
             network,
             intake: Intake::new(shared.clone()),
             shared,
@@ -84,8 +88,12 @@ impl<N: Network> Reactor<N> {
             parked_bytes: 0,
             sweeping: None,
             due: Vec::new(),
+            shutdown: None,
             random: 0x9e37_79b9,
-        }
+        };
+        reactor.intake.tally.memory = reactor.memory();
+        reactor.intake.publish();
+        reactor
     }
 
     /// Places an established connection; its census entry becomes the slab's. `early` are bytes that
@@ -123,6 +131,7 @@ impl<N: Network> Reactor<N> {
         if !early.is_empty() {
             self.decode(index, &mut early);
         }
+        self.turn_away(index);
     }
 
     /// One turn over what became ready.
@@ -143,10 +152,22 @@ impl<N: Network> Reactor<N> {
             }
         }
         self.sweep(now);
+        self.shut_down();
         self.intake.tally.parked_bytes = self.parked_bytes as u64;
         self.intake.post();
+        self.intake.tally.memory = self.memory();
         self.intake.publish();
         self.intake.look_again();
+    }
+
+    fn memory(&self) -> Memory {
+        let buffers = self.buffer.len() + self.orders.capacity_bytes() + self.intake.open_bytes();
+        Memory {
+            connections: self.slab.bytes() as u64,
+            subscriptions: self.topics.bytes() as u64,
+            contexts: self.contexts.kept_bytes() as u64,
+            buffers: buffers as u64,
+        }
     }
 
     /// Lets go of what the last burst used and the next one can make again, and has the allocator give
@@ -168,7 +189,7 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        if self.sweeping.is_some() || left_over && !self.intake.is_full() {
+        if self.sweeping.is_some() || self.is_shutting() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now))

@@ -1,6 +1,7 @@
 //! From a reactor to the wire: one write for each connection and turn, and what waits behind it.
 
 use super::network::{Network, Socket};
+use super::shutdown::Parting;
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::EventKind;
@@ -88,7 +89,7 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         if slot.phase == Phase::Lingering && slot.waiting_bytes() == 0 {
             if slot.hang_up {
-                return self.close_socket(index);
+                return self.part(index);
             }
             if !slot.finished {
                 slot.finished = true;
@@ -102,11 +103,23 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(index).tidy();
     }
 
+    /// Closes a socket whose peer has closed its side, too, behind all that was for it.
+    pub(super) fn part(&mut self, index: u32) {
+        self.leave(index, Parting::Whole);
+    }
+
     /// Closes the socket, frees what hung off the slot, and the slot too if JavaScript has released it.
     pub(super) fn close_socket(&mut self, index: u32) {
+        self.leave(index, Parting::Cut);
+    }
+
+    fn leave(&mut self, index: u32, parting: Parting) {
         let slot = self.slab.slot(index);
         if matches!(slot.phase, Phase::Vacant | Phase::Gone) {
             return;
+        }
+        if self.shutdown.is_some() && slot.phase != Phase::Asking {
+            self.intake.tally.departed.count(parting);
         }
         slot.phase = Phase::Gone;
         if slot.agreement.is_some_and(Agreement::takes_over) {

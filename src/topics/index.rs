@@ -40,6 +40,11 @@ impl<S> Default for Index<S> {
 }
 
 impl<S: Copy> Index<S> {
+    /// Memory of subscriptions and topics, with the places that are vacant.
+    pub fn bytes(&self) -> usize {
+        self.subscriptions.bytes() + self.firsts.bytes()
+    }
+
     /// Adds a subscription. Its number is one that was given back, or the next new one; with any other,
     /// and above [`limits::TOPICS`], nothing happens: such numbers did not come from `lib/`.
     pub fn subscribe(&mut self, id: SubscriptionId, topic: TopicId, subscriber: S) {

@@ -22,6 +22,11 @@ impl<T> Pages<T> {
         self.length
     }
 
+    /// Memory of the pages.
+    pub fn bytes(&self) -> usize {
+        self.pages.len() * PAGE_LENGTH * size_of::<T>()
+    }
+
     /// Appends an element.
     pub fn push(&mut self, element: T) {
         let page = self.length / PAGE_LENGTH;

@@ -229,7 +229,7 @@ impl Client {
 }
 
 /// Writes until the kernel takes no more; how much it took.
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {
         match stream.write(&bytes[written..]) {

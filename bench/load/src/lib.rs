@@ -1,9 +1,10 @@
-//! The load client of tidewire's bench: many WebSocket connections on one thread.
+//! The load client of tidewire's bench: many connections on one thread.
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
 //! [`churn`], [`fanout`]) says what the connections do and what is measured. A mode is one file with `run`;
-//! `main.rs` names it. [`million`] is a folder: it has leaner connections of its own, in several
-//! processes. The client knows nothing of the server but its port and its process id.
+//! `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
+//! leaner connections, in several processes. The client knows nothing of the server but its port and
+//! its process id.
 
 pub mod args;
 pub mod churn;
@@ -16,6 +17,7 @@ pub mod fanout;
 pub mod frame;
 pub mod handshake;
 pub mod histogram;
+pub mod http;
 pub mod idle;
 pub mod measure;
 pub mod million;

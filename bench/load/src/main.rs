@@ -1,4 +1,4 @@
-//! `tidewire-load MODE --port PORT [--pid PID] [options] [--json]`: puts load on a WebSocket server
+//! `tidewire-load MODE --port PORT [--pid PID] [options] [--json]`: puts load on a server
 //! and prints what was measured. Exits with 1, and a sentence on standard error, if the server fails.
 
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, fanout, idle, million, rtt};
+use tidewire_load::{churn, echo, fanout, http, idle, million, rtt};
 
 fn main() -> ExitCode {
     match run() {
@@ -32,10 +32,11 @@ fn run() -> Result<(), Failure> {
         "rtt" => rtt::run(args)?,
         "churn" => churn::run(args)?,
         "fanout" => fanout::run(args)?,
+        "http" => http::run(args)?,
         "million" => million::run(args)?,
         other => {
             return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout and million"
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http and million"
             )));
         }
     };

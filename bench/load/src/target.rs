@@ -18,6 +18,8 @@ pub struct Target {
     addresses: Vec<SocketAddr>,
     /// The upgrade request, ready to be written.
     pub request: Vec<u8>,
+    /// The path that is asked for.
+    pub path: String,
     /// Whether permessage-deflate is offered.
     pub deflate: bool,
     /// The server's process, if its CPU time or memory is wanted.
@@ -42,6 +44,7 @@ impl Target {
         Ok(Self {
             addresses: consecutive(host, port, addresses)?,
             request: handshake::request(&SocketAddr::new(host, port).to_string(), &path, deflate.then_some(OFFER)),
+            path,
             deflate,
             process: args.optional("pid")?.map(ProcessId),
         })

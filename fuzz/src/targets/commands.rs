@@ -44,7 +44,7 @@ pub fn check(data: &[u8]) {
 
 /// Kind, length and padded length of the record at the front of `bytes`.
 fn record(bytes: &[u8]) -> Option<(u8, usize, usize)> {
-    if bytes.len() < 12 || !matches!(bytes[0], 1..=11 | 16 | 17) {
+    if bytes.len() < 12 || !matches!(bytes[0], 1..=12 | 16 | 17) {
         return None;
     }
     let length = bytes[8..12].iter().rev().fold(0_usize, |length, &byte| length * 256 + usize::from(byte));

@@ -19,15 +19,15 @@ fn asking_from(id: u16, origins: Origins) -> Arc<Endpoint> {
 }
 
 /// The site, where `/ask` (10), `/ask/*` (11) and `/ask/plain/*` (13) ask, too.
-fn asking_site() -> Site {
+pub(super) fn asking_site() -> Site {
     bounded_asking_site(Bounds::default())
 }
 
 fn bounded_asking_site(bounds: Bounds) -> Site {
     let site = bounded_site(bounds);
-    site.routes.insert("/ask", asking(10)).unwrap();
-    site.routes.insert("/ask/*", asking(11)).unwrap();
-    site.routes.insert("/ask/plain/*", asking(13)).unwrap();
+    site.routes.set_websocket("/ask", Some(asking(10))).unwrap();
+    site.routes.set_websocket("/ask/*", Some(asking(11))).unwrap();
+    site.routes.set_websocket("/ask/plain/*", Some(asking(13))).unwrap();
     site
 }
 
@@ -38,7 +38,7 @@ impl Site {
         visit
     }
 
-    fn ask(&self, path: &str, more: &str) -> (TcpStream, Visit) {
+    pub(super) fn ask(&self, path: &str, more: &str) -> (TcpStream, Visit) {
         let mut client = self.connect();
         client.write_all(opening(path, more).as_bytes()).unwrap();
         let visit = self.visit(0);
@@ -109,7 +109,7 @@ fn a_request_that_is_yielded_goes_to_the_next_route() {
     (visit.answer)(Answer::Yield);
     assert!(answer(&mut client).starts_with("HTTP/1.1 404"));
 
-    site.routes.insert("/*", route(12)).unwrap();
+    site.routes.set_websocket("/*", Some(route(12))).unwrap();
     let (mut client, visit) = site.ask("/ask/y", "Sec-WebSocket-Protocol: soap\r\n");
     (visit.answer)(Answer::Yield);
     let head = answer(&mut client);

@@ -145,7 +145,7 @@ fn a_head_may_have_as_many_bytes_as_the_bound_says() {
 fn a_page_of_another_site_is_refused_where_the_route_has_origins() {
     let site = site();
     let endpoint = Endpoint { origins: Origins::Same, ..(*route(3)).clone() };
-    site.routes.insert("/mine", Arc::new(endpoint)).unwrap();
+    site.routes.set_websocket("/mine", Some(Arc::new(endpoint))).unwrap();
     let refusal = site.answer_and_end(opening("/mine", "Origin: http://evil.example\r\n").as_bytes());
     assert!(refusal.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{refusal}");
     assert!(refusal.ends_with("pages of this origin may not open a WebSocket here"), "{refusal}");

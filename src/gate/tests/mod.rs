@@ -1,6 +1,8 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 mod asking;
+mod closing;
+mod handlers;
 mod heads;
 mod passing;
 mod room;
@@ -83,9 +85,9 @@ fn bounded_site(bounds: Bounds) -> Site {
         let _ = vacant.lock().unwrap().send(());
     });
     let routes = Routes::new();
-    routes.insert("/chat", route(1)).unwrap();
-    routes.insert("/room/:name", route(2)).unwrap();
-    routes.insert("/compressed", compressing(3, Compression::SHARED)).unwrap();
+    routes.set_websocket("/chat", Some(route(1))).unwrap();
+    routes.set_websocket("/room/:name", Some(route(2))).unwrap();
+    routes.set_websocket("/compressed", Some(compressing(3, Compression::SHARED))).unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let (mut adopters, mut adopted, mut visits, mut departures) = (vec![], vec![], vec![], vec![]);
     for _ in 0..2 {
@@ -102,7 +104,8 @@ fn bounded_site(bounds: Bounds) -> Site {
         departures.push(departure_receiver);
     }
     let children = Arc::new(Children::default());
-    let gate = Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone()).unwrap();
+    let gate =
+        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), Box::new(|| {})).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
@@ -326,10 +329,10 @@ fn a_client_that_has_finished_sending_still_gets_its_answer() {
 fn routes_change_while_the_gate_runs() {
     let site = site();
     let mut client = site.connect();
-    assert_eq!(site.routes.insert("/late", route(3)).unwrap().map(|old| old.route.id), None);
-    assert_eq!(site.routes.insert("/chat", route(4)).unwrap().map(|old| old.route.id), Some(RouteId(1)));
-    assert_eq!(site.routes.remove("/room/:id").unwrap().map(|old| old.route.id), Some(RouteId(2)));
-    assert!(site.routes.insert("late", route(5)).is_err());
+    site.routes.set_websocket("/late", Some(route(3))).unwrap();
+    site.routes.set_websocket("/chat", Some(route(4))).unwrap();
+    site.routes.set_websocket("/room/:id", None).unwrap();
+    assert!(site.routes.set_websocket("late", Some(route(5))).is_err());
     client.write_all(opening("/room/a", "").as_bytes()).unwrap();
     assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
     client.write_all(opening("/chat", "").as_bytes()).unwrap();
@@ -460,5 +463,7 @@ fn what_becomes_of_connections_is_counted() {
 #[test]
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
-    assert!(Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default()).is_err());
+    assert!(
+        Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default(), Box::new(|| {})).is_err()
+    );
 }

@@ -29,7 +29,7 @@ fn children_take_turns_and_serve_by_their_own_routes() {
     let acceptor = site();
     let children = [child_of(&acceptor, Bounds::default()), child_of(&acceptor, Bounds::default())];
     for (child, descriptor) in &children {
-        child.routes.insert("/child", route(9)).unwrap();
+        child.routes.set_websocket("/child", Some(route(9))).unwrap();
         assert!(acceptor.children.add(*descriptor), "twice is once");
     }
     for round in 0..4 {

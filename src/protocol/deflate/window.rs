@@ -24,6 +24,11 @@ impl Window {
         &self.bytes
     }
 
+    /// Memory that it takes.
+    pub fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Moves on over a message, plain.
     pub fn slide(&mut self, message: &[u8], window_bits: u8) {
         let size = 1 << window_bits;

@@ -14,13 +14,13 @@ use crate::reactor::{Answer, Pass, Visit};
 const HEAD: &[u8] = b"GET\n/\nhost:x\n";
 
 /// A request as the gate sees it.
-struct Asked {
+pub(super) struct Asked {
     pass: Pass,
-    answer: Receiver<Answer>,
+    pub(super) answer: Receiver<Answer>,
 }
 
 /// Leaves a request, as the gate does, and takes its event.
-fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
+pub(super) fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
     let (sender, answer) = channel();
     let sender = Mutex::new(sender);
     let pass = Pass::default();
@@ -45,7 +45,7 @@ fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
 }
 
 /// The socket comes, behind its 101.
-fn seat(rig: &mut Rig, asked: &Asked, early: &[u8]) -> Peer {
+pub(super) fn seat(rig: &mut Rig, asked: &Asked, early: &[u8]) -> Peer {
     let (socket, peer) = connection();
     rig.reactor.seat(socket, &asked.pass, early.to_vec());
     rig.shared.ring();
@@ -145,7 +145,7 @@ fn a_large_answer_crosses_beside_the_commands() {
     let mut commands = Vec::new();
     crate::bridge::command::encode(&mut commands, CommandKind::AnswerLarge, ANSWER_RESPONSE, connection, b"");
     crate::bridge::command::encode(&mut commands, CommandKind::Release, 0, connection, b"");
-    rig.shared.inbox.push(&commands, Some(answer.clone()));
+    rig.shared.crossing.inbox.push(&commands, Some(answer.clone()));
     rig.shared.ring();
     rig.run();
     assert_eq!(asked.answer.try_recv(), Ok(Answer::Response(answer)));

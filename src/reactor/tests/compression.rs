@@ -103,7 +103,7 @@ fn a_large_message_and_a_control_frame_with_the_flag() {
     let flags = FLAG_FIN | FLAG_COMPRESS;
     command::encode(&mut command, CommandKind::Send, flags | PING, connection, &news(0)[..100]);
     command::encode(&mut command, CommandKind::SendLarge, flags | BINARY, connection, b"");
-    rig.shared.inbox.push(&command, Some(large.clone()));
+    rig.shared.crossing.inbox.push(&command, Some(large.clone()));
     rig.shared.ring();
     rig.run();
     assert_eq!(inflated(&peer, None), [(0x80 | PING, news(0)[..100].to_vec()), (0xc2, large)]);

@@ -55,7 +55,7 @@ impl JavaScript {
     /// Takes one batch.
     pub fn drain_once(&mut self) -> Vec<Event> {
         let mut large = VecDeque::new();
-        let drained = self.shared.mailbox.drain(&mut self.descriptors, &mut self.slab, 0, &mut large);
+        let drained = self.shared.crossing.mailbox.drain(&mut self.descriptors, &mut self.slab, 0, &mut large);
         if drained.made_room {
             self.shared.ring();
         }
@@ -106,6 +106,11 @@ impl JavaScript {
         command::encode(&mut self.commands, CommandKind::Answer, flags, connection, payload);
     }
 
+    /// Writes a command with these flags.
+    pub fn with_flags(&mut self, kind: CommandKind, flags: u8, connection: ConnectionId, payload: &[u8]) {
+        command::encode(&mut self.commands, kind, flags, connection, payload);
+    }
+
     /// Writes bytes that may be no command.
     pub fn garbage(&mut self, bytes: &[u8]) {
         self.commands.extend_from_slice(bytes);
@@ -118,7 +123,7 @@ impl JavaScript {
     /// Sends a payload beside the buffer, which flushes.
     pub fn send_large(&mut self, connection: ConnectionId, opcode: u8, payload: Vec<u8>) {
         command::encode(&mut self.commands, CommandKind::SendLarge, FLAG_FIN | opcode, connection, b"");
-        self.shared.inbox.push(&std::mem::take(&mut self.commands), Some(payload));
+        self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), Some(payload));
         self.shared.ring();
     }
 
@@ -130,7 +135,7 @@ impl JavaScript {
     /// The same, with a payload beside the buffer, which flushes.
     pub fn large(&mut self, kind: CommandKind, opcode: u8, connection: ConnectionId, payload: &[u8], large: Vec<u8>) {
         self.flagged(kind, opcode, connection, payload);
-        self.shared.inbox.push(&std::mem::take(&mut self.commands), Some(large));
+        self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), Some(large));
         self.shared.ring();
     }
 
@@ -140,7 +145,7 @@ impl JavaScript {
 
     pub fn flush(&mut self) {
         if !self.commands.is_empty() {
-            self.shared.inbox.push(&std::mem::take(&mut self.commands), None);
+            self.shared.crossing.inbox.push(&std::mem::take(&mut self.commands), None);
             self.shared.ring();
         }
     }

@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::frames::{TEXT, close, closed, decode, frame, said};
 use super::*;
-use crate::bridge::ReactorId;
+use crate::bridge::{ReactorId, Wake};
 use crate::limits;
-use crate::reactor::{Adopter, Adoption, ReactorThread, Wake};
+use crate::reactor::{Adopter, Adoption, ReactorThread};
 
 /// A step that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -69,7 +69,7 @@ fn drain(shared: &Shared, counts: &mut [usize; 9], mut each: impl FnMut(Connecti
     let mut descriptors = vec![0; limits::DRAIN_EVENTS * DESCRIPTOR_WORDS];
     let mut slab = vec![0; limits::DRAIN_PAYLOAD_BYTES];
     loop {
-        let drained = shared.mailbox.drain(&mut descriptors, &mut slab, 0, &mut Default::default());
+        let drained = shared.crossing.mailbox.drain(&mut descriptors, &mut slab, 0, &mut Default::default());
         for words in descriptors[..drained.events * DESCRIPTOR_WORDS].chunks_exact(DESCRIPTOR_WORDS) {
             counts[words[1] as usize & 0xff] += 1;
             each(ConnectionId { index: words[0], generation: (words[1] >> 16) as u16 });
@@ -157,7 +157,7 @@ fn a_million_slots() {
     }
     assert_eq!((counts[EventKind::Close as usize], OPEN.get()), (CONNECTIONS, 0));
     for part in released.chunks(command::COMMAND_HEAD_BYTES * 10_000) {
-        shared.inbox.push(part, None);
+        shared.crossing.inbox.push(part, None);
         reactor.turn(&[], now);
     }
     assert!(reactor.slab.is_empty() && shared.census.is_vacant());

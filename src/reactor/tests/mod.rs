@@ -17,6 +17,7 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod shutdown;
 mod tally;
 mod topics;
 
@@ -108,7 +109,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         for _ in 0..TURNS {
             let rest = self.reactor.rest(self.now);
             if !self.asleep && rest != Some(Duration::ZERO) {
-                self.asleep = self.shared.sleep();
+                self.asleep = self.shared.crossing.sleep();
             }
             ready.clear();
             super::network::Network::poll(&mut self.reactor.network, &mut ready, rest).unwrap();
@@ -118,7 +119,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
                 return;
             }
             self.asleep = false;
-            self.shared.answer();
+            self.shared.crossing.answer();
             let agreement = self.agreement;
             for (socket, route, early) in std::mem::take(&mut self.adoptions) {
                 self.reactor.adopt(socket, &route, agreement, None, early, self.now);

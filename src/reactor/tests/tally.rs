@@ -40,12 +40,12 @@ fn what_javascript_can_take_is_counted_already() {
     // More than a batch holds: some are posted in the middle of the turn.
     peer.says(&frame(TEXT, b"x").repeat(2 * crate::limits::DRAIN_EVENTS + 1));
     rig.run();
-    let waiting = rig.shared.mailbox.waiting();
+    let waiting = rig.shared.crossing.mailbox.waiting();
     let before = rig.shared.tally();
     assert_eq!((waiting.events, before.messages_in), (2 * crate::limits::DRAIN_EVENTS + 1, waiting.events as u64));
     assert_eq!((before.batches, before.events), (4, before.messages_in + 1));
     rig.js.drain();
-    assert_eq!(rig.shared.mailbox.waiting(), Default::default());
+    assert_eq!(rig.shared.crossing.mailbox.waiting(), Default::default());
     assert_eq!(rig.shared.tally(), before);
 }
 

@@ -1,0 +1,14 @@
+'use strict';
+
+// Hello world on tidewire. `node --expose-gc tidewire.js PORT`.
+
+const { App, us_socket_local_port: localPort } = require('../../..');
+
+App()
+  .get('/', (res) => {
+    res.end('Hello World!');
+  })
+  .listen(Number(process.argv[2] ?? 0), (token) => {
+    if (!token) throw new Error(`port ${process.argv[2]} is taken`);
+    console.log(`listening ${localPort(token)}`);
+  });

@@ -1,0 +1,68 @@
+//! One lane between a thread of the engine and JavaScript's: a letter box for each direction, and a
+//! bell for each end.
+//!
+//! Each reactor has one, and the gate. Whoever leaves something rings; whoever takes begins with
+//! [`answer`](Crossing::answer) and ends with [`sleep`](Crossing::sleep), as the [`Doorbell`] wants it.
+
+use super::{Doorbell, Inbox, Mailbox};
+use crate::limits;
+
+/// Wakes a thread; called on any other.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// The shared side of one lane.
+pub struct Crossing {
+    /// Events, toward JavaScript.
+    pub mailbox: Mailbox,
+    /// Commands, from JavaScript.
+    pub inbox: Inbox,
+    doorbell: Doorbell,
+    wake_engine: Wake,
+    ring_javascript: Wake,
+}
+
+impl Crossing {
+    /// `wake_engine` ends the wait of the engine's thread, which is awake now; `ring_javascript` tells
+    /// the JavaScript thread that something was posted.
+    pub fn new(wake_engine: Wake, ring_javascript: Wake) -> Self {
+        Self {
+            mailbox: Mailbox::default(),
+            inbox: Inbox::default(),
+            doorbell: Doorbell::awake(),
+            wake_engine,
+            ring_javascript,
+        }
+    }
+
+    /// Tells the engine's thread that something was left for it. Any thread.
+    pub fn ring(&self) {
+        self.doorbell.ring(|| (self.wake_engine)());
+    }
+
+    /// The engine's thread begins a round. Its own thread, as the two below.
+    pub fn answer(&self) {
+        self.doorbell.answer();
+    }
+
+    /// The engine's thread asks to sleep; see [`Doorbell::sleep`].
+    #[must_use]
+    pub fn sleep(&self) -> bool {
+        self.doorbell.sleep()
+    }
+
+    /// Tells JavaScript that something was posted.
+    pub fn ring_javascript(&self) {
+        (self.ring_javascript)();
+    }
+
+    /// Whether so much waits for JavaScript that no more may be taken from the wire.
+    pub fn is_full(&self) -> bool {
+        self.mailbox.waiting().bytes >= limits::INTAKE_BYTES
+    }
+
+    /// Lets go of buffers that nothing is in.
+    pub fn let_go(&self) {
+        self.mailbox.let_go();
+        self.inbox.let_go();
+    }
+}

@@ -1,0 +1,282 @@
+//! Where requests wait that JavaScript answers: the gate's end of its lane.
+//!
+//! Tasks of connections leave requests and content here; they gather in a batch that the gate's keeper
+//! posts once it has its turn, behind the tasks that were ready. Commands come the other way, each to the
+//! [`Conversation`] at its place. All on the gate's thread, but for the [`Crossing`] itself.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+
+use super::conversation::{Conversation, Verdict};
+use crate::bridge::command::{ANSWER_RESPONSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
+use crate::bridge::event::{FLAG_LARGE, FLAG_LAST};
+use crate::bridge::{Batch, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Orders, RouteId, Wake};
+use crate::limits;
+use crate::reactor::encode_peer;
+
+/// The place of an event that is for no request.
+const NO_PLACE: ConnectionId = ConnectionId { index: u32::MAX, generation: 0 };
+
+/// Wakes the gate's keeper, from any thread.
+#[derive(Clone, Default)]
+pub(super) struct Bell(Arc<Mutex<Option<Waker>>>);
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        if let Some(keeper) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            keeper.wake_by_ref();
+        }
+    }
+
+    fn hang(&self, keeper: &Waker) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *known {
+            Some(known) => known.clone_from(keeper),
+            none => *none = Some(keeper.clone()),
+        }
+    }
+}
+
+/// A lane between JavaScript and a gate, and the bell of the gate's keeper.
+pub(super) fn crossing(ring_javascript: Wake) -> (Arc<Crossing>, Bell) {
+    let bell = Bell::default();
+    let wake = bell.clone();
+    (Arc::new(Crossing::new(Box::new(move || wake.ring()), ring_javascript)), bell)
+}
+
+/// See the module.
+pub(super) struct Desk {
+    crossing: Arc<Crossing>,
+    bell: Bell,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Batch,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// Tasks that read no content because too much waits for JavaScript.
+    stalled: Vec<Waker>,
+    /// Whether a filter asked for connections.
+    filtered: bool,
+    orders: Orders,
+}
+
+#[derive(Default)]
+struct Place {
+    generation: u16,
+    conversation: Option<Rc<Conversation>>,
+}
+
+impl Desk {
+    pub(super) fn new(crossing: Arc<Crossing>, bell: Bell) -> Self {
+        Self { crossing, bell, state: RefCell::default() }
+    }
+
+    /// Whether so much waits for JavaScript that no more should be taken from the wire.
+    pub(super) fn is_full(&self) -> bool {
+        self.crossing.is_full()
+    }
+
+    /// Asks JavaScript; `head` is text as [`head_text`](super::ask::head_text) makes it.
+    pub(super) fn ask(&self, route: RouteId, peer: Option<SocketAddr>, head: &[u8]) -> Rc<Conversation> {
+        let conversation = self.state.borrow_mut().seat();
+        let (family, place) = encode_peer(route, peer);
+        self.tell(conversation.place(), EventKind::Request, family, [&place, head]);
+        conversation
+    }
+
+    /// Content of a request.
+    pub(super) fn tell_content(&self, conversation: &Conversation, bytes: &Bytes, is_last: bool) {
+        let flags = if is_last { FLAG_LAST } else { 0 };
+        if bytes.len() <= limits::LARGE_MESSAGE_BYTES {
+            return self.tell(conversation.place(), EventKind::Content, flags, [bytes, b""]);
+        }
+        let mut state = self.state.borrow_mut();
+        self.make_room(&mut state, 0);
+        state.open.push_large(conversation.place(), EventKind::Content, flags | FLAG_LARGE, bytes.to_vec());
+    }
+
+    /// Tells JavaScript how much of a response is taken, if it wants to know now.
+    pub(super) fn tell_news(&self, conversation: &Conversation) {
+        let Some(taken) = conversation.news() else { return };
+        let mut state = self.state.borrow_mut();
+        self.make_room(&mut state, 0);
+        state.open.push_amount(conversation.place(), EventKind::Taken, taken as usize);
+    }
+
+    /// The peer of a request is gone, or its content broke off: JavaScript is told, unless the conversation
+    /// is over.
+    pub(super) fn abort(&self, conversation: &Conversation) {
+        if conversation.end() {
+            self.tell(conversation.place(), EventKind::Aborted, 0, [b"", b""]);
+        }
+    }
+
+    /// A connection came or went: tells the filter, if there is one.
+    pub(super) fn tell_connection(&self, kind: EventKind, peer: Option<SocketAddr>) {
+        if self.state.borrow().filtered {
+            let (family, place) = encode_peer(RouteId(0), peer);
+            self.tell(NO_PLACE, kind, family, [&place, b""]);
+        }
+    }
+
+    /// Whether connections are to be told of.
+    pub(super) fn filter(&self, on: bool) {
+        self.state.borrow_mut().filtered = on;
+    }
+
+    /// Wakes a task when JavaScript has made room.
+    pub(super) fn stall(&self, cx: &Context<'_>) {
+        self.state.borrow_mut().stalled.push(cx.waker().clone());
+        // Room may have been made in between; then the keeper finds it.
+        self.crossing.mailbox.starve();
+        self.bell.ring();
+    }
+
+    /// The keeper's turn: carries commands out, and hands over what was gathered. The keeper is woken
+    /// again when there is more to do.
+    pub(super) fn turn(&self, cx: &Context<'_>) {
+        self.bell.hang(cx.waker());
+        self.crossing.answer();
+        self.obey();
+        let mut state = self.state.borrow_mut();
+        self.post(&mut state);
+        if !state.stalled.is_empty() && !self.crossing.is_full() {
+            state.stalled.drain(..).for_each(Waker::wake);
+        }
+        if !self.crossing.sleep() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Nobody takes commands any more.
+    pub(super) fn close(&self) {
+        self.crossing.inbox.close();
+    }
+
+    /// Lets go of buffers, once there are no connections.
+    pub(super) fn let_go(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.open.is_empty() {
+            state.open = Batch::default();
+        }
+        state.orders = Orders::default();
+        state.stalled = Vec::new();
+        self.crossing.let_go();
+    }
+
+    fn obey(&self) {
+        let mut orders = std::mem::take(&mut self.state.borrow_mut().orders);
+        if self.crossing.inbox.take(&mut orders) {
+            let Orders { commands, large, .. } = &mut orders;
+            // A malformed record cannot come from `lib/`; what follows it cannot be told apart.
+            for command in Commands::new(commands).map_while(Result::ok) {
+                let payload = match command.kind.is_large() {
+                    true => large.pop_front().unwrap_or_default(),
+                    false => commands[range(&command)].to_vec(),
+                };
+                self.carry_out(&command, payload);
+            }
+            orders.recycle();
+        }
+        self.state.borrow_mut().orders = orders;
+    }
+
+    fn carry_out(&self, command: &Command, payload: Vec<u8>) {
+        let Some(conversation) = self.state.borrow().find(command.connection) else { return };
+        match command.kind {
+            CommandKind::Answer | CommandKind::AnswerLarge => match command.flags {
+                ANSWER_RESPONSE => conversation.answer(Verdict::Whole(payload)),
+                ANSWER_YIELD => conversation.answer(Verdict::Yield),
+                // A close, or an upgrade: only a reactor's requests can be upgraded.
+                _ => conversation.close(),
+            },
+            CommandKind::Begin | CommandKind::BeginLarge => conversation.answer(Verdict::Streamed(payload)),
+            CommandKind::Content | CommandKind::ContentLarge => {
+                if command.flags & FLAG_CLOSE != 0 {
+                    conversation.set_last();
+                }
+                conversation.write(payload.into(), command.flags & FLAG_FIN != 0);
+            }
+            CommandKind::WatchDrain => {
+                conversation.watch();
+                self.tell_news(&conversation);
+            }
+            CommandKind::Grant => {
+                let bytes = payload.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+                conversation.grant(bytes);
+            }
+            CommandKind::Terminate => conversation.close(),
+            CommandKind::Release => {
+                // Released without an answer: there will be none.
+                if conversation.end() {
+                    conversation.close();
+                }
+                self.state.borrow_mut().release(command.connection);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&self, place: ConnectionId, kind: EventKind, flags: u8, parts: [&[u8]; 2]) {
+        let mut state = self.state.borrow_mut();
+        self.make_room(&mut state, parts[0].len() + parts[1].len());
+        state.open.push(place, kind, flags, parts);
+    }
+
+    /// Makes room for one event, and sees to it that the keeper hands it over.
+    fn make_room(&self, state: &mut State, payload_bytes: usize) {
+        if state.open.is_empty() {
+            self.bell.ring();
+        }
+        if !state.open.has_room(payload_bytes) {
+            self.post(state);
+        }
+    }
+
+    fn post(&self, state: &mut State) {
+        if !state.open.is_empty() {
+            self.crossing.mailbox.post(&mut state.open);
+            self.crossing.ring_javascript();
+        }
+    }
+}
+
+impl State {
+    /// A place, and a conversation at it.
+    fn seat(&mut self) -> Rc<Conversation> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            // A connection has one at a time, and a few that JavaScript has not released.
+            self.places.len() as u32 - 1
+        });
+        let place = &mut self.places[index as usize];
+        let conversation = Rc::new(Conversation::new(ConnectionId { index, generation: place.generation }));
+        place.conversation = Some(conversation.clone());
+        conversation
+    }
+
+    fn find(&self, place: ConnectionId) -> Option<Rc<Conversation>> {
+        let found = self.places.get(place.index as usize)?;
+        found.conversation.clone().filter(|_| found.generation == place.generation)
+    }
+
+    fn release(&mut self, place: ConnectionId) {
+        let Some(found) = self.places.get_mut(place.index as usize) else { return };
+        if found.generation == place.generation && found.conversation.take().is_some() {
+            found.generation = found.generation.wrapping_add(1);
+            self.free.push(place.index);
+        }
+    }
+}
+
+fn range(command: &Command) -> std::ops::Range<usize> {
+    command.offset as usize..command.offset as usize + command.length as usize
+}

@@ -1,0 +1,352 @@
+//! The requests of one connection, as hyper's service: which route has each, and how it is answered.
+//!
+//! One value for each connection, in its task. hyper calls it for a request when the one before is
+//! answered; what crosses to JavaScript meanwhile is seen to by [`Exchange::poll_javascript`].
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use hyper::body::{Body, Incoming};
+use hyper::service::Service;
+use tokio::net::TcpStream;
+
+use super::answer;
+use super::ask::{self, NoResponse, Question, Reserved};
+use super::conversation::{Conversation, Verdict};
+use super::hand_over::Admitted;
+use super::pump::{End, Pump};
+use super::reply::{Reply, ReplyBody};
+use super::routes::Handler;
+use super::screened::Findings;
+use super::search::{Candidate, Next, Search};
+use super::serve::Entrance;
+use super::tally::Visit;
+use super::wire::{Flow, Watch};
+use crate::bridge::RouteId;
+use crate::http::{Declared, Refusal, Then};
+use crate::limits;
+use crate::reactor::Answer;
+
+/// What the peer owes, and a mark that changes with what it pays: see [`Exchange::owed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// A head; the mark is the number of requests before.
+    Head(u32),
+    /// Content; the mark is the number of windows that came.
+    Content(u64),
+    /// To read; the mark is what it has read of all.
+    Reading(u64),
+    /// Nothing: it waits for JavaScript.
+    Nothing,
+}
+
+/// See the module.
+pub(super) struct Exchange<'e> {
+    entrance: &'e Entrance,
+    stream: &'e RefCell<TcpStream>,
+    flow: &'e Flow,
+    visit: &'e Visit,
+    peer: Option<SocketAddr>,
+    /// What the screen before hyper has found.
+    findings: &'e Findings,
+    /// What follows from the request that was answered with 101.
+    pub(super) admitted: Cell<Option<Admitted>>,
+    /// Requests that were begun, and answers that JavaScript has given.
+    steps: Cell<u32>,
+    /// Whether a reactor asks JavaScript.
+    asking: Cell<bool>,
+    seat: Seat<'e>,
+    pump: RefCell<Option<Pump>>,
+    /// Set while JavaScript has a request whose peer is not read.
+    watch: RefCell<Option<Watch<'e>>>,
+}
+
+/// The conversation of the request that is being answered. JavaScript is told if it ends with this.
+struct Seat<'e> {
+    entrance: &'e Entrance,
+    conversation: RefCell<Option<Rc<Conversation>>>,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if let Some(conversation) = self.conversation.take() {
+            self.entrance.desk().abort(&conversation);
+        }
+    }
+}
+
+/// The answer to a request: mostly there at once.
+pub(super) enum Answering<'a> {
+    Now(Option<Reply>),
+    Later(Pin<Box<dyn Future<Output = Result<Reply, NoResponse>> + 'a>>),
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Reply, NoResponse>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Now(reply) => Poll::Ready(reply.take().ok_or(NoResponse)),
+            Self::Later(later) => later.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<'a> Service<Request<Incoming>> for &'a Exchange<'_> {
+    type Response = Reply;
+    type Error = NoResponse;
+    type Future = Answering<'a>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.step();
+        // What came before it is over, or nobody listens any more, as behind an answer to HEAD.
+        self.seat.conversation.take();
+        self.pump.take();
+        let (head, content) = request.into_parts();
+        let has_content = !content.is_end_stream();
+        let mut search = Search::default();
+        let next = match self.findings.refusal.take() {
+            Some(refusal) => Next::Refused(refusal),
+            None => search.next(self.entrance.routes(), &head, has_content),
+        };
+        match next {
+            Next::Refused(mut refusal) => {
+                if has_content {
+                    // Nobody takes it, so no request is looked for behind it.
+                    refusal.then = Then::Close;
+                }
+                Answering::Now(Some(self.refuse(refusal)))
+            }
+            Next::WebSocket(candidate) if !candidate.endpoint.route.asks => {
+                Answering::Now(Some(self.admit(&candidate, None)))
+            }
+            next => Answering::Later(Box::pin(self.ask(head, content, next, search))),
+        }
+    }
+}
+
+impl<'e> Exchange<'e> {
+    pub(super) fn new(
+        entrance: &'e Entrance,
+        stream: &'e RefCell<TcpStream>,
+        flow: &'e Flow,
+        visit: &'e Visit,
+        peer: Option<SocketAddr>,
+        findings: &'e Findings,
+    ) -> Self {
+        Self {
+            entrance,
+            stream,
+            flow,
+            visit,
+            peer,
+            findings,
+            admitted: Cell::new(None),
+            steps: Cell::new(0),
+            asking: Cell::new(false),
+            seat: Seat { entrance, conversation: RefCell::new(None) },
+            pump: RefCell::new(None),
+            watch: RefCell::new(None),
+        }
+    }
+
+    /// What the peer owes now.
+    pub(super) fn owed(&self) -> Owed {
+        if let Some(written) = self.flow.blocked() {
+            return Owed::Reading(written);
+        }
+        if let Some(windows) = self.pump.borrow().as_ref().and_then(Pump::awaited) {
+            return Owed::Content(windows);
+        }
+        match self.is_asking() {
+            true => Owed::Nothing,
+            false => Owed::Head(self.steps.get()),
+        }
+    }
+
+    /// Whether JavaScript has a request that it has not answered to the end.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.get() || self.has_conversation()
+    }
+
+    /// Sees to what crosses to JavaScript beside the answer: the request's content, and whether the peer
+    /// stays. Ready when it is gone.
+    pub(super) fn poll_javascript(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_content(cx);
+        let is_reading = self.pump.borrow().as_ref().is_some_and(|pump| pump.awaited().is_some());
+        if is_reading || !self.has_conversation() {
+            self.watch.take();
+            return Poll::Pending;
+        }
+        self.watch.borrow_mut().get_or_insert_with(|| Watch::new(self.stream)).poll_gone(cx)
+    }
+
+    fn poll_content(&self, cx: &mut Context<'_>) {
+        let mut pump = self.pump.borrow_mut();
+        let conversation = self.seat.conversation.borrow();
+        let (Some(pumping), Some(conversation)) = (&mut *pump, &*conversation) else { return };
+        let Poll::Ready(end) = pumping.poll(cx, conversation, self.entrance.desk()) else { return };
+        *pump = None;
+        if end == End::Broken {
+            self.entrance.desk().abort(conversation);
+            conversation.answer(self.findings.refusal.take().map_or(Verdict::Close, Verdict::Refused));
+        }
+    }
+
+    /// Whether JavaScript wants no request behind the one that is being answered.
+    pub(super) fn is_last(&self) -> bool {
+        self.seat.conversation.borrow().as_ref().is_some_and(|conversation| conversation.is_last())
+    }
+
+    /// Whether a handler has one.
+    fn has_conversation(&self) -> bool {
+        self.seat.conversation.borrow().as_ref().is_some_and(|conversation| !conversation.is_over())
+    }
+
+    fn step(&self) {
+        self.steps.set(self.steps.get().wrapping_add(1));
+    }
+
+    /// Has JavaScript answer, until a route of those that match does not yield.
+    async fn ask(
+        &self,
+        head: Parts,
+        content: Incoming,
+        mut next: Next,
+        mut search: Search,
+    ) -> Result<Reply, NoResponse> {
+        let text = ask::head_text(&head, self.findings.proxied.get());
+        if text.len() > limits::ASKED_HEAD_BYTES {
+            return Ok(self.refuse(Refusal {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                says: "the head is too long for this route",
+                then: Then::Close,
+            }));
+        }
+        let has_content = !content.is_end_stream();
+        self.pump.replace(Some(Pump::new(content)));
+        loop {
+            let reply = match next {
+                Next::Refused(refusal) => Some(self.refuse(refusal)),
+                Next::WebSocket(candidate) if !candidate.endpoint.route.asks => Some(self.admit(&candidate, None)),
+                Next::WebSocket(candidate) => self.ask_reactor(candidate, &text).await?,
+                Next::Http(Handler::Asked(route)) => self.ask_desk(route, &head, &text).await?,
+                Next::Http(Handler::Declared(declared)) => Some(self.declare(&declared, &head).await?),
+            };
+            if let Some(reply) = reply {
+                return Ok(reply);
+            }
+            next = search.next(self.entrance.routes(), &head, has_content);
+        }
+    }
+
+    /// Asks an `upgrade` handler, by way of the reactor that will have the connection. `None`: it yields.
+    async fn ask_reactor(&self, mut candidate: Candidate, text: &[u8]) -> Result<Option<Reply>, NoResponse> {
+        let adopter = self.entrance.reactors().next().ok_or(NoResponse)?;
+        let Candidate { endpoint, agreement, .. } = &candidate;
+        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.to_vec(), self.peer);
+        self.asking.set(true);
+        let answer = question.answer(Watch::new(self.stream)).await;
+        self.asking.set(false);
+        self.step();
+        match answer.ok_or(NoResponse)? {
+            (Answer::Yield, _) => Ok(None),
+            (Answer::Close, _) => Err(NoResponse),
+            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET)))),
+            (Answer::Upgrade { lines, agreement }, reserved) => {
+                let (subprotocol, headers) = answer::upgrade(&lines).ok_or(NoResponse)?;
+                candidate.opening.subprotocol = subprotocol;
+                if agreement.is_none() {
+                    candidate.opening.extensions = None;
+                }
+                let mut reply = self.admit(&candidate, Some(reserved));
+                reply.headers_mut().extend(headers);
+                Ok(Some(reply))
+            }
+        }
+    }
+
+    /// Asks the handler of a route. `None`: it yields.
+    async fn ask_desk(&self, route: RouteId, head: &Parts, text: &[u8]) -> Result<Option<Reply>, NoResponse> {
+        self.visit.settle();
+        let desk = self.entrance.desk();
+        let conversation = desk.ask(route, self.peer, text);
+        self.seat.conversation.replace(Some(conversation.clone()));
+        let verdict = poll_fn(|cx| conversation.poll_verdict(cx)).await;
+        self.step();
+        match verdict {
+            Verdict::Yield => {
+                // Its content is the next one's.
+                self.seat.conversation.take();
+                Ok(None)
+            }
+            Verdict::Close => Err(NoResponse),
+            Verdict::Refused(refusal) => Ok(Some(self.refuse(refusal))),
+            Verdict::Whole(bytes) => Ok(Some(self.count(answer::whole(bytes, &head.method)))),
+            Verdict::Streamed(bytes) => {
+                let Some((response, length)) = answer::streamed(&bytes) else {
+                    conversation.close();
+                    return Ok(Some(answer::broken()));
+                };
+                let body = ReplyBody::streamed(conversation, desk.clone(), length);
+                Ok(Some(self.count(response.map(|()| body))))
+            }
+        }
+    }
+
+    /// Answers as it was declared, with the request's content if that is wanted.
+    async fn declare(&self, declared: &Declared, head: &Parts) -> Result<Reply, NoResponse> {
+        self.visit.settle();
+        let mut content = Vec::new();
+        if !declared.wants_content() {
+            // hyper sees to content that is there already; for more the connection is not kept.
+            self.pump.take();
+        } else {
+            let end = poll_fn(|cx| match &mut *self.pump.borrow_mut() {
+                Some(pump) => pump.poll_collect(cx, &mut content),
+                None => Poll::Ready(End::Complete),
+            });
+            match end.await {
+                End::Complete => {}
+                End::Broken => {
+                    return self.findings.refusal.take().map(|refusal| self.refuse(refusal)).ok_or(NoResponse);
+                }
+                End::Unwanted => return Ok(self.refuse(Refusal::CONTENT_TOO_LARGE)),
+            }
+        }
+        self.step();
+        let mut reply = Reply::new(ReplyBody::whole(declared.body(head, &content).into()));
+        *reply.status_mut() = declared.status();
+        reply.headers_mut().clone_from(declared.headers());
+        Ok(self.count(reply))
+    }
+
+    /// The 101.
+    fn admit(&self, candidate: &Candidate, reserved: Option<Reserved>) -> Reply {
+        let mut reply = Reply::new(ReplyBody::none());
+        *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *reply.headers_mut() = candidate.opening.headers();
+        let Candidate { endpoint, agreement, .. } = candidate;
+        self.admitted.set(Some(Admitted { route: endpoint.route.clone(), agreement: *agreement, reserved }));
+        reply
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        self.count(refusal.into_response().map(|says| ReplyBody::whole(Bytes::from_static(says.as_bytes()))))
+    }
+
+    /// Counts an answer that is an error.
+    fn count(&self, reply: Reply) -> Reply {
+        if reply.status().is_client_error() || reply.status().is_server_error() {
+            self.entrance.tally().refuse(reply.status());
+        }
+        reply
+    }
+}
