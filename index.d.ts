@@ -1090,7 +1090,7 @@ export interface AppStats extends ReactorStats {
 
 /** What became of connections before they were WebSockets. */
 export interface GateStats {
-  /** TCP connections that were accepted. */
+  /** TCP connections that were accepted. One that was passed on counts for the child App that serves it. */
   accepted: number;
 
   /**
@@ -1125,7 +1125,7 @@ export interface GateStats {
      * Why it paused last: `'EMFILE'` (the process has no descriptor left: see `ulimit -n`), `'ENFILE'`
      * (the system has none), `'ENOBUFS'`, `'ENOMEM'`, or `'TIDEWIRE_ACCEPT_FAILED'` for another error;
      * `'TIDEWIRE_HANDSHAKES_FULL'` (too many {@link GateStats.handshakes}), `'TIDEWIRE_INTAKE_FULL'` (the
-     * JavaScript thread is busy, and 64 MiB of events wait for it in a reactor).
+     * JavaScript thread is busy, and 64 MiB of events wait for it in a reactor; or no child App has room).
      */
     code: string | null;
     /** Whether it pauses now. */

@@ -179,7 +179,7 @@ test('a thread that ends loses its own connections only, and the next get them',
   const clients = [];
   for (let turn = 0; turn < 6; turn++) clients.push((await greeting(context, url)).client);
   await workers[0].worker.terminate();
-  workers[1].worker.postMessage('exit');
+  workers[1].worker.postMessage(['exit']);
   assert.equal(await workers[1].exited, 3);
   for (const at of [0, 1, 3, 4]) assert.equal((await clients[at].closed).code, 1006);
   assert.deepEqual(await greetings(context, url, 3), ['c', 'c', 'c']);
@@ -194,6 +194,31 @@ test('a thread that ends loses its own connections only, and the next get them',
   await workers[2].worker.terminate();
   assert.deepEqual(await greetings(context, url, 2), ['acceptor', 'acceptor']);
 });
+
+test(
+  'an acceptor may be in a worker thread, and lets go of its children when that ends',
+  BOUND,
+  async (context) => {
+    const acceptor = await startWorker(context, 'acceptor', 0);
+    const [closed, left] = [await startWorker(context, 'closed'), await startWorker(context, 'left')];
+    for (const { answer } of [closed, left]) await acceptor.ask('add', answer);
+    const url = `ws://127.0.0.1:${acceptor.answer}`;
+    const [first, second] = [await greeting(context, url), await greeting(context, url)];
+    assert.deepEqual([first.name, second.name], ['closed', 'left']);
+    await closed.ask('close');
+    assert.equal((await first.client.closed).code, 1006);
+    assert.equal(await closed.exited, 0);
+    const third = await greeting(context, url);
+    assert.equal(third.name, 'left');
+    await acceptor.worker.terminate();
+    for (const { client } of [second, third]) {
+      client.send('still here');
+      assert.equal(await client.text(), 'still here');
+      client.socket.close();
+    }
+    assert.equal(await left.exited, 0);
+  },
+);
 
 test('children may be added before the acceptor listens, and stay when it cannot', BOUND, async (context) => {
   const { port: busy } = serve(context, {});

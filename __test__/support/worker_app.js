@@ -17,11 +17,12 @@ class WorkerApp {
   }
 
   /**
-   * Has the App close, or the thread exit, or asks for the App's descriptor or statistics.
-   * @param {'close' | 'exit' | 'descriptor' | 'stats'} what
+   * Has the App close or take a child, or the thread exit, or asks for the App's descriptor or statistics.
+   * @param {'close' | 'add' | 'exit' | 'descriptor' | 'stats'} what
+   * @param {number} [descriptor] the child's
    */
-  async ask(what) {
-    this.worker.postMessage(what);
+  async ask(what, descriptor) {
+    this.worker.postMessage([what, descriptor]);
     const [answer] = await once(this.worker, 'message');
     return answer;
   }
@@ -51,11 +52,12 @@ function run({ name, port }) {
   });
   const asked = {
     close: () => app.close() && null,
+    add: (descriptor) => app.addChildAppDescriptor(descriptor) && null,
     exit: () => process.exit(3),
     descriptor: () => app.getDescriptor(),
     stats: () => app.stats(),
   };
-  parentPort.on('message', (what) => parentPort.postMessage(asked[what]()));
+  parentPort.on('message', ([what, descriptor]) => parentPort.postMessage(asked[what](descriptor)));
   // Only the App keeps the thread alive.
   parentPort.unref();
   if (port === undefined) parentPort.postMessage(app.getDescriptor());

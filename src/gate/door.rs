@@ -19,17 +19,19 @@ pub(super) struct Door {
     queue: mpsc::Sender<Passed>,
     /// The App's.
     census: Arc<Census>,
-    /// The App's, which know whether its JavaScript has room for more.
-    reactors: Vec<Arc<dyn Adopter>>,
     hold: Mutex<Hold>,
 }
 
-/// What keeps the App's threads, and with them its JavaScript thread, alive for those that may come.
+/// What the door holds of the App.
 struct Hold {
-    /// There from the offer on, until nobody uses it any more.
+    /// Keeps its threads alive, and with them its JavaScript thread: there from the offer on, until nobody
+    /// uses it any more.
     ticket: Option<Ticket>,
     /// Gates that bring connections.
     users: usize,
+    /// The App's, which know whether its JavaScript has room for more; given back when the door is shut, since
+    /// they have connections of their own.
+    reactors: Vec<Arc<dyn Adopter>>,
     is_shut: bool,
 }
 
@@ -45,8 +47,8 @@ impl Door {
         reactors: Vec<Arc<dyn Adopter>>,
     ) -> (Arc<Self>, mpsc::Receiver<Passed>) {
         let (queue, arrivals) = mpsc::channel(connections);
-        let hold = Mutex::new(Hold { ticket: Some(census.enter()), users: 0, is_shut: false });
-        (Arc::new(Self { queue, census, reactors, hold }), arrivals)
+        let hold = Mutex::new(Hold { ticket: Some(census.enter()), users: 0, reactors, is_shut: false });
+        (Arc::new(Self { queue, census, hold }), arrivals)
     }
 
     /// Waits for users again, should the last one have gone.
@@ -70,10 +72,10 @@ impl Door {
     pub(super) fn shut(&self) {
         let mut hold = self.hold();
         hold.is_shut = true;
-        let ticket = hold.ticket.take();
+        let held = (hold.ticket.take(), std::mem::take(&mut hold.reactors));
         // The last ticket calls out, which no lock should see.
         drop(hold);
-        drop(ticket);
+        drop(held);
     }
 
     fn hold(&self) -> MutexGuard<'_, Hold> {
@@ -97,7 +99,7 @@ impl Child {
 
     /// Whether it has no room now.
     pub(super) fn is_full(&self) -> bool {
-        self.0.queue.capacity() == 0 || self.0.reactors.iter().any(|reactor| reactor.is_full())
+        self.0.queue.capacity() == 0 || self.0.hold().reactors.iter().any(|reactor| reactor.is_full())
     }
 
     /// Brings a connection. If there is no room, or the App is ending, it goes home.

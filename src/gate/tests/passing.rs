@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 
 use super::super::{Bounds, Descriptor};
 use super::{PATIENCE, Site, answer, bounded_site, opening, route, site};
@@ -100,6 +101,20 @@ fn what_a_child_has_not_begun_when_it_ends_is_served_elsewhere() {
         assert!(answer(&mut asks(&acceptor, "/chat")).starts_with("HTTP/1.1 101 "));
         assert_eq!(acceptor.gate.counts().accepted, 1);
     }
+}
+
+#[test]
+fn nothing_of_a_child_that_has_ended_is_kept() {
+    let acceptor = site();
+    let (child, _) = child_of(&acceptor, Bounds::default());
+    assert!(answer(&mut asks(&acceptor, "/chat")).starts_with("HTTP/1.1 101 "));
+    child.gate.stop();
+    // Not its reactors, either, with what was left for them, though the acceptor has accepted nothing since.
+    assert!(child.adopted[0].recv_timeout(PATIENCE).is_ok());
+    for adopted in &child.adopted {
+        assert_eq!(adopted.recv_timeout(PATIENCE).err(), Some(RecvTimeoutError::Disconnected));
+    }
+    assert!(child.census.is_vacant());
 }
 
 #[test]
