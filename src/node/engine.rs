@@ -140,7 +140,7 @@ impl Engine {
     #[napi]
     pub fn add_declared_route(&mut self, method: String, pattern: String, instructions: &[u8]) -> Result<()> {
         let declared = Declared::parse(&pattern, instructions).map_err(|InvalidInstructions| {
-            fault::fault("TIDEWIRE_INVALID_RESPONSE", "the instructions of a declarative response are damaged")
+            fault::fault("TIDEWIRE_OUT_OF_RANGE", "the instructions of a declarative response are damaged")
         })?;
         self.set_handler(&method, &pattern, Some(Handler::Declared(Arc::new(declared))))
     }
