@@ -57,6 +57,7 @@ function plan(words) {
       together: text,
       text: flag,
       echo: flag,
+      browser: flag,
       deflate: flag,
       servers: text,
       'binary-type': text,
@@ -81,8 +82,10 @@ function plan(words) {
     scenario: String(scenario),
     options: { ...variant, ...options },
   }));
+  const varied = /** @type {(keyof typeof options)[]} */ (variants.flatMap(Object.keys));
+  const isChosen = varied.some((name) => options[name] !== undefined);
   return {
-    rows: scenario === undefined ? set : options.together === undefined ? asked : asked.slice(0, 1),
+    rows: scenario === undefined ? set : isChosen ? asked.slice(0, 1) : asked,
     servers: (servers ?? usual).split(',').filter(Boolean),
     pin: !noPin && (pin || canPin()),
     json: json ?? false,

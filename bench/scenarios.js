@@ -26,6 +26,7 @@
  * @property {boolean} [text]
  * @property {boolean} [deflate]
  * @property {boolean} [echo]
+ * @property {boolean} [browser]
  *
  * @typedef {object} Scenario
  * @property {number} rounds how often each server is measured, unless told
@@ -35,7 +36,7 @@
  * @property {Column[]} columns
  * @property {string} [folder] of `bench/servers/`, where the echo servers are not what it needs
  * @property {string} [servers] those that are measured unless told, where they are not the usual ones
- * @property {Options[]} [variants] its rows, where one option has several defaults
+ * @property {Options[]} [variants] its rows, where one option has several defaults; one row if that is given
  */
 
 /** @type {Column[]} */
@@ -176,9 +177,11 @@ const SCENARIOS = {
     rounds: 5,
     folder: 'http',
     servers: 'tidewire,bun,node',
-    title: ({ connections = '100', 'in-flight': inFlight = '1' }) =>
-      `HTTP hello world, ${connections} connections kept alive, ${inFlight} in flight each`,
-    args: (options) => ['http', ...given(options, ['connections', 'in-flight', 'seconds'])],
+    variants: [{}, { browser: true }],
+    title: ({ connections = '100', 'in-flight': inFlight = '1', browser }) =>
+      `HTTP hello world, ${connections} connections kept alive, ${inFlight} in flight each, ` +
+      (browser ? 'with the header fields of a browser' : 'with no header field but Host'),
+    args: (options) => ['http', ...given(options, ['connections', 'in-flight', 'seconds', 'browser'])],
     columns: [
       { title: 'requests/s', value: (report) => report.requestsPerSecond, ratio: 'rate' },
       ...CPU,

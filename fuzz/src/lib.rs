@@ -4,22 +4,28 @@
 
 pub mod choices;
 pub mod differential;
+pub mod served;
 mod targets;
 pub mod wire;
 
-pub use targets::{close, commands, extensions, frames, handshake, inflate, messages, router};
+pub use targets::{
+    close, commands, content, declared, extensions, frames, handshake, inflate, messages, proxy, router,
+};
 
 /// Panics where a property does not hold for the input.
 pub type Check = fn(&[u8]);
 
 /// Each target by its name: that of its binary, its corpus and its regressions.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("close", close::check),
     ("commands", commands::check),
+    ("content", content::check),
+    ("declared", declared::check),
     ("extensions", extensions::check),
     ("frames", frames::check),
     ("handshake", handshake::check),
     ("inflate", inflate::check),
     ("messages", messages::check),
+    ("proxy", proxy::check),
     ("router", router::check),
 ];

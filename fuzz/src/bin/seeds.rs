@@ -14,6 +14,9 @@ fn main() {
     extensions();
     inflate();
     handshake();
+    content();
+    proxy();
+    declared();
     router();
     commands();
 }
@@ -140,6 +143,62 @@ fn handshake() {
     for (name, head) in heads {
         write("handshake", name, head.as_bytes());
     }
+}
+
+fn content() {
+    let streams = [
+        ("sized", &b"Hello"[..]),
+        ("empty", b"0\r\n\r\n"),
+        ("chunks", b"5\r\nHello\r\nA\r\n0123456789\r\n0\r\n\r\nGET / HTTP/1.1\r\n"),
+        ("extensions", b"5;a=\"b;c\"\r\nHello\r\n00000;last\r\n\r\n"),
+        ("trailer", b"1\r\na\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n"),
+        ("no-token", b"1\r\na\r\n0\r\n(x): 1\r\n\r\n"),
+        ("no-colon", b"0\r\nab\r\n\r\n"),
+        ("cut-data", b"7\r\nHello"),
+        ("cut-trailer", b"1\r\na\r\n0\r\nX-S"),
+        ("too-large", b"10000000000000000\r\n"),
+        ("largest", b"ffffffffffffffff\r\nHello"),
+        ("bare-lf", b"1\na\n0\n\n"),
+        ("longer-than-its-size", b"1\r\nab\r\n0\r\n\r\n"),
+    ];
+    for (name, stream) in streams {
+        write("content", name, &[b"\x03\x00\x02", stream].concat());
+    }
+    write("content", "many-fields", &[b"\x03\x00\x40", &b"0\r\n"[..], &b"a:\r\n".repeat(101), b"\r\n"].concat());
+    write("content", "long-extension", &[b"\x03\x00\xff1;", &[b'x'; 4097][..], b"\r\na\r\n"].concat());
+}
+
+fn proxy() {
+    let head = |rest: &[u8]| [&b"\r\n\r\n\0\r\nQUIT\n"[..], rest].concat();
+    write("proxy", "tcp4", &head(b"\x21\x11\x00\x0c\xcb\x00\x71\x07\x0a\0\0\x01\x12\x67\0\x50GET / HTTP/1.1\r\n"));
+    write("proxy", "tcp4-additions", &head(b"\x21\x11\x00\x10\xcb\x00\x71\x07\x0a\0\0\x01\x12\x67\0\x50\x04\0\x01\0"));
+    write("proxy", "tcp6", &head(&[b"\x21\x21\x00\x24", &[0x20; 36][..]].concat()));
+    write("proxy", "unix", &head(&[b"\x21\x31\x00\xd8", &[0; 216][..]].concat()));
+    write("proxy", "local", &head(b"\x20\0\0\0GET"));
+    write("proxy", "cut-off", &head(b"\x21\x11\x00\x0b\xcb\x00\x71\x07\x0a\0\0\x01\x12\x67\0"));
+    write("proxy", "version-1", b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\n");
+    write("proxy", "too-long", &head(b"\x21\x11\x10\x01"));
+    write("proxy", "request", b"\r\nGET / HTTP/1.1\r\n");
+}
+
+fn declared() {
+    let record = |opcode: u8, bytes: &[u8]| [&[opcode], &(bytes.len() as u16).to_le_bytes()[..], bytes].concat();
+    let request = &b"/a/:id/*\n/a/b%20/c?x=1&q=1%2b+2&q=3\nme\nsome content\n"[..];
+    let parts = [record(2, b"<"), record(3, b"q"), record(4, b"x"), record(5, b"id"), record(6, b""), record(2, b">")];
+    write("declared", "all-parts", &[request, &parts.concat()].concat());
+    let head = [
+        record(7, b"404 Not Found"),
+        record(1, b"x-a\x001"),
+        record(1, b"X-A\x002"),
+        record(1, b"content-length\x009"),
+    ];
+    write("declared", "head", &[request, &head.concat()].concat());
+    write("declared", "absent", &[request, &record(3, b"none"), &record(5, b"none"), &record(4, b"y")].concat());
+    write("declared", "broken-percent", &[&b"/\n/?q=%4&q=1\n\n\n"[..], &record(3, b"q"), &record(3, b"")].concat());
+    write("declared", "bad-field", &[request, &record(1, b"a b\x001")].concat());
+    write("declared", "informational", &[request, &record(7, b"100 Continue")].concat());
+    write("declared", "cut-off", &[request, b"\x02\x05\x00abc"].concat());
+    write("declared", "unknown", &[request, &record(9, b"")].concat());
 }
 
 fn router() {

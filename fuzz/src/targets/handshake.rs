@@ -9,19 +9,16 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::future::{Ready, ready};
 
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::server::conn::http1;
 use hyper::service::Service;
 use tidewire::http::{HeadScreen, Refusal, request};
 use tidewire::limits;
 use tidewire::protocol::{Compression, Opening, negotiate};
+
+use crate::served::serve;
 
 /// See the module.
 ///
@@ -79,22 +76,7 @@ struct Seen {
 /// `None` if hyper finds no request.
 fn seen(data: &[u8]) -> Option<Seen> {
     let judge = Judge { first: Cell::new(None) };
-    let mut http = http1::Builder::new();
-    http.max_buf_size(limits::REQUEST_HEAD_BYTES)
-        .max_header_size(limits::REQUEST_HEAD_BYTES)
-        .max_headers(limits::REQUEST_HEADER_LINES)
-        .half_close(true)
-        .auto_date_header(false);
-    {
-        let mut connection = pin!(http.serve_connection(Wire { rest: data }, &judge));
-        let mut context = Context::from_waker(Waker::noop());
-        // The wire never blocks; a connection that yields is polled again, a few times at most.
-        for _ in 0..64 {
-            if connection.as_mut().poll(&mut context).is_ready() {
-                break;
-            }
-        }
-    }
+    serve(data, data.len(), &judge);
     judge.first.take()
 }
 
@@ -120,34 +102,6 @@ impl Service<Request<Incoming>> for &Judge {
         let mut response = Response::new(String::new());
         response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         ready(Ok(response))
-    }
-}
-
-/// A socket whose peer has sent all of it and closed.
-struct Wire<'a> {
-    rest: &'a [u8],
-}
-
-impl Read for Wire<'_> {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let (part, rest) = self.rest.split_at(self.rest.len().min(buffer.remaining()));
-        buffer.put_slice(part);
-        self.rest = rest;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for Wire<'_> {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -41,8 +41,9 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn new(host: &str, path: &str, content: Vec<u8>, in_flight: usize) -> Self {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
+    /// `fields`: whole lines, besides that of the host.
+    pub(super) fn new(host: &str, path: &str, fields: &str, content: Vec<u8>, in_flight: usize) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n").into_bytes();
         Self {
             requests: request.repeat(in_flight),
             request_bytes: request.len(),
