@@ -17,9 +17,6 @@ const { routeOf } = require('./websocket');
 /** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
 const FRAME_HEAD_BYTES = 10;
 
-/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0. */
-const SURGE_BYTES = 16 * 1024 * 1024;
-
 /** What `send` returns, as in uWebSockets.js. */
 const QUEUED = 0;
 const SENT = 1;
@@ -30,8 +27,11 @@ class Backlog {
   #outgoing;
   /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
   #waiting = new Map();
-  /** @type {Set<number>} Connections whose drain somebody waits for. */
-  #watched = new Set();
+  /**
+   * @type {Map<number, number>} Connections whose drain somebody waits for, with the bytes that were
+   *     unconfirmed when it was asked for.
+   */
+  #watched = new Map();
   /** The number of the newest flush that was carried out; signed, wrapping. */
   confirmed = 0;
 
@@ -82,22 +82,26 @@ class Backlog {
   }
 
   /**
-   * Remembers the message that was written just now. So much may have been sent
-   * without a word from the reactor that a loop which sends until `send` says 0 must be told so: a
-   * drain event follows then.
+   * Remembers the message that was written just now. Before the reactor has told what waits, so much may have
+   * been sent that it would drop more: who sends until `send` says 0 must be told so, and a drain event follows.
+   * @param {WebSocket} socket
    * @param {Page} page
    * @param {number} index
    * @param {number} payloadBytes
    * @param {number} status what `send` would return
    * @returns {number} what it returns
    */
-  sent(page, index, payloadBytes, status) {
+  sent(socket, page, index, payloadBytes, status) {
     const at = index & PAGE_MASK;
     const bytes = payloadBytes + FRAME_HEAD_BYTES;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
+    // What a drain that was asked for has told already is not in this sum any more.
+    if (carriedOut && this.#watched.size > 0 && this.#watched.has(index)) this.#watched.set(index, 0);
     page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
     page.flushes[at] = this.#outgoing.lastFlush;
-    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
+    if (page.unconfirmed[at] <= routeOf(socket).surgeBytes) return status;
+    this.#watch(index, page.unconfirmed[at]);
+    return QUEUED;
   }
 
   /**
@@ -108,8 +112,9 @@ class Backlog {
   asked(page, index) {
     const at = index & PAGE_MASK;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
-    const bytes = (this.#waiting.get(index) ?? 0) + (carriedOut ? 0 : page.unconfirmed[at]);
-    if (bytes > 0) this.#watch(index);
+    const unconfirmed = carriedOut ? 0 : page.unconfirmed[at];
+    const bytes = (this.#waiting.get(index) ?? 0) + unconfirmed;
+    if (bytes > 0) this.#watch(index, unconfirmed);
     return bytes;
   }
 
@@ -129,12 +134,11 @@ class Backlog {
    * @param {number} bytes
    */
   drained(page, index, bytes) {
-    if (bytes === 0) {
-      this.#waiting.delete(index);
-      // Of one that never rests, all that was sent before the newest flush is counted until then.
-      const { unconfirmed } = page;
-      if (unconfirmed[index & PAGE_MASK] > SURGE_BYTES) unconfirmed[index & PAGE_MASK] = 0;
-    } else this.#waiting.set(index, bytes);
+    // Where nothing was known to wait, this is the answer to who asked: what was sent before that is written.
+    const asked = this.#waiting.has(index) ? 0 : (this.#watched.get(index) ?? 0);
+    page.unconfirmed[index & PAGE_MASK] -= asked;
+    if (bytes === 0) this.#waiting.delete(index);
+    else this.#waiting.set(index, bytes);
     this.#watched.delete(index);
   }
 
@@ -147,16 +151,13 @@ class Backlog {
     this.#watched.delete(index);
   }
 
-  /** @param {number} index */
-  #surge(index) {
-    this.#watch(index);
-    return QUEUED;
-  }
-
-  /** @param {number} index */
-  #watch(index) {
+  /**
+   * @param {number} index
+   * @param {number} unconfirmed bytes
+   */
+  #watch(index, unconfirmed) {
     if (this.#watched.has(index)) return;
-    this.#watched.add(index);
+    this.#watched.set(index, unconfirmed);
     this.#lane.command(commands.WATCH_DRAIN, index);
   }
 }

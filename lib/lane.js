@@ -129,7 +129,7 @@ class Lane {
    * @param {number} index
    * @param {number} flags
    * @param {unknown} message
-   * @returns {number} 1: handed over; 0: behind others that wait; 2: dropped
+   * @returns {number} 1: handed over; 0: behind others that wait, or that may; 2: dropped
    */
   send(socket, index, flags, message) {
     const page = this.#connections.page(index);
@@ -138,7 +138,7 @@ class Lane {
     const payload = typeof message === 'string' ? message : bytesOf(message);
     if (status === DROPPED || page.sockets[at] !== socket) return DROPPED;
     const bytes = this.#outgoing.write(commands.SEND, flags, index, page.generations[at], payload);
-    return this.#backlog.sent(page, index, bytes, status);
+    return this.#backlog.sent(socket, page, index, bytes, status);
   }
 
   /**
