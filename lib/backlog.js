@@ -28,8 +28,8 @@ class Backlog {
   /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
   #waiting = new Map();
   /**
-   * @type {Map<number, number>} Connections whose drain somebody waits for, with the bytes that were
-   *     unconfirmed when it was asked for.
+   * @type {Map<number, { bytes: number, awaited: boolean }>} Connections of which the reactor was asked to tell
+   *     their drain: what was unconfirmed then, and whether the application waits for it.
    */
   #watched = new Map();
   /** The number of the newest flush that was carried out; signed, wrapping. */
@@ -84,6 +84,7 @@ class Backlog {
   /**
    * Remembers the message that was written just now. Before the reactor has told what waits, so much may have
    * been sent that it would drop more: who sends until `send` says 0 must be told so, and a drain event follows.
+   * It is asked for at half of that, so that one who never rests, but does not send too much, gets no 0.
    * @param {WebSocket} socket
    * @param {Page} page
    * @param {number} index
@@ -96,12 +97,15 @@ class Backlog {
     const bytes = payloadBytes + FRAME_HEAD_BYTES;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
     // What a drain that was asked for has told already is not in this sum any more.
-    if (carriedOut && this.#watched.size > 0 && this.#watched.has(index)) this.#watched.set(index, 0);
-    page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    if (carriedOut && this.#watched.size > 0) this.#forgive(index);
+    const sum = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    page.unconfirmed[at] = sum;
     page.flushes[at] = this.#outgoing.lastFlush;
-    if (page.unconfirmed[at] <= routeOf(socket).surgeBytes) return status;
-    this.#watch(index, page.unconfirmed[at]);
-    return QUEUED;
+    const { surgeBytes } = routeOf(socket);
+    if (sum * 2 <= surgeBytes) return status;
+    const surges = sum > surgeBytes;
+    this.#watch(index, sum, surges);
+    return surges ? QUEUED : status;
   }
 
   /**
@@ -114,7 +118,7 @@ class Backlog {
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
     const unconfirmed = carriedOut ? 0 : page.unconfirmed[at];
     const bytes = (this.#waiting.get(index) ?? 0) + unconfirmed;
-    if (bytes > 0) this.#watch(index, unconfirmed);
+    if (bytes > 0) this.#watch(index, unconfirmed, true);
     return bytes;
   }
 
@@ -132,14 +136,18 @@ class Backlog {
    * @param {Page} page
    * @param {number} index
    * @param {number} bytes
+   * @returns {boolean} whether that is news for the application
    */
   drained(page, index, bytes) {
-    // Where nothing was known to wait, this is the answer to who asked: what was sent before that is written.
-    const asked = this.#waiting.has(index) ? 0 : (this.#watched.get(index) ?? 0);
-    page.unconfirmed[index & PAGE_MASK] -= asked;
+    const asked = this.#watched.get(index);
+    this.#watched.delete(index);
+    const waited = this.#waiting.has(index);
     if (bytes === 0) this.#waiting.delete(index);
     else this.#waiting.set(index, bytes);
-    this.#watched.delete(index);
+    if (waited || asked === undefined) return true;
+    // Where nothing was known to wait, this is the answer to who asked: what was sent before that is written.
+    page.unconfirmed[index & PAGE_MASK] -= asked.bytes;
+    return asked.awaited;
   }
 
   /**
@@ -153,12 +161,26 @@ class Backlog {
 
   /**
    * @param {number} index
-   * @param {number} unconfirmed bytes
+   * @param {number} bytes that are unconfirmed
+   * @param {boolean} awaited whether the application waits for the drain
    */
-  #watch(index, unconfirmed) {
-    if (this.#watched.has(index)) return;
-    this.#watched.set(index, unconfirmed);
+  #watch(index, bytes, awaited) {
+    const asked = this.#watched.get(index);
+    if (asked !== undefined) {
+      asked.awaited ||= awaited;
+      return;
+    }
+    this.#watched.set(index, { bytes, awaited });
     this.#lane.command(commands.WATCH_DRAIN, index);
+  }
+
+  /**
+   * What was unconfirmed when a drain was asked for has been confirmed before its answer came.
+   * @param {number} index
+   */
+  #forgive(index) {
+    const asked = this.#watched.get(index);
+    if (asked !== undefined) asked.bytes = 0;
   }
 }
 

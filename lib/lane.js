@@ -372,8 +372,7 @@ class Lane {
         this.#backlog.grew(index, offset);
         break;
       case events.DRAIN:
-        this.#backlog.drained(this.#connections.page(index), index, offset);
-        drain?.(socket);
+        if (this.#backlog.drained(this.#connections.page(index), index, offset)) drain?.(socket);
         break;
       case events.ABORTED:
         // Upgraded while the word of it was on its way.
