@@ -39,7 +39,7 @@ const CONVERSATIONS = {
     client.send('Ann');
     assert.deepEqual(await heard(client), { names: [] });
     assert.deepEqual(await heard(client), { joined: 'Ann' });
-    const other = await connect(context, url);
+    const other = await connect(context, `${url}/chat`);
     other.send('Bob', 'hello');
     assert.deepEqual(await heard(other), { names: ['Ann'] });
     for (const each of [client, other]) {
@@ -89,7 +89,7 @@ const CONVERSATIONS = {
 };
 
 /** What the first client asks for, beside '/'. */
-const QUERIES = { 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
+const QUERIES = { 'Chat.js': '/chat', 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
 
 /** The status that a client is refused with. */
 async function refused(url) {

@@ -165,6 +165,7 @@ class Engine {
 
   /** The number by which other Apps of the process pass connections here; the threads run from now on. */
   offer() {
+    if (this.#shutdown !== null) throw errors.shuttingDown();
     this.#start();
     return this.#native.offer();
   }
