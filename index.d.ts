@@ -1094,10 +1094,16 @@ export interface GateStats {
   accepted: number;
 
   /**
-   * Those that are under way now: a request is awaited or answered, or the end behind an answer. At most
-   * 16,384: new peers wait in the kernel's queue beyond it.
+   * Those that are under way now and have not sent an HTTP request: a request is awaited, or an opening
+   * handshake answered. At most 16,384: new peers wait in the kernel's queue beyond it.
    */
   handshakes: number;
+
+  /** Connections of HTTP now: those that sent a request which was no opening handshake, also between requests. */
+  httpConnections: number;
+
+  /** Requests that were left to handlers of HTTP routes. */
+  requests: number;
 
   /** Those that became WebSockets. */
   upgraded: number;
@@ -1168,7 +1174,7 @@ export class DeclarativeResponse {
    */
   writeHeader(key: RecognizedString, value: RecognizedString): this;
 
-  /** Writes the content of the request. */
+  /** Writes the content of the request, of at most 64 KiB: beyond it the answer is 413. */
   writeBody(): this;
 
   /** Writes the decoded value of a parameter of the query. */

@@ -31,7 +31,14 @@ const CONSTANTS = {
   LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
 };
 
-const FUNCTIONS = ['App', 'us_listen_socket_close', 'us_socket_local_port', '_cfg'];
+const FUNCTIONS = [
+  'App',
+  'DeclarativeResponse',
+  'getParts',
+  'us_listen_socket_close',
+  'us_socket_local_port',
+  '_cfg',
+];
 
 const NAMES = [...FUNCTIONS, ...Object.keys(CONSTANTS)].sort();
 

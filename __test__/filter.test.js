@@ -12,10 +12,9 @@ const { BOUND, text } = require('./support/server');
 test('filter tells of connections that come and go', BOUND, async (context) => {
   const events = new Queue();
   const { port } = serveHttp(context, (app) => {
-    const returned = app.filter((res, count) => {
+    const note = (res, count) =>
       events.push([text(res.getRemoteAddressAsText()), res.getRemotePort(), count]);
-    });
-    assert.equal(returned, app);
+    assert.equal(app.filter(note), app);
     app.get('/', (res) => res.end('body'));
   });
   const speaker = await speak(context, port);
@@ -60,7 +59,7 @@ test('several filters are called, and one that throws stops none', BOUND, async 
 test('a filter has no request to answer', BOUND, async (context) => {
   const outcome = new Queue();
   const { port } = serveHttp(context, (app) => {
-    app.filter((res, count) => {
+    const attempt = (res, count) => {
       if (count < 0) return;
       try {
         for (const method of ['end', 'write', 'beginWrite', 'close']) {
@@ -73,7 +72,8 @@ test('a filter has no request to answer', BOUND, async (context) => {
       } catch (error) {
         outcome.push(error);
       }
-    });
+    };
+    app.filter(attempt);
   });
   await speak(context, port);
   assert.equal(await outcome.next(), 'good');

@@ -176,11 +176,18 @@ describe('UWS_HTTP_MAX_HEADERS_SIZE', () => {
         process.on('warning', ({ code, message }) => console.log(JSON.stringify({ code, message })));
         const app = App().ws('/*', {});
         App();
-        app.listen('127.0.0.1', 0, (token) => console.log(us_socket_local_port(token)));
+        // Warnings come in the next turn.
+        app.listen('127.0.0.1', 0, (token) => setImmediate(() => console.log(us_socket_local_port(token))));
       },
       value,
     );
-    const port = await child.value();
+    const warnings = [];
+    let port;
+    while (port === undefined) {
+      const told = await child.value();
+      if (typeof told === 'number') port = told;
+      else warnings.push(told);
+    }
     const sizes = [];
     for (const size of [600, 1_000, 1_001, 16_384, 16_385, 100_000, 100_001]) {
       const bare = request({ lines: ['X: '] }).length;
@@ -188,7 +195,7 @@ describe('UWS_HTTP_MAX_HEADERS_SIZE', () => {
       assert.ok([101, 431].includes(status), `${status}`);
       if (status === 101) sizes.push(size);
     }
-    return { most: Math.max(...sizes), warnings: child.lines.all.slice(1).map((line) => JSON.parse(line)) };
+    return { most: Math.max(...sizes), warnings };
   }
 
   for (const [value, most] of [

@@ -47,7 +47,7 @@ describe('lib/events.js and src/bridge/event.rs', () => {
   });
 
   test('have the same words and flags', () => {
-    const names = ['DESCRIPTOR_WORDS', 'FLAG_BINARY', 'FLAG_LARGE'];
+    const names = ['DESCRIPTOR_WORDS', 'FLAG_BINARY', 'FLAG_LARGE', 'FLAG_LAST'];
     assert.deepEqual(pick(events, names), pick(rust, names));
   });
 
@@ -83,7 +83,8 @@ describe('lib/events.js and src/bridge/event.rs', () => {
   test('have nothing that the other lacks', () => {
     const kinds = Object.keys(variantsOf('src/bridge/event.rs', 'EventKind'));
     const families = ['NONE', 'V4', 'V4_MAPPED', 'V6'].map((name) => `FAMILY_${name}`);
-    const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', 'FLAG_BINARY', 'FLAG_LARGE', 'ADDRESS_BYTES'];
+    const flags = ['FLAG_BINARY', 'FLAG_LARGE', 'FLAG_LAST'];
+    const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', ...flags, 'ADDRESS_BYTES'];
     const limits = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
     const causes = ['CAUSES', 'CAUSE_LOCAL', 'CAUSE_RESET', 'CAUSE_BACKPRESSURE', 'CAUSE_SHUTDOWN'];
     const all = [...kinds, ...families, ...rest, ...limits, ...causes];
@@ -110,7 +111,7 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
 
   test('number the kind with a large payload behind the kind without', () => {
     const large = Object.keys(kinds).filter((name) => name.endsWith('_LARGE'));
-    assert.equal(large.length, 3);
+    assert.equal(large.length, 5);
     for (const name of large) assert.equal(kinds[name], kinds[name.replace('_LARGE', '')] + 1);
   });
 
@@ -122,6 +123,7 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
       'FLAG_COMPRESS',
       'FLAG_BACKPRESSURE',
       'FLAG_SHUTDOWN',
+      'FLAG_CLOSE',
       ...answers,
     ];
     assert.deepEqual(pick(commands, names), pick(rust, names));
@@ -137,15 +139,17 @@ describe('lib/commands.js and src/bridge/command.rs', () => {
     buffer.writeText(commands.SEND, commands.FLAG_FIN | commands.OPCODE_TEXT, 70_000, 513, 'grüße');
     buffer.writeBytes(commands.END, 0, 1, 65_535, Uint8Array.of(0xe8, 3, 0x62));
     buffer.writeBare(commands.RELEASE, 0, 0xffff_ffff, 0);
+    buffer.writeParts(commands.ANSWER, 0, 2, 1, '200 OK\n\n', Uint8Array.of(0xff));
     const expected = [
       '01110102 70110100 07000000 6772c3bcc39f6500',
       '0300ffff 01000000 03000000 e8036200',
       '05000000 ffffffff 00000000',
+      '10000100 02000000 09000000 323030204f4b0a0aff000000',
     ];
-    assert.equal(buffer.bytes, 12 + 8 + 12 + 4 + 12);
+    assert.equal(buffer.bytes, 12 + 8 + 12 + 4 + 12 + 12 + 12);
     const written = buffer.buffer.subarray(0, buffer.bytes);
     // Padding is not read: it has whatever was there.
-    for (const padding of [19, 35]) written[padding] = 0;
+    for (const padding of [19, 35, 69, 70, 71]) written[padding] = 0;
     assert.equal(written.toString('hex'), expected.join('').replaceAll(' ', ''));
   });
 

@@ -5,29 +5,37 @@
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
-const { describe, test } = require('node:test');
+const { after, before, describe, test } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 const { createClient } = require('graphql-ws');
 const WebSocket = require('ws');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
-const { makeProject } = require('./support/project');
+const { Project } = require('./support/project');
 const { Queue } = require('./support/queue');
-const { BOUND } = require('./support/server');
 
-/** The Node that crossws says it needs. */
-const NODE_MAJOR = Number(process.versions.node.split('.', 1)[0]);
+/** graphql-ws is for Node 20 and newer, and so is the newest crossws. */
+const ON_NODE_20 = { skip: Number(process.versions.node.split('.', 1)[0]) < 20 };
 
-async function startProject(context, file, libraries) {
-  const server = runFile(context, makeProject(context, file, libraries));
+/** Time limit of a test in which processes start and libraries load: it only ends what hangs. */
+const BOUND = { timeout: 120_000 };
+
+async function run(context, project) {
+  const server = runFile(context, project.file);
   const [port] = await server.value();
   return { server, url: `ws://127.0.0.1:${port}` };
 }
 
-describe('graphql-ws', () => {
+describe('graphql-ws', ON_NODE_20, () => {
+  let project;
+  before(() => {
+    project = new Project('graphql.mjs', ['graphql', 'graphql-ws']);
+  });
+  after(() => project?.remove());
+
   /** A server, and a client that is ended with the test. `sockets` are those that the client made. */
   async function start(context, options = {}) {
-    const { server, url } = await startProject(context, 'graphql.mjs', ['graphql', 'graphql-ws']);
+    const { server, url } = await run(context, project);
     const sockets = [];
     class Socket extends WebSocket {
       constructor(...values) {
@@ -122,7 +130,10 @@ describe('graphql-ws', () => {
       ({ yielded } = await subscribe(other, '{ yielded }').values.next());
     }
     sockets[0].resume();
-    while (endless.values.all.length < yielded + 20) await endless.values.next();
+    while (endless.values.all.length < yielded + 20) {
+      const ended = await Promise.race([endless.values.next(), endless.ended]);
+      assert.ok(ended.endless, `${ended} came in the middle`);
+    }
     const numbers = endless.values.all.map((value) => Number(value.endless));
     assert.deepEqual(
       numbers,
@@ -148,15 +159,19 @@ describe('graphql-ws', () => {
   });
 
   test('a client that does not speak its protocol gets 4406', BOUND, async (context) => {
-    const { url } = await startProject(context, 'graphql.mjs', ['graphql', 'graphql-ws']);
+    const { url } = await run(context, project);
     const client = await connect(context, `${url}/graphql`);
     const { code, reason } = await client.closed;
     assert.deepEqual([code, reason], [4406, 'Subprotocol not acceptable']);
   });
 });
 
-describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
-  const start = (context) => startProject(context, 'crossws.mjs', ['crossws']);
+describe('crossws', ON_NODE_20, () => {
+  let project;
+  before(() => {
+    project = new Project('crossws.mjs', ['crossws']);
+  });
+  after(() => project?.remove());
 
   /** Connects, and takes the welcome. */
   async function enter(context, url, name) {
@@ -166,7 +181,7 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
   }
 
   test('connect, message, and close from either side', BOUND, async (context) => {
-    const { server, url } = await start(context);
+    const { server, url } = await run(context, project);
     const [ann, bob] = [await enter(context, url, 'ann'), await enter(context, url, 'bob')];
     ann.send('peers', 'bytes');
     assert.equal(await ann.text(), '2');
@@ -179,7 +194,7 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
   });
 
   test('publish to the others, and to all', BOUND, async (context) => {
-    const { url } = await start(context);
+    const { url } = await run(context, project);
     const [ann, bob] = [await enter(context, url, 'ann'), await enter(context, url, 'bob')];
     ann.send('hello', 'all');
     assert.deepEqual([await bob.text(), await bob.text()], ['ann: hello', 'to all']);
@@ -187,7 +202,7 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
   });
 
   test('the upgrade hook has headers, and refuses', BOUND, async (context) => {
-    const { url } = await start(context);
+    const { url } = await run(context, project);
     const answer = (address) =>
       new Promise((resolve, reject) => {
         const socket = new WebSocket(address);
@@ -204,7 +219,7 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
   });
 
   test('app.close() closes its peers, and its process ends', BOUND, async (context) => {
-    const { server, url } = await start(context);
+    const { server, url } = await run(context, project);
     const client = await enter(context, url, 'ann');
     server.process.stdin.write('x');
     assert.equal((await client.closed).code, 1006);
@@ -213,13 +228,14 @@ describe('crossws', { skip: NODE_MAJOR < 20 && 'it needs Node 20' }, () => {
   });
 });
 
-test('their typings, and programs with types, take ours', { timeout: 120_000 }, (context) => {
+test('their typings, and programs with types, take ours', BOUND, (context) => {
   const libraries = ['crossws', 'graphql', 'graphql-ws', '@types/node', 'undici-types'];
-  const file = makeProject(context, 'typed.ts', libraries);
+  const project = new Project('typed.ts', libraries);
+  context.after(() => project.remove());
   const flags = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'node20', '--types', 'node'];
   const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   // In the project: TypeScript looks for a configuration where it runs.
-  const place = { cwd: path.dirname(file), encoding: 'utf8' };
-  const { stdout, status } = spawnSync(process.execPath, [compiler, ...flags, file], place);
+  const place = { cwd: project.folder, encoding: 'utf8' };
+  const { stdout, status } = spawnSync(process.execPath, [compiler, ...flags, project.file], place);
   assert.deepEqual([stdout, status], ['', 0]);
 });

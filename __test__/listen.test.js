@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const net = require('node:net');
-const { tmpdir } = require('node:os');
+const { networkInterfaces, tmpdir } = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const {
@@ -113,6 +113,60 @@ describe('listen', () => {
     for (const values of [['localhost', 0], ['127.0.0.1', 0], ['0.0.0.0', 0], [0]]) {
       const port = us_socket_local_port(await app.listen(...values));
       assert.ok((await isListening(port)) || values[0] === 'localhost', `nobody listens on ${values}`);
+    }
+  });
+
+  test(
+    'without a host, and on ::, listens on IPv6 and IPv4; on an address, there alone',
+    BOUND,
+    async (context) => {
+      const hasIPv6 = Object.values(networkInterfaces()).some((list) =>
+        list?.some(({ family }) => family === 'IPv6'),
+      );
+      const app = App();
+      context.after(() => app.close());
+      const reached = async (port, host) => {
+        const socket = net.connect({ port, host });
+        const [outcome] = await Promise.race([
+          once(socket, 'connect').then(() => ['yes']),
+          once(socket, 'close'),
+        ]).catch(({ code }) => [code]);
+        socket.destroy();
+        return outcome;
+      };
+      const both = hasIPv6 ? { '127.0.0.1': 'yes', '::1': 'yes' } : { '127.0.0.1': 'yes' };
+      const places = [
+        [[0], both],
+        [[undefined, 0], both],
+        [['0.0.0.0', 0], { '127.0.0.1': 'yes', '::1': 'ECONNREFUSED' }],
+        ...(hasIPv6
+          ? [
+              [['::', 0], both],
+              [['[::1]', 0], { '::1': 'yes', '127.0.0.1': 'ECONNREFUSED' }],
+            ]
+          : []),
+      ];
+      for (const [values, expected] of places) {
+        const port = us_socket_local_port(await app.listen(...values, LIBUS_LISTEN_EXCLUSIVE_PORT));
+        for (const [host, outcome] of Object.entries(expected)) {
+          if (host === '::1' && !hasIPv6) continue;
+          assert.equal(await reached(port, host), outcome, `${host} of ${values}`);
+        }
+      }
+    },
+  );
+
+  test('frees an exclusive port with its listener', BOUND, async (context) => {
+    const [first, second] = [App(), App()];
+    context.after(() => [first.close(), second.close()]);
+    for (const values of [['127.0.0.1', 0], [0]]) {
+      const token = await first.listen(...values, LIBUS_LISTEN_EXCLUSIVE_PORT);
+      const again = [...values.slice(0, -1), us_socket_local_port(token), LIBUS_LISTEN_EXCLUSIVE_PORT];
+      const refused = [];
+      second.listen(...again, (outcome) => refused.push(outcome));
+      assert.deepEqual(refused, [false]);
+      us_listen_socket_close(token);
+      us_listen_socket_close(await second.listen(...again));
     }
   });
 

@@ -6,6 +6,7 @@ const net = require('node:net');
 const { test } = require('node:test');
 const { App, DEDICATED_COMPRESSOR_16KB } = require('tidewire');
 const { connect } = require('./support/client');
+const { ask, requestText, serveHttp, speak } = require('./support/http');
 const { CLOSE, PING, PONG, TEXT, closeFrame, connectRaw, exchange, frame } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');
 
@@ -51,6 +52,8 @@ const NONE = {
 const NOBODY = {
   accepted: 0,
   handshakes: 0,
+  httpConnections: 0,
+  requests: 0,
   upgraded: 0,
   timedOut: 0,
   refused: {},
@@ -340,6 +343,18 @@ test('connections at the gate, and what it refuses', BOUND, async (context) => {
   assert.deepEqual(gate, { ...NOBODY, accepted: 8, handshakes: 1, upgraded: 1, refused });
   silent.destroy();
   await statsWhen(app, (stats) => stats.gate.handshakes === 0);
+});
+
+test('requests of HTTP, and their connections', BOUND, async (context) => {
+  const { app, port } = serveHttp(context, (app) => app.get('/', (res) => res.end('body')));
+  const speaker = await speak(context, port);
+  for (let at = 0; at < 3; at++) await speaker.say(requestText('GET', '/')).hear(/body$/);
+  const { gate } = await statsWhen(app, (stats) => stats.gate.httpConnections === 1);
+  assert.deepEqual(gate, { ...NOBODY, accepted: 1, httpConnections: 1, requests: 3 });
+  assert.equal((await ask(port, '/none')).status, 404);
+  speaker.socket.destroy();
+  await statsWhen(app, (stats) => stats.gate.httpConnections === 0);
+  assert.deepEqual([app.stats().gate.requests, app.stats().gate.refused], [3, { 404: 1 }]);
 });
 
 test('a close frame of ours does not count as a message', BOUND, async (context) => {

@@ -3,7 +3,10 @@
 import tidewire, {
   App,
   DEDICATED_DECOMPRESSOR_4KB,
+  DeclarativeResponse,
   DISABLED,
+  getParts,
+  type HttpHandler,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   SHARED_COMPRESSOR,
   type TemplatedApp,
@@ -111,6 +114,39 @@ app.ws<User, 'nodebuffer'>('/user', {
 const behavior: WebSocketBehavior<User> = { message: (ws, message) => void ws.send(message) };
 app.ws('/user', behavior);
 
+// HTTP.
+const handler: HttpHandler = async (res, req) => {
+  same<ReturnType<typeof req.getQuery>, string | undefined>(true);
+  const query: string = req.getQuery();
+  res.writeStatus('200 OK').writeHeader('a', new ArrayBuffer(1)).beginWrite().write(query);
+  const [ok, done]: [boolean, boolean] = res.tryEnd(new Uint8Array(1), 2);
+  res.onWritable((offset) => offset > 0 && ok && done).onAborted(() => {});
+  res.onData((chunk, isLast) => void same<typeof chunk | typeof isLast, ArrayBuffer | boolean>(true));
+  res
+    .onDataV2((_chunk, most) => same<typeof most, bigint>(true))
+    .collectBody(9, (body) => {
+      for (const part of getParts(body ?? '', req.getHeader('content-type')) ?? []) res.end(part.data, true);
+    });
+  // @ts-expect-error a number of bytes
+  res.endWithoutBody('1');
+  // @ts-expect-error text or data
+  res.end(1);
+};
+app
+  .get('/', handler)
+  .post('/', handler)
+  .options('/', handler)
+  .del('/', handler)
+  .patch('/', handler)
+  .put('/', null);
+app.head('/', handler).connect('/', handler).trace('/', handler).any('/', handler).ws('/', null);
+app.get('/', new DeclarativeResponse().writeHeader('a', 'b').writeQueryValue('c').writeBody().end('d'));
+app.filter((res, count) => same<typeof count, 1 | -1>(true) ?? res.getRemotePort());
+// @ts-expect-error no handler
+app.get('/');
+// @ts-expect-error a handler is a function
+app.get('/', 'text');
+
 // The forms of listen.
 app
   .listen(9001, (token) => {
@@ -125,9 +161,30 @@ app
   .listen('localhost', 0)
   .then((token) => same<number, ReturnType<typeof us_socket_local_port>>(true) ?? token);
 
+app
+  .listen_unix((token) => {
+    if (token) us_listen_socket_close(token);
+  }, '/run/app.sock')
+  .listen_unix(() => {}, Buffer.from('/run/app.sock'));
+app.listen_unix('/run/app.sock').then(us_listen_socket_close);
+// @ts-expect-error the callback comes first
+app.listen_unix('/run/app.sock', () => {});
+
+// The end of an App.
+app
+  .shutdown()
+  .then(({ closed, forced, aborted }) => same<typeof closed & typeof forced & typeof aborted, number>(true));
+app.shutdown({ code: 1012, reason: 'restarting', timeout: 0.5 });
+// @ts-expect-error a code is a number
+app.shutdown({ code: '1012' });
+// @ts-expect-error not an option
+app.shutdown({ seconds: 8 });
+app.ws('/', { close: (ws) => same<'shutdown', Extract<typeof ws.closeCause, 'shutdown'>>(true) });
+
 // The numbers of an App.
 const stats = app.stats();
 same<typeof stats.closes.timeout, number>(true);
+same<typeof stats.closes.shutdown & typeof stats.memory.total & typeof stats.largestBatch, number>(true);
 same<typeof stats.gate.acceptPauses.code, string | null>(true);
 same<(typeof stats.gate.refused)[404], number>(true);
 for (const { connections, waiting } of stats.reactors)

@@ -262,6 +262,73 @@ describe('a refusal', () => {
     assert.match(await (await request(context, other)).ended, /content-length: 0\r\n(.*\r\n)*\r\n$/);
   });
 
+  test('can be written piece by piece', BOUND, async (context) => {
+    const body = Buffer.alloc(1_000_000, 'abcdefg');
+    const ways = {
+      '/write': (res) => {
+        res.writeStatus('403 No').writeHeader('a', 'b');
+        assert.equal(res.write(body.subarray(0, 100)), true);
+        assert.equal(res.write(body.subarray(100, 600_000)), false);
+        res.onWritable((offset) => {
+          assert.equal(offset, 600_000);
+          res.end(body.subarray(offset));
+          return true;
+        });
+      },
+      '/tryEnd': (res) => {
+        res.writeStatus('403 No').writeHeader('a', 'b');
+        const more = (offset) => res.tryEnd(body.subarray(offset), body.length)[0];
+        res.onWritable(more);
+        assert.equal(more(0), false);
+      },
+    };
+    const { url } = serve(context, {
+      upgrade: (res, req) => {
+        res.onAborted(() => {});
+        ways[req.getUrl()](res);
+      },
+    });
+    for (const way of Object.keys(ways)) {
+      const { status, headers, body: received } = await refusal(url + way);
+      assert.deepEqual([status, headers.a, headers['content-length']], [403, 'b', '1000000']);
+      assert.equal(received, body.toString());
+    }
+  });
+
+  test('that ends short of its length is the end of the connection', BOUND, async (context) => {
+    const { port } = serve(context, {
+      upgrade: (res) => {
+        res.tryEnd('abc', 10);
+        res.end('d');
+      },
+    });
+    assert.equal(await (await request(context, port)).ended, '');
+  });
+
+  test('comes of a request without content', BOUND, async (context) => {
+    const { url } = serve(context, {
+      upgrade: (res) => {
+        res.onAborted(() => {});
+        assert.equal(res.maxRemainingBodyLength(), 0n);
+        res.onData((chunk, isLast) => res.writeStatus('403 No').end(`${chunk.byteLength} ${isLast}`));
+      },
+    });
+    assert.equal((await refusal(url)).body, '0 true');
+  });
+
+  test('by close calls onAborted', BOUND, async (context) => {
+    const events = new Queue();
+    const { port } = serve(context, {
+      upgrade: (res) => {
+        res.onAborted(() => events.push('aborted'));
+        res.close();
+        events.push('closed');
+      },
+    });
+    assert.equal(await (await request(context, port)).ended, '');
+    assert.deepEqual(events.all, ['aborted', 'closed']);
+  });
+
   test('can be the end of the connection', BOUND, async (context) => {
     const { port } = serve(context, { upgrade: (res) => res.close() });
     assert.equal(await (await request(context, port)).ended, '');

@@ -240,6 +240,7 @@ class Engine {
     }
   }
 
+  /** Closes the listeners, and the ways from and to other Apps. */
   #closeListeners() {
     for (const id of this.#listeners) this.#native.closeListener(id);
     this.#listeners.clear();

@@ -52,6 +52,9 @@ module.exports = {
   /** Largest `UWS_HTTP_MAX_HEADERS_SIZE`: each connection before its upgrade may have as much. */
   REQUEST_HEAD_MAX_BYTES: 1024 * 1024,
 
+  /** Of a response that is streamed, little waits when it is no more than this. */
+  RESPONSE_LOW_WATER_BYTES: 64 * 1024,
+
   /** Reactor threads of one App: six bits of a connection's id. */
   REACTORS: 64,
 };

@@ -6,18 +6,13 @@
  */
 
 const { FLAG_FIN } = require('./commands');
+const { RESPONSE_LOW_WATER_BYTES } = require('./limits');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
 const { queueMicrotask } = globalThis;
 
 /** From so many bytes on that are not known to be taken, `write` says that it is too much, and `tryEnd` takes no more. */
 const HIGH_WATER_BYTES = 256 * 1024;
-
-/**
- * From so many on the gate is asked for news, so that who writes little now and then is not told that it
- * is too much when it is not. The gate answers once no more than that waits.
- */
-const LOW_WATER_BYTES = 64 * 1024;
 
 /** The length of a response that is sent in chunks (RFC 9112 §7.1). */
 const CHUNKED = -1;
@@ -132,7 +127,9 @@ class ResponseStream {
   /** @param {boolean} refused whether a piece was too much */
   #look(refused) {
     if (refused) this.#refused = true;
-    if (this.#watching || (!refused && this.offset - this.#taken <= LOW_WATER_BYTES)) return;
+    // Asked early: who writes a little now and then is not told that it is too much when it is not.
+    const isLittle = this.offset - this.#taken <= RESPONSE_LOW_WATER_BYTES;
+    if (this.#watching || (isLittle && !refused)) return;
     this.#watching = true;
     this.#exchange.watch(this.#index);
   }

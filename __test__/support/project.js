@@ -11,25 +11,28 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '../..');
 
-/**
- * Makes the folder, and removes it with the test.
- * @param {import('node:test').TestContext} context
- * @param {string} file of `projects/`, which stands in the folder afterwards
- * @param {string[]} libraries that it uses: copies, so that they find what the project has and nothing else
- * @returns {string} the path of the file there
- */
-function makeProject(context, file, libraries) {
-  const folder = mkdtempSync(path.join(tmpdir(), 'tidewire-project-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
-  const modules = path.join(folder, 'node_modules');
-  mkdirSync(modules);
-  symlinkSync(ROOT, path.join(modules, 'uWebSockets.js'), 'junction');
-  for (const library of libraries) {
-    cpSync(path.join(ROOT, 'node_modules', library), path.join(modules, library), { recursive: true });
+class Project {
+  /**
+   * @param {string} name of a file in `projects/`
+   * @param {string[]} libraries that it uses: copies, so that they find what the project has and nothing else
+   */
+  constructor(name, libraries) {
+    this.folder = mkdtempSync(path.join(tmpdir(), 'tidewire-project-'));
+    const modules = path.join(this.folder, 'node_modules');
+    mkdirSync(modules);
+    symlinkSync(ROOT, path.join(modules, 'uWebSockets.js'), 'junction');
+    for (const library of libraries) {
+      cpSync(path.join(ROOT, 'node_modules', library), path.join(modules, library), { recursive: true });
+    }
+    writeFileSync(path.join(this.folder, 'package.json'), '{ "private": true }');
+    /** The file, as it stands in the project. */
+    this.file = path.join(this.folder, name);
+    cpSync(path.join(__dirname, 'projects', name), this.file);
   }
-  writeFileSync(path.join(folder, 'package.json'), '{ "private": true }');
-  cpSync(path.join(__dirname, 'projects', file), path.join(folder, file));
-  return path.join(folder, file);
+
+  remove() {
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
 }
 
-module.exports = { makeProject };
+module.exports = { Project };

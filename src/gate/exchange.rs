@@ -200,9 +200,12 @@ impl<'e> Exchange<'e> {
         }
     }
 
-    /// Whether JavaScript wants no request behind the one that is being answered.
-    pub(super) fn is_last(&self) -> bool {
-        self.seat.conversation.borrow().as_ref().is_some_and(|conversation| conversation.is_last())
+    /// Before hyper looks for another request: whether JavaScript wants one behind that which is being
+    /// answered.
+    pub(super) fn heed_last(&self) {
+        if self.seat.conversation.borrow().as_ref().is_some_and(|conversation| conversation.is_last()) {
+            self.findings.is_last.set(true);
+        }
     }
 
     /// Whether a handler has one.

@@ -49,13 +49,15 @@ enum After {
     Nothing,
 }
 
-/// What the screen tells the service.
+/// What the screen tells the service, and hears from it.
 #[derive(Default)]
 pub(super) struct Findings {
     /// Why a head was refused, for whose stand-in the service is called; or the content of a request.
     pub(super) refusal: Cell<Option<Refusal>>,
     /// Whom a proxy speaks for.
     pub(super) proxied: Cell<Option<SocketAddr>>,
+    /// What the service tells the screen: it wants no other request.
+    pub(super) is_last: Cell<bool>,
 }
 
 impl<'e> Screened<'e> {
@@ -70,6 +72,7 @@ impl<'e> Screened<'e> {
             let wants_more = match &mut self.after {
                 // Nothing wakes this, and nothing has to: hyper ends behind the answer, or the deadline ends it.
                 After::Nothing => return Poll::Pending,
+                After::Head { .. } if self.findings.is_last.get() => return Poll::Ready(Ok(false)),
                 After::Head { is_first: true } => self.look_for_proxy()?,
                 After::Head { .. } => self.look_for_head(),
                 After::Content(_) if self.waiting.is_empty() => true,

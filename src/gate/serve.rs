@@ -161,13 +161,14 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: O
     let mut owed = exchange.owed();
     let mut connection = entrance.http.serve_connection(screened, &exchange);
     let ended = poll_fn(|cx| {
+        exchange.heed_last();
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
             return Poll::Ready(Ended::Over(result));
         }
         if exchange.poll_javascript(cx).is_ready() {
             return Poll::Ready(Ended::Left);
         }
-        if !exchange.is_asking() && (exchange.is_last() || entrance.closing.poll(closing.as_mut(), cx)) {
+        if !exchange.is_asking() && entrance.closing.poll(closing.as_mut(), cx) {
             Pin::new(&mut connection).graceful_shutdown();
             if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
                 return Poll::Ready(Ended::Over(result));

@@ -46,6 +46,8 @@ const behavior = makeBehavior(
     },
   },
   { open: (socket) => sockets.add(socket) },
+  // No pings: they would end a connection that a test lets wait for long.
+  0,
 );
 
 App()

@@ -508,7 +508,7 @@ fn a_streamed_response_may_be_the_last_of_its_connection() {
     let site = handling_site();
     let mut javascript = Javascript::of(&site);
     let mut client = site.connect();
-    client.write_all(request("GET", "/hello", "").as_bytes()).unwrap();
+    client.write_all(request("GET", "/hello", "").repeat(2).as_bytes()).unwrap();
     let (place, ..) = javascript.request();
     javascript.tell(&[(CommandKind::Begin, 0, place, b"200 OK\n\n"), (CommandKind::Content, 0, place, b"one")]);
     until(&mut client, "one\r\n");

@@ -1,0 +1,44 @@
+'use strict';
+
+/** Takes JSON by POST, at most 64 KiB of it, and answers with JSON. */
+
+const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+
+const port = Number(process.env.PORT ?? 9001);
+const MOST_BYTES = 64 * 1024;
+
+const app = App();
+
+app
+  .post('/sum', (res) => {
+    // Nobody calls back when the client is gone, so there is nothing to do then.
+    res.onAborted(() => {});
+    res.collectBody(MOST_BYTES, (body) => {
+      if (body === null) {
+        res.writeStatus('413 Content Too Large').end(`at most ${MOST_BYTES} bytes`, true);
+        return;
+      }
+      try {
+        const numbers = JSON.parse(Buffer.from(body).toString());
+        const sum = numbers.reduce(
+          (/** @type {number} */ one, /** @type {number} */ other) => one + other,
+          0,
+        );
+        res.writeHeader('content-type', 'application/json').end(JSON.stringify({ sum }));
+      } catch {
+        res.writeStatus('400 Bad Request').end('an array of numbers is wanted');
+      }
+    });
+  })
+  .listen(port, (token) => {
+    if (!token) {
+      console.error(`Cannot listen on port ${port}: it is in use`);
+      process.exitCode = 1;
+      return;
+    }
+    console.log(`Listening on port ${us_socket_local_port(token)}`);
+    process.once('SIGINT', () => {
+      us_listen_socket_close(token);
+      app.close();
+    });
+  });
