@@ -64,9 +64,7 @@ impl Door {
     /// door is shut.
     pub(super) fn enlist(self: &Arc<Self>) -> Option<Child> {
         let mut hold = self.hold();
-        if hold.is_full.is_none() {
-            return None;
-        }
+        hold.is_full.as_ref()?;
         hold.users += 1;
         hold.ticket.get_or_insert_with(|| self.census.enter());
         Some(Child(self.clone()))
