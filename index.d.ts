@@ -931,7 +931,7 @@ export interface TemplatedApp<
    * From this call on the App waits for connections, and its thread stays alive: until it is closed, or the last
    * acceptor has removed it or closed its last listener, and no connection is left. Then the thread ends by itself,
    * if nothing else keeps it. The same number at each call; a call after that makes it valid again.
-   * @throws as {@link listen}, where the host has no threads left
+   * @throws `TIDEWIRE_SHUTTING_DOWN` while the App shuts down; the system's code where the host has no threads left
    */
   getDescriptor(): number;
 
