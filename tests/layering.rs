@@ -25,7 +25,12 @@ const ROOMS: &[Room] = &[
         crates: &["tungstenite", "flate2", "simdutf8", "http"],
         pure: true,
     },
-    Room { name: "http", rooms: &["limits", "error"], crates: &["http", "httparse", "percent_encoding"], pure: true },
+    Room {
+        name: "http",
+        rooms: &["limits", "error"],
+        crates: &["http", "httparse", "memchr", "percent_encoding"],
+        pure: true,
+    },
     Room { name: "topics", rooms: &["limits", "error"], crates: &[], pure: true },
     Room { name: "bridge", rooms: &["limits", "error"], crates: &["loom"], pure: false },
     Room {

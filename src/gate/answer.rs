@@ -21,13 +21,14 @@ const LENGTH: &[u8] = b":length:";
 
 /// A whole response. A length is said instead of content only where none may follow: to HEAD, and in a 304
 /// (RFC 9110 §8.6).
-pub(super) fn whole(answer: Vec<u8>, method: &Method) -> Reply {
-    parse_whole(answer, method).unwrap_or_else(broken)
+/// `fields` lend their memory.
+pub(super) fn whole(answer: Vec<u8>, method: &Method, fields: HeaderMap) -> Reply {
+    parse_whole(answer, method, fields).unwrap_or_else(broken)
 }
 
 /// The head of a response whose content follows, and its length, if it was said. `None`: it is none.
 pub(super) fn streamed(answer: &[u8]) -> Option<(Response<()>, Option<u64>)> {
-    parse_head(answer.strip_suffix(b"\n\n").map(|_| &answer[..answer.len() - 1])?)
+    parse_head(answer.strip_suffix(b"\n\n").map(|_| &answer[..answer.len() - 1])?, HeaderMap::new())
 }
 
 /// What is answered for an answer that is none.
@@ -37,9 +38,9 @@ pub(super) fn broken() -> Reply {
     response
 }
 
-fn parse_whole(answer: Vec<u8>, method: &Method) -> Option<Reply> {
+fn parse_whole(answer: Vec<u8>, method: &Method, fields: HeaderMap) -> Option<Reply> {
     let end = answer.windows(2).position(|pair| pair == b"\n\n")? + 1;
-    let (mut response, length) = parse_head(&answer[..end])?;
+    let (mut response, length) = parse_head(&answer[..end], fields)?;
     let body = Bytes::from(answer).slice(end + 1..);
     let has_content = method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED;
     if let (Some(length), true, false) = (length, body.is_empty(), has_content) {
@@ -49,7 +50,8 @@ fn parse_whole(answer: Vec<u8>, method: &Method) -> Option<Reply> {
 }
 
 /// A status line and header lines, each with its line feed.
-fn parse_head(head: &[u8]) -> Option<(Response<()>, Option<u64>)> {
+fn parse_head(head: &[u8], mut fields: HeaderMap) -> Option<(Response<()>, Option<u64>)> {
+    fields.clear();
     let mut lines = head.split(|&byte| byte == b'\n').peekable();
     let status_line = lines.next()?;
     let status = StatusCode::from_bytes(status_line.get(..3)?).ok()?;
@@ -66,13 +68,14 @@ fn parse_head(head: &[u8]) -> Option<(Response<()>, Option<u64>)> {
     if status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason) {
         response.extensions_mut().insert(ReasonPhrase::try_from(reason).ok()?);
     }
-    for field in fields(lines) {
+    for field in fields_of(lines) {
         let (name, value) = field?;
         // The length is the body's; a second one would hide a response in it.
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
-            response.headers_mut().append(name, value);
+            fields.append(name, value);
         }
     }
+    *response.headers_mut() = fields;
     Some((response, length))
 }
 
@@ -84,7 +87,7 @@ pub(super) fn upgrade(answer: &[u8]) -> Option<(Option<HeaderValue>, HeaderMap)>
         name => Some(HeaderValue::from_bytes(name).ok()?),
     };
     let mut headers = HeaderMap::new();
-    for field in fields(lines) {
+    for field in fields_of(lines) {
         let (name, value) = field?;
         // A subprotocol is chosen once (RFC 6455 §4.2.2).
         let chosen_twice = name == SEC_WEBSOCKET_PROTOCOL && subprotocol.is_some();
@@ -96,7 +99,7 @@ pub(super) fn upgrade(answer: &[u8]) -> Option<(Option<HeaderValue>, HeaderMap)>
 }
 
 /// The fields of header lines; `None` in the place of one that is none.
-fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Option<(HeaderName, HeaderValue)>> {
+fn fields_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Option<(HeaderName, HeaderValue)>> {
     lines.filter(|line| !line.is_empty()).map(|line| {
         let colon = line.iter().position(|&byte| byte == b':')?;
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     fn whole(answer: Vec<u8>) -> Reply {
-        super::whole(answer, &Method::GET)
+        super::whole(answer, &Method::GET, HeaderMap::new())
     }
 
     #[test]
@@ -158,7 +161,7 @@ mod tests {
     fn a_length_is_said_for_what_has_no_body_or_follows() {
         let answer = b"200 OK\n:length:1234\nx: y\n\n".to_vec();
         assert!(!whole(answer.clone()).headers().contains_key(CONTENT_LENGTH));
-        let reported = super::whole(answer, &Method::HEAD);
+        let reported = super::whole(answer, &Method::HEAD, HeaderMap::new());
         assert_eq!(reported.headers()[CONTENT_LENGTH], "1234");
         assert_eq!(reported.headers().len(), 2);
         assert_eq!(whole(b"200 OK\n:length:4\n\nbody".to_vec()).headers().len(), 0);

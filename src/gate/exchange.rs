@@ -8,11 +8,11 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use tokio::net::TcpStream;
@@ -82,27 +82,53 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// The answer to a request: mostly there at once.
-pub(super) enum Answering<'a> {
+/// The answer to a request.
+pub(super) enum Answering<'a, 'e> {
+    /// It is there.
     Now(Option<Reply>),
+    /// A handler was asked.
+    Asked(Asked<'a, 'e>),
+    /// It has a longer way.
     Later(Pin<Box<dyn Future<Output = Result<Reply, NoResponse>> + 'a>>),
 }
 
-impl Future for Answering<'_> {
+/// What is kept of a request that a handler has: much less than of one that may go through several.
+pub(super) struct Asked<'a, 'e> {
+    exchange: &'a Exchange<'e>,
+    conversation: Rc<Conversation>,
+    head: Parts,
+    search: Search,
+    has_content: bool,
+}
+
+impl Future for Answering<'_, '_> {
     type Output = Result<Reply, NoResponse>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Now(reply) => Poll::Ready(reply.take().ok_or(NoResponse)),
-            Self::Later(later) => later.as_mut().poll(cx),
+        let asked = match &mut *self {
+            Self::Now(reply) => return Poll::Ready(reply.take().ok_or(NoResponse)),
+            Self::Later(later) => return later.as_mut().poll(cx),
+            Self::Asked(asked) => asked,
+        };
+        let verdict = ready!(asked.conversation.poll_verdict(cx));
+        if let Some(reply) = asked.exchange.conclude(verdict, &asked.conversation, &mut asked.head)? {
+            return Poll::Ready(Ok(reply));
         }
+        let Self::Asked(Asked { exchange, head, mut search, has_content, .. }) =
+            std::mem::replace(&mut *self, Self::Now(None))
+        else {
+            return Poll::Ready(Err(NoResponse));
+        };
+        let next = search.next(exchange.entrance.routes(), &head, has_content);
+        self.set(Self::Later(Box::pin(exchange.ask(head, has_content, next, search))));
+        self.poll(cx)
     }
 }
 
-impl<'a> Service<Request<Incoming>> for &'a Exchange<'_> {
+impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
     type Response = Reply;
     type Error = NoResponse;
-    type Future = Answering<'a>;
+    type Future = Answering<'a, 'e>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.step();
@@ -127,7 +153,17 @@ impl<'a> Service<Request<Incoming>> for &'a Exchange<'_> {
             Next::WebSocket(candidate) if !candidate.endpoint.route.asks => {
                 Answering::Now(Some(self.admit(&candidate, None)))
             }
-            next => Answering::Later(Box::pin(self.ask(head, content, next, search))),
+            next => {
+                self.pump.replace(Some(Pump::new(content)));
+                match (next, self.text(&head)) {
+                    (_, Err(refusal)) => Answering::Now(Some(self.refuse(refusal))),
+                    (Next::Http(Handler::Asked(route)), Ok(text)) => {
+                        let conversation = self.ask_desk(route, &text);
+                        Answering::Asked(Asked { exchange: self, conversation, head, search, has_content })
+                    }
+                    (next, Ok(_)) => Answering::Later(Box::pin(self.ask(head, has_content, next, search))),
+                }
+            }
         }
     }
 }
@@ -217,30 +253,41 @@ impl<'e> Exchange<'e> {
         self.steps.set(self.steps.get().wrapping_add(1));
     }
 
-    /// Has JavaScript answer, until a route of those that match does not yield.
-    async fn ask(
-        &self,
-        head: Parts,
-        content: Incoming,
-        mut next: Next,
-        mut search: Search,
-    ) -> Result<Reply, NoResponse> {
-        let text = ask::head_text(&head, self.findings.proxied.get());
-        if text.len() > limits::ASKED_HEAD_BYTES {
-            return Ok(self.refuse(Refusal {
+    /// The head as JavaScript gets it.
+    fn text(&self, head: &Parts) -> Result<Vec<u8>, Refusal> {
+        let text = ask::head_text(head, self.findings.proxied.get());
+        match text.len() <= limits::ASKED_HEAD_BYTES {
+            true => Ok(text),
+            false => Err(Refusal {
                 status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 says: "the head is too long for this route",
                 then: Then::Close,
-            }));
+            }),
         }
-        let has_content = !content.is_end_stream();
-        self.pump.replace(Some(Pump::new(content)));
+    }
+
+    /// Has it answered, until a route of those that match does not yield.
+    async fn ask(
+        &self,
+        mut head: Parts,
+        has_content: bool,
+        mut next: Next,
+        mut search: Search,
+    ) -> Result<Reply, NoResponse> {
+        let text = match self.text(&head) {
+            Ok(text) => text,
+            Err(refusal) => return Ok(self.refuse(refusal)),
+        };
         loop {
             let reply = match next {
                 Next::Refused(refusal) => Some(self.refuse(refusal)),
                 Next::WebSocket(candidate) if !candidate.endpoint.route.asks => Some(self.admit(&candidate, None)),
                 Next::WebSocket(candidate) => self.ask_reactor(candidate, &text).await?,
-                Next::Http(Handler::Asked(route)) => self.ask_desk(route, &head, &text).await?,
+                Next::Http(Handler::Asked(route)) => {
+                    let conversation = self.ask_desk(route, &text);
+                    let verdict = poll_fn(|cx| conversation.poll_verdict(cx)).await;
+                    self.conclude(verdict, &conversation, &mut head)?
+                }
                 Next::Http(Handler::Declared(declared)) => Some(self.declare(&declared, &head).await?),
             };
             if let Some(reply) = reply {
@@ -262,7 +309,7 @@ impl<'e> Exchange<'e> {
         match answer.ok_or(NoResponse)? {
             (Answer::Yield, _) => Ok(None),
             (Answer::Close, _) => Err(NoResponse),
-            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET)))),
+            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET, HeaderMap::new())))),
             (Answer::Upgrade { lines, agreement }, reserved) => {
                 let (subprotocol, headers) = answer::upgrade(&lines).ok_or(NoResponse)?;
                 candidate.opening.subprotocol = subprotocol;
@@ -276,13 +323,21 @@ impl<'e> Exchange<'e> {
         }
     }
 
-    /// Asks the handler of a route. `None`: it yields.
-    async fn ask_desk(&self, route: RouteId, head: &Parts, text: &[u8]) -> Result<Option<Reply>, NoResponse> {
+    /// Asks the handler of a route.
+    fn ask_desk(&self, route: RouteId, text: &[u8]) -> Rc<Conversation> {
         self.visit.settle();
-        let desk = self.entrance.desk();
-        let conversation = desk.ask(route, self.peer, text);
+        let conversation = self.entrance.desk().ask(route, self.peer, text);
         self.seat.conversation.replace(Some(conversation.clone()));
-        let verdict = poll_fn(|cx| conversation.poll_verdict(cx)).await;
+        conversation
+    }
+
+    /// The reply that follows from a handler's verdict. `None`: it yields.
+    fn conclude(
+        &self,
+        verdict: Verdict,
+        conversation: &Rc<Conversation>,
+        head: &mut Parts,
+    ) -> Result<Option<Reply>, NoResponse> {
         self.step();
         match verdict {
             Verdict::Yield => {
@@ -292,13 +347,18 @@ impl<'e> Exchange<'e> {
             }
             Verdict::Close => Err(NoResponse),
             Verdict::Refused(refusal) => Ok(Some(self.refuse(refusal))),
-            Verdict::Whole(bytes) => Ok(Some(self.count(answer::whole(bytes, &head.method)))),
+            Verdict::Whole(bytes) => {
+                // hyper keeps the response's for the next request: so its memory goes round.
+                let fields = std::mem::take(&mut head.headers);
+                Ok(Some(self.count(answer::whole(bytes, &head.method, fields))))
+            }
             Verdict::Streamed(bytes) => {
                 let Some((response, length)) = answer::streamed(&bytes) else {
                     conversation.close();
                     return Ok(Some(answer::broken()));
                 };
-                let body = ReplyBody::streamed(conversation, desk.clone(), length);
+                let desk = self.entrance.desk().clone();
+                let body = ReplyBody::streamed(conversation.clone(), desk, length);
                 Ok(Some(self.count(response.map(|()| body))))
             }
         }

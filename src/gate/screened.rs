@@ -7,7 +7,7 @@
 //! all have. Content is followed in its framing, and hyper sees an error where that is bad. Memory: what
 //! was read and not given on, at most the longest head and one read.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,7 +25,10 @@ use crate::http::{Content, HeadScreen, Refusal};
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
 
 /// Bytes of one read: a head has some hundreds, most often, and content comes to as much as hyper's buffer.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 16 * 1024;
+
+/// For one read of any connection.
+pub(super) type ReadBuffer = [u8; READ_BYTES];
 
 /// A connection, screened.
 pub(super) struct Screened<'e> {
@@ -37,6 +40,8 @@ pub(super) struct Screened<'e> {
     cleared: usize,
     after: After,
     findings: &'e Findings,
+    /// What is read lies here until it is known how much it is; one for all connections.
+    buffer: &'e RefCell<ReadBuffer>,
 }
 
 /// What hyper gets behind what is cleared.
@@ -61,9 +66,14 @@ pub(super) struct Findings {
 }
 
 impl<'e> Screened<'e> {
-    pub(super) fn new(stream: Wire<'e>, screen: HeadScreen, findings: &'e Findings) -> Self {
+    pub(super) fn new(
+        stream: Wire<'e>,
+        screen: HeadScreen,
+        findings: &'e Findings,
+        buffer: &'e RefCell<ReadBuffer>,
+    ) -> Self {
         let after = After::Head { is_first: true };
-        Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after, findings }
+        Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after, findings, buffer }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.
@@ -130,8 +140,8 @@ impl<'e> Screened<'e> {
     }
 
     fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut bytes = [0; READ_BYTES];
-        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut bytes = self.buffer.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut bytes[..]);
         ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer))?;
         self.waiting.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))

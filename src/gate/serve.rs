@@ -21,7 +21,7 @@ use super::closing::Closing;
 use super::desk::Desk;
 use super::exchange::{Exchange, Owed};
 use super::hand_over::{Admitted, Reactors};
-use super::screened::{Findings, Screened};
+use super::screened::{Findings, ReadBuffer, Screened};
 use super::tally::{Tally, Visit};
 use super::wire::{Flow, Wire};
 use super::{Bounds, Routes};
@@ -40,6 +40,7 @@ pub(super) struct Entrance {
     tally: Arc<Tally>,
     closing: Closing,
     screen: HeadScreen,
+    buffer: Box<RefCell<ReadBuffer>>,
     http: http1::Builder,
 }
 
@@ -53,8 +54,9 @@ impl Entrance {
         http.max_buf_size(bounds.request_head_bytes + HYPER_BUFFER_BYTES)
             .max_headers(limits::REQUEST_HEADER_LINES)
             .half_close(true);
-        let (desk, closing) = (Rc::new(desk), Closing::default());
-        Self { routes, reactors, desk, tally, closing, screen: HeadScreen::new(bounds.request_head_bytes), http }
+        let (desk, closing, buffer) = (Rc::new(desk), Closing::default(), Box::new(RefCell::new([0; _])));
+        let screen = HeadScreen::new(bounds.request_head_bytes);
+        Self { routes, reactors, desk, tally, closing, screen, buffer, http }
     }
 
     pub(super) fn routes(&self) -> &Routes {
@@ -141,7 +143,7 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: O
     let (flow, findings) = (Flow::default(), Findings::default());
     let exchange = Exchange::new(entrance, &stream, &flow, visit, peer, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
-    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings);
+    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer);
     let mut deadline = pin!(sleep(PATIENCE));
     let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
@@ -159,6 +161,8 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: O
         }
     }
     let mut owed = exchange.owed();
+    // Moved with each request: the timer itself is only when it goes off before that.
+    let mut due = deadline.deadline();
     let mut connection = entrance.http.serve_connection(screened, &exchange);
     let ended = poll_fn(|cx| {
         exchange.heed_last();
@@ -178,9 +182,15 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: O
         match owed {
             Owed::Nothing => return Poll::Pending,
             owed if owed == before => {}
-            _ => deadline.as_mut().reset(Instant::now() + PATIENCE),
+            _ => due = Instant::now() + PATIENCE,
         }
-        deadline.as_mut().poll(cx).map(|()| Ended::TimedOut)
+        while deadline.as_mut().poll(cx).is_ready() {
+            if due <= deadline.deadline() {
+                return Poll::Ready(Ended::TimedOut);
+            }
+            deadline.as_mut().reset(due);
+        }
+        Poll::Pending
     })
     .await;
     let result = match ended {

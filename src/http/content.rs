@@ -4,7 +4,7 @@
 //!
 //! A value: bytes in, a count out. It keeps a few numbers, whatever the length of the content.
 
-use super::fields::is_value_byte;
+use super::fields::{is_token_byte, is_value_byte};
 use super::response::Refusal;
 use crate::limits;
 
@@ -25,6 +25,8 @@ pub struct Content {
     place: Place,
     /// Bytes of chunk extensions and trailer fields so far.
     extra_bytes: usize,
+    /// Trailer fields so far.
+    trailers: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Content {
             Framing::Sized(length) => Place::Sized(length),
             Framing::Chunked => Place::Size { size: 0, digits: 0 },
         };
-        Some(Self { place, extra_bytes: 0 })
+        Some(Self { place, extra_bytes: 0, trailers: 0 })
     }
 
     /// Whether all of it has passed.
@@ -126,8 +128,15 @@ impl Content {
                 return Err(Refusal::bad_request("a chunk is longer than its size"));
             }
             (Place::Trailer, b'\r') => Place::End,
-            (Place::Trailer, b' ' | b'\t' | b':') => return Err(BAD_TRAILER),
-            (Place::Trailer | Place::TrailerLine { has_colon: false }, byte) if byte.is_ascii_graphic() => {
+            (Place::Trailer, byte) if is_token_byte(byte) => {
+                self.count_extra()?;
+                self.trailers += 1;
+                if self.trailers > limits::REQUEST_HEADER_LINES {
+                    return Err(Refusal::bad_request("the trailer section has too many lines"));
+                }
+                Place::TrailerLine { has_colon: false }
+            }
+            (Place::TrailerLine { has_colon: false }, byte) if byte == b':' || is_token_byte(byte) => {
                 self.count_extra()?;
                 Place::TrailerLine { has_colon: byte == b':' }
             }
@@ -238,6 +247,7 @@ mod tests {
             "0\r\n: a\r\n",
             "0\r\n a: b\r\n",
             "0\r\na : b\r\n",
+            "0\r\n(a): b\r\n",
             "0\r\na: b\n",
             "0\r\na: \x01\r\n",
         ] {
@@ -252,6 +262,8 @@ mod tests {
         let chunk = format!("1;{}\r\na\r\n", "x".repeat(limits::CHUNK_EXTRA_BYTES / 2));
         assert_eq!(chunked(chunk.repeat(2).as_bytes()), Ok(None));
         assert!(chunked(chunk.repeat(3).as_bytes()).is_err());
+        assert!(chunked(format!("0\r\n{}\r\n", "a:\r\n".repeat(limits::REQUEST_HEADER_LINES)).as_bytes()).is_ok());
+        assert!(chunked(format!("0\r\n{}\r\n", "a:\r\n".repeat(limits::REQUEST_HEADER_LINES + 1)).as_bytes()).is_err());
         let trailer = format!("0\r\na:{}", "x".repeat(limits::CHUNK_EXTRA_BYTES));
         assert!(chunked(trailer.as_bytes()).is_err());
     }

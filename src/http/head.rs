@@ -7,11 +7,15 @@
 //! at once; nothing is kept but a few numbers.
 
 use http::{StatusCode, Uri};
+use memchr::memchr;
 
 use super::content::Framing;
 use super::fields::{is_token, is_value_byte};
 use super::response::{Refusal, Then};
 use crate::limits;
+
+/// Longer targets are left to the parser, which has a bound of its own.
+const PLAIN_TARGET_BYTES: usize = 4 * 1024;
 
 /// Looks at one head after the other.
 #[derive(Clone, Debug)]
@@ -61,6 +65,14 @@ impl HeadScreen {
         let end = bytes.len().min(self.most_bytes);
         while head.bytes < end {
             let at = head.bytes;
+            if let Some(line) = good_line(&bytes[at..end]).filter(|_| at == head.line_start) {
+                head.bytes += line.len() + 2;
+                head.line_start = head.bytes;
+                if head.end_line(line)? {
+                    return Ok(Some(self.whole()?));
+                }
+                continue;
+            }
             let follows_cr = at > head.line_start && bytes[at - 1] == b'\r';
             head.bytes += 1;
             match (bytes[at], follows_cr) {
@@ -97,6 +109,14 @@ impl HeadScreen {
         };
         Ok(Head { bytes, framing })
     }
+}
+
+/// The first line of some bytes, without its CRLF, if it is there to its end and has nothing else in it that may
+/// not be there. That is how lines mostly come; what is no such line is looked at byte by byte, to say why.
+fn good_line(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes[..memchr(b'\n', bytes)?].strip_suffix(b"\r")?;
+    // Without an early end, so that the compiler takes many bytes at a time.
+    line.iter().fold(true, |is_good, &byte| is_good & is_value_byte(byte)).then_some(line)
 }
 
 impl Looked {
@@ -163,7 +183,7 @@ fn judge_request_line(line: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::bad_request("the method is not a token"));
     }
     // The parser behind would refuse the same, but without a sentence.
-    if !target.iter().all(u8::is_ascii_graphic) || Uri::try_from(target).is_err() {
+    if !is_plain_path(target) && (!target.iter().all(u8::is_ascii_graphic) || Uri::try_from(target).is_err()) {
         return Err(Refusal::bad_request("the request target is not a URI"));
     }
     match version {
@@ -175,6 +195,12 @@ fn judge_request_line(line: &[u8]) -> Result<(), Refusal> {
         }),
         _ => Err(Refusal::bad_request("the request line does not end with a version of HTTP")),
     }
+}
+
+/// Whether a target is a path, perhaps with a query, such that no parser sees anything else in it.
+fn is_plain_path(target: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~?=&%+".contains(&byte);
+    target.first() == Some(&b'/') && target.len() <= PLAIN_TARGET_BYTES && target.iter().all(|&byte| is_plain(byte))
 }
 
 /// Digits alone: no sign, no list (RFC 9110 §8.6).
