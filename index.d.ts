@@ -320,10 +320,11 @@ export interface WebSocketMethods<UserData = unknown> {
    * @param isBinary sends it as binary; by default it is text, whose bytes must be UTF-8
    * @param compress whether to compress it, where the route has a compressor and the client offered
    *     permessage-deflate; ignored elsewhere. A message that would not get smaller is sent as it is.
-   * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, and will be sent. 2: it
-   *     was dropped for `maxBackpressure`. The status is exact for a batch, not for a system call: what
-   *     was handed over in one batch can be dropped still, which the `dropped` handler tells. Behind a 0, a
-   *     `drain` follows. In the close handler: 2.
+   * @returns 1: sent or handed over. 0: it waits behind others for a slow peer, or may have to: more than
+   *     `maxBackpressure` (with 0, 16 MiB) was sent of which the engine has not told yet. A `drain` follows, and who
+   *     sends no more until then loses nothing. 2: it was dropped for `maxBackpressure`, or the connection is
+   *     closing. The status is exact for a batch, not for a system call: what is sent behind a 0 can be dropped
+   *     after a 0, too, which the `dropped` handler tells.
    * @throws `TIDEWIRE_FRAGMENT_OPEN` inside a message that {@link sendFirstFragment} began
    */
   send(message: RecognizedString, isBinary?: boolean, compress?: boolean): 0 | 1 | 2;
@@ -930,7 +931,7 @@ export interface TemplatedApp<
    * From this call on the App waits for connections, and its thread stays alive: until it is closed, or the last
    * acceptor has removed it or closed its last listener, and no connection is left. Then the thread ends by itself,
    * if nothing else keeps it. The same number at each call; a call after that makes it valid again.
-   * @throws as {@link listen}, where the host has no threads left
+   * @throws `TIDEWIRE_SHUTTING_DOWN` while the App shuts down; the system's code where the host has no threads left
    */
   getDescriptor(): number;
 

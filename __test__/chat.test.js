@@ -20,7 +20,7 @@ async function start(context) {
   const child = runFile(context, path.join('examples', 'Chat.js'), { PORT: '0' });
   const [, port] = (await child.line()).match(/^Listening on port (\d+)$/);
   const [, page] = (await child.line()).match(/^Open (http:\S+) in two windows$/);
-  return { url: `ws://127.0.0.1:${port}`, page };
+  return { child, url: `ws://localhost:${port}/chat`, page };
 }
 
 /** What a list of a page shows, as soon as it has so many items. */
@@ -71,9 +71,7 @@ test('two pages join, speak, see who is there, and leave', { ...LONG, skip: noBr
 });
 
 test('the server ends, and the page says so', { ...LONG, skip: noBrowser }, async (context) => {
-  const child = runFile(context, path.join('examples', 'Chat.js'), { PORT: '0' });
-  await child.line();
-  const [, url] = (await child.line()).match(/^Open (http:\S+) in two windows$/);
+  const { child, page: url } = await start(context);
   const browser = await openBrowser(context);
   const page = await joined(browser, url, 'Ann');
   await items(page, 'messages', 1);

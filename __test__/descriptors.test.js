@@ -1,6 +1,9 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { mkdtempSync, rmSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
 const { test } = require('node:test');
 const { App, us_listen_socket_close } = require('tidewire');
 const { runScript } = require('./support/child');
@@ -82,6 +85,42 @@ test("a child's own routes and handlers serve what it gets", BOUND, async (conte
   );
   await assert.rejects(connect(context, `${url}/acceptor`), /404/);
 });
+
+test("a child's HTTP routes serve, too, and Unix sockets are passed as well", {
+  ...BOUND,
+  skip: process.platform === 'win32' ? 'no Unix sockets' : false,
+}, async (context) => {
+  const { app: acceptor, port } = serve(context, {});
+  const { app } = childOf(context, acceptor, 'child');
+  app.get('/where', (res) => {
+    res.end(Buffer.from(res.getRemoteAddressAsText()).toString());
+  });
+  const response = await fetch(`http://127.0.0.1:${port}/where`);
+  assert.equal(await response.text(), '127.0.0.1');
+
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidewire-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, 'socket');
+  acceptor.listen_unix((token) => assert.ok(token), file);
+  const { name } = await greeting(context, `ws+unix://${file}:/`);
+  assert.equal(name, 'child');
+});
+
+test(
+  'a child that shuts down is a child no more, and lets what it has end in peace',
+  BOUND,
+  async (context) => {
+    const { app: acceptor, url } = serve(context, { open: (ws) => ws.send('acceptor') });
+    const { app, descriptor } = childOf(context, acceptor, 'child');
+    const { client } = await greeting(context, url);
+    const done = app.shutdown({ code: 1012 });
+    assert.throws(() => app.getDescriptor(), { code: 'TIDEWIRE_SHUTTING_DOWN' });
+    assert.throws(() => acceptor.addChildAppDescriptor(descriptor), UNKNOWN);
+    assert.deepEqual(await greetings(context, url, 1), ['acceptor']);
+    assert.equal((await client.closed).code, 1012);
+    await done;
+  },
+);
 
 test('what is no descriptor is refused', (context) => {
   const { app } = serve(context, {});

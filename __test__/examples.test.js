@@ -72,7 +72,7 @@ const CONVERSATIONS = {
     client.send('Ann');
     assert.deepEqual(await heard(client), { names: [] });
     assert.deepEqual(await heard(client), { joined: 'Ann' });
-    const other = await connect(context, url);
+    const other = await connect(context, `${url}/chat`);
     other.send('Bob', 'hello');
     assert.deepEqual(await heard(other), { names: ['Ann'] });
     for (const each of [client, other]) {
@@ -122,7 +122,7 @@ const CONVERSATIONS = {
 };
 
 /** What the first client asks for, beside '/'. */
-const QUERIES = { 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
+const QUERIES = { 'Chat.js': '/chat', 'Upgrade.js': '/?name=joe', 'UpgradeAsync.js': '/?token=secret' };
 
 /** How it ends the first client by SIGINT, unless by 1006. */
 const ENDS = { 'GracefulShutdown.js': 1012 };

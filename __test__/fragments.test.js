@@ -13,6 +13,7 @@ describe('sendFirstFragment, sendFragment, sendLastFragment', () => {
   test('send one message, with control frames in between', BOUND, async (context) => {
     const statuses = [];
     const { port } = serve(context, {
+      maxBackpressure: 0,
       open(ws) {
         statuses.push(ws.send('before'), ws.sendFirstFragment('a'), ws.ping('p'));
         statuses.push(

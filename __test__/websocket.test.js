@@ -59,7 +59,7 @@ describe('send', () => {
 
   for (const [name, data, bytes] of forms) {
     test(`takes ${name}`, BOUND, async (context) => {
-      const { client, ws } = await pair(context);
+      const { client, ws } = await pair(context, { maxBackpressure: 0 });
       assert.equal(ws.send(data, true), 1);
       const isText = typeof bytes === 'string';
       if (isText) assert.equal(ws.send(data), 1);

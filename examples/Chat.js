@@ -6,7 +6,6 @@
  */
 
 const { readFileSync } = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
 
@@ -35,40 +34,30 @@ function leave(/** @type {Socket} */ ws) {
   if (names.delete(ws.name)) tell({ left: ws.name });
 }
 
-// The page comes from a server of Node's, on a port of its own.
-const page = http.createServer((_request, response) => {
-  response.setHeader('content-type', 'text/html; charset=utf-8');
-  response.end(html.replace('data-port=""', `data-port="${chatPort}"`));
-});
-let chatPort = port;
-
-page.listen(0, () => {
-  const { port: pagePort } = /** @type {import('node:net').AddressInfo} */ (page.address());
-  app
-    .ws('/*', {
-      maxPayloadLength: 2048,
-      // A browser lets any page connect to any server: here only the one above may.
-      origins: ['localhost', '127.0.0.1'].map((host) => `http://${host}:${pagePort}`),
-      message: (/** @type {Socket} */ ws, text) => {
-        if (ws.name === undefined) join(ws, String(text));
-        else tell({ name: ws.name, text: String(text) });
-      },
-      close: leave,
-    })
-    .listen(port, (token) => {
-      if (!token) {
-        console.error(`Cannot listen on port ${port}: it is in use`);
-        process.exitCode = 1;
-        page.close();
-        return;
-      }
-      chatPort = us_socket_local_port(token);
-      console.log(`Listening on port ${chatPort}`);
-      console.log(`Open http://localhost:${pagePort} in two windows`);
-      process.once('SIGINT', () => {
-        us_listen_socket_close(token);
-        app.close();
-        page.close();
-      });
+app
+  .get('/', (res) => {
+    res.writeHeader('content-type', 'text/html; charset=utf-8').end(html);
+  })
+  .ws('/chat', {
+    maxPayloadLength: 2048,
+    // A browser lets any page connect to any server: here only the one above may.
+    origins: 'same',
+    message: (/** @type {Socket} */ ws, text) => {
+      if (ws.name === undefined) join(ws, String(text));
+      else tell({ name: ws.name, text: String(text) });
+    },
+    close: leave,
+  })
+  .listen(port, (token) => {
+    if (!token) {
+      console.error(`Cannot listen on port ${port}: it is in use`);
+      process.exitCode = 1;
+      return;
+    }
+    console.log(`Listening on port ${us_socket_local_port(token)}`);
+    console.log(`Open http://localhost:${us_socket_local_port(token)} in two windows`);
+    process.once('SIGINT', () => {
+      us_listen_socket_close(token);
+      app.close();
     });
-});
+  });

@@ -17,9 +17,6 @@ const { routeOf } = require('./websocket');
 /** Longest head of a frame that a server sends (RFC 6455 §5.2), counted as buffered with its payload. */
 const FRAME_HEAD_BYTES = 10;
 
-/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0. */
-const SURGE_BYTES = 16 * 1024 * 1024;
-
 /** What `send` returns, as in uWebSockets.js. */
 const QUEUED = 0;
 const SENT = 1;
@@ -30,8 +27,11 @@ class Backlog {
   #outgoing;
   /** @type {Map<number, number>} Bytes that wait at the reactor, of the connections where some do. */
   #waiting = new Map();
-  /** @type {Set<number>} Connections whose drain somebody waits for. */
-  #watched = new Set();
+  /**
+   * @type {Map<number, { bytes: number, awaited: boolean }>} Connections of which the reactor was asked to tell
+   *     their drain: what was unconfirmed then, and whether the application waits for it.
+   */
+  #watched = new Map();
   /** The number of the newest flush that was carried out; signed, wrapping. */
   confirmed = 0;
 
@@ -82,22 +82,30 @@ class Backlog {
   }
 
   /**
-   * Remembers the message that was written just now. So much may have been sent
-   * without a word from the reactor that a loop which sends until `send` says 0 must be told so: a
-   * drain event follows then.
+   * Remembers the message that was written just now. Before the reactor has told what waits, so much may have
+   * been sent that it would drop more: who sends until `send` says 0 must be told so, and a drain event follows.
+   * It is asked for at half of that, so that one who never rests, but does not send too much, gets no 0.
+   * @param {WebSocket} socket
    * @param {Page} page
    * @param {number} index
    * @param {number} payloadBytes
    * @param {number} status what `send` would return
    * @returns {number} what it returns
    */
-  sent(page, index, payloadBytes, status) {
+  sent(socket, page, index, payloadBytes, status) {
     const at = index & PAGE_MASK;
     const bytes = payloadBytes + FRAME_HEAD_BYTES;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
-    page.unconfirmed[at] = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    // What a drain that was asked for has told already is not in this sum any more.
+    if (carriedOut && this.#watched.size > 0) this.#forgive(index);
+    const sum = carriedOut ? bytes : page.unconfirmed[at] + bytes;
+    page.unconfirmed[at] = sum;
     page.flushes[at] = this.#outgoing.lastFlush;
-    return page.unconfirmed[at] > SURGE_BYTES ? this.#surge(index) : status;
+    const { surgeBytes } = routeOf(socket);
+    if (sum * 2 <= surgeBytes) return status;
+    const surges = sum > surgeBytes;
+    this.#watch(index, sum, surges);
+    return surges ? QUEUED : status;
   }
 
   /**
@@ -108,8 +116,9 @@ class Backlog {
   asked(page, index) {
     const at = index & PAGE_MASK;
     const carriedOut = ((this.confirmed - page.flushes[at]) | 0) >= 0;
-    const bytes = (this.#waiting.get(index) ?? 0) + (carriedOut ? 0 : page.unconfirmed[at]);
-    if (bytes > 0) this.#watch(index);
+    const unconfirmed = carriedOut ? 0 : page.unconfirmed[at];
+    const bytes = (this.#waiting.get(index) ?? 0) + unconfirmed;
+    if (bytes > 0) this.#watch(index, unconfirmed, true);
     return bytes;
   }
 
@@ -127,15 +136,18 @@ class Backlog {
    * @param {Page} page
    * @param {number} index
    * @param {number} bytes
+   * @returns {boolean} whether that is news for the application
    */
   drained(page, index, bytes) {
-    if (bytes === 0) {
-      this.#waiting.delete(index);
-      // Of one that never rests, all that was sent before the newest flush is counted until then.
-      const { unconfirmed } = page;
-      if (unconfirmed[index & PAGE_MASK] > SURGE_BYTES) unconfirmed[index & PAGE_MASK] = 0;
-    } else this.#waiting.set(index, bytes);
+    const asked = this.#watched.get(index);
     this.#watched.delete(index);
+    const waited = this.#waiting.has(index);
+    if (bytes === 0) this.#waiting.delete(index);
+    else this.#waiting.set(index, bytes);
+    if (waited || asked === undefined) return true;
+    // Where nothing was known to wait, this is the answer to who asked: what was sent before that is written.
+    page.unconfirmed[index & PAGE_MASK] -= asked.bytes;
+    return asked.awaited;
   }
 
   /**
@@ -147,17 +159,28 @@ class Backlog {
     this.#watched.delete(index);
   }
 
-  /** @param {number} index */
-  #surge(index) {
-    this.#watch(index);
-    return QUEUED;
+  /**
+   * @param {number} index
+   * @param {number} bytes that are unconfirmed
+   * @param {boolean} awaited whether the application waits for the drain
+   */
+  #watch(index, bytes, awaited) {
+    const asked = this.#watched.get(index);
+    if (asked !== undefined) {
+      asked.awaited ||= awaited;
+      return;
+    }
+    this.#watched.set(index, { bytes, awaited });
+    this.#lane.command(commands.WATCH_DRAIN, index);
   }
 
-  /** @param {number} index */
-  #watch(index) {
-    if (this.#watched.has(index)) return;
-    this.#watched.add(index);
-    this.#lane.command(commands.WATCH_DRAIN, index);
+  /**
+   * What was unconfirmed when a drain was asked for has been confirmed before its answer came.
+   * @param {number} index
+   */
+  #forgive(index) {
+    const asked = this.#watched.get(index);
+    if (asked !== undefined) asked.bytes = 0;
   }
 }
 

@@ -198,7 +198,7 @@ function startFailed(error) {
   return Object.assign(error, { syscall: 'start' });
 }
 
-/** A `listen` of an App that is shutting down. */
+/** A `listen` or a `getDescriptor` of an App that is shutting down. */
 function shuttingDown() {
   const message = 'The App is shutting down: await the Promise of app.shutdown() before it listens again';
   return withCode(new Error(message), 'TIDEWIRE_SHUTTING_DOWN');

@@ -89,7 +89,7 @@ class Lane extends Crossing {
    * @param {number} index
    * @param {number} flags
    * @param {unknown} message
-   * @returns {number} 1: handed over; 0: behind others that wait; 2: dropped
+   * @returns {number} 1: handed over; 0: behind others that wait, or that may; 2: dropped
    */
   send(socket, index, flags, message) {
     const page = this.#connections.page(index);
@@ -98,7 +98,7 @@ class Lane extends Crossing {
     const payload = typeof message === 'string' ? message : bytesOf(message);
     if (status === DROPPED || page.sockets[at] !== socket) return DROPPED;
     const bytes = this.outgoing.write(commands.SEND, flags, index, page.generations[at], payload);
-    return this.#backlog.sent(page, index, bytes, status);
+    return this.#backlog.sent(socket, page, index, bytes, status);
   }
 
   /**
@@ -282,8 +282,7 @@ class Lane extends Crossing {
         this.#backlog.grew(index, offset);
         break;
       case events.DRAIN:
-        this.#backlog.drained(this.#connections.page(index), index, offset);
-        drain?.(socket);
+        if (this.#backlog.drained(this.#connections.page(index), index, offset)) drain?.(socket);
         break;
       case events.ABORTED:
         // Upgraded while the word of it was on its way.

@@ -8,6 +8,9 @@ const { shown } = require('./errors');
  * @typedef {import('./options').RouteSettings & { pattern: string }} Settings
  */
 
+/** Bytes sent to one connection without a word from the reactor, from which on `send` says 0 in any case. */
+const SURGE_BYTES = 16 * 1024 * 1024;
+
 /** A route as one lane needs it: the handlers as plain properties, and how they get data. */
 class LaneRoute {
   /**
@@ -32,6 +35,8 @@ class LaneRoute {
     this.binaryKind = KINDS[settings.binaryType];
     this.textKind = KINDS[settings.textType];
     this.maxBackpressure = settings.maxBackpressure;
+    /** The same for this route: beyond it, the reactor would drop the next message if none of them were written. */
+    this.surgeBytes = Math.min(settings.maxBackpressure || SURGE_BYTES, SURGE_BYTES);
     this.closeOnBackpressureLimit = settings.closeOnBackpressureLimit;
     /** Whether methods of a closed socket do nothing, instead of throwing. */
     this.ignoresClosed = settings.closedSend === 'ignore';

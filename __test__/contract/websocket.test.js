@@ -33,6 +33,31 @@ describe('WebSocket', () => {
     while (ws.send('again') !== 1) await new Promise(setImmediate);
   });
 
+  test('who sends until send returns 0, and waits for drain, loses nothing', BOUND, async (context) => {
+    const PIECES = 2_000;
+    let sent = 0;
+    const fill = (ws) => {
+      let status = 1;
+      while (status === 1 && sent < PIECES) {
+        const piece = Buffer.alloc(10_000);
+        piece.writeUInt32LE(sent++);
+        status = ws.send(piece, true);
+      }
+      assert.notEqual(status, 2);
+    };
+    const { port, events } = observe(context, { open: fill, drain: fill });
+    const client = await connectRaw(context, port, { reads: false });
+    for (let before = -1; before !== sent; ) {
+      before = sent;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(sent < PIECES, 'it waits for a client that does not read');
+    client.read();
+    const frames = await client.frames.take(PIECES);
+    for (const [number, { payload }] of frames.entries()) assert.equal(payload.readUInt32LE(), number);
+    assert.ok(events.all.every(([name]) => name !== 'dropped'));
+  });
+
   test('sendFirstFragment, sendFragment, sendLastFragment', BOUND, async (context) => {
     const { port, events } = observe(context);
     const client = await connectRaw(context, port);
@@ -210,16 +235,16 @@ describe('WebSocket', () => {
   );
 
   test(
-    'the status of send is exact per batch: what was handed over can be dropped, which is told',
+    'the status of send is exact per batch: what comes behind a 0 can be dropped, which is told',
     BOUND,
     async (context) => {
       const { port, events } = observe(context, { maxBackpressure: 1_000 });
       await connectRaw(context, port, { reads: false });
       const [, ws] = await events.next();
-      const big = Buffer.alloc(8_000_000);
-      assert.deepEqual([ws.send(big, true), ws.send('handed over, and dropped')], [1, 1]);
+      const statuses = [ws.send('x'), ws.send(Buffer.alloc(8_000_000), true), ws.send('behind it')];
+      assert.deepEqual(statuses, [1, 0, 0]);
       for (let event = await events.next(); event[0] !== 'dropped'; event = await events.next());
-      assert.deepEqual(events.all.at(-1), ['dropped', ws, 'handed over, and dropped', false]);
+      assert.deepEqual(events.all.at(-1), ['dropped', ws, 'behind it', false]);
     },
   );
 });

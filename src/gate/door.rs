@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use super::passed::{Home, Passed, Unserved};
 use crate::bridge::{Census, Ticket};
 use crate::limits;
-use crate::reactor::Adopter;
 
 /// The outside of a door.
 pub(super) struct Door {
@@ -22,6 +21,9 @@ pub(super) struct Door {
     hold: Mutex<Hold>,
 }
 
+/// Asks the App's threads. Never blocks.
+type Fullness = Box<dyn Fn() -> bool + Send>;
+
 /// What the door holds of the App.
 struct Hold {
     /// Keeps its threads alive, and with them its JavaScript thread: there from the offer on, until nobody
@@ -29,25 +31,27 @@ struct Hold {
     ticket: Option<Ticket>,
     /// Gates that bring connections.
     users: usize,
-    /// The App's, which know whether its JavaScript has room for more; given back when the door is shut, since
-    /// they have connections of their own.
-    reactors: Vec<Arc<dyn Adopter>>,
-    is_shut: bool,
+    /// Whether its JavaScript has no room for more. `None` once the door is shut: it holds the App's reactors,
+    /// which have connections of their own.
+    is_full: Option<Fullness>,
 }
 
 impl Door {
     /// An open door, and its inside for the App's gate. It counts in the census from now on.
-    pub(super) fn open(census: Arc<Census>, reactors: Vec<Arc<dyn Adopter>>) -> (Arc<Self>, mpsc::Receiver<Passed>) {
-        Self::with_room_for(limits::PASSED_CONNECTIONS, census, reactors)
+    pub(super) fn open(
+        census: Arc<Census>,
+        is_full: impl Fn() -> bool + Send + 'static,
+    ) -> (Arc<Self>, mpsc::Receiver<Passed>) {
+        Self::with_room_for(limits::PASSED_CONNECTIONS, census, Box::new(is_full))
     }
 
     fn with_room_for(
         connections: usize,
         census: Arc<Census>,
-        reactors: Vec<Arc<dyn Adopter>>,
+        is_full: Fullness,
     ) -> (Arc<Self>, mpsc::Receiver<Passed>) {
         let (queue, arrivals) = mpsc::channel(connections);
-        let hold = Mutex::new(Hold { ticket: Some(census.enter()), users: 0, reactors, is_shut: false });
+        let hold = Mutex::new(Hold { ticket: Some(census.enter()), users: 0, is_full: Some(is_full) });
         (Arc::new(Self { queue, census, hold }), arrivals)
     }
 
@@ -60,9 +64,7 @@ impl Door {
     /// door is shut.
     pub(super) fn enlist(self: &Arc<Self>) -> Option<Child> {
         let mut hold = self.hold();
-        if hold.is_shut {
-            return None;
-        }
+        hold.is_full.as_ref()?;
         hold.users += 1;
         hold.ticket.get_or_insert_with(|| self.census.enter());
         Some(Child(self.clone()))
@@ -71,8 +73,7 @@ impl Door {
     /// Nobody is let in any more, and nobody is waited for.
     pub(super) fn shut(&self) {
         let mut hold = self.hold();
-        hold.is_shut = true;
-        let held = (hold.ticket.take(), std::mem::take(&mut hold.reactors));
+        let held = (hold.ticket.take(), hold.is_full.take());
         // The last ticket calls out, which no lock should see.
         drop(hold);
         drop(held);
@@ -94,12 +95,12 @@ impl Child {
 
     /// Whether it takes nothing any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.0.queue.is_closed() || self.0.hold().is_shut
+        self.0.queue.is_closed() || self.0.hold().is_full.is_none()
     }
 
     /// Whether it has no room now.
     pub(super) fn is_full(&self) -> bool {
-        self.0.queue.capacity() == 0 || self.0.hold().reactors.iter().any(|reactor| reactor.is_full())
+        self.0.queue.capacity() == 0 || self.0.hold().is_full.as_ref().is_none_or(|is_full| is_full())
     }
 
     /// Brings a connection. If there is no room, or the App is ending, it goes home.
@@ -135,7 +136,7 @@ mod tests {
         };
         let (home, mut returned) = Home::new(Census::new(|| {}));
         let census = Census::new(|| {});
-        let (door, mut arrivals) = Door::with_room_for(1, census.clone(), Vec::new());
+        let (door, mut arrivals) = Door::with_room_for(1, census.clone(), Box::new(|| false));
         let child = door.enlist().unwrap();
         assert!(!child.is_full());
         let (_first_client, (first, peer)) = pair();
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn a_door_holds_its_app_until_the_last_user_goes() {
         let census = Census::new(|| {});
-        let (door, _arrivals) = Door::open(census.clone(), Vec::new());
+        let (door, _arrivals) = Door::open(census.clone(), || false);
         assert!(!census.is_vacant(), "users may come");
         let users = [door.enlist(), door.enlist()];
         let [first, second] = users;

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::wire::Wire;
-use crate::http::proxy::{self, Beginning};
+use crate::http::proxy::{self, Beginning, Client};
 use crate::http::{Content, HeadScreen, Refusal};
 
 /// What hyper gets for a head that is refused.
@@ -98,7 +98,10 @@ impl<'e> Screened<'e> {
             Beginning::Request => {}
             Beginning::Proxied { bytes, client } => {
                 self.waiting.drain(..bytes);
-                self.findings.proxied.set(client);
+                self.findings.proxied.set(client.map(|client| match client {
+                    Client::V4(address, port) => (address, port).into(),
+                    Client::V6(address, port) => (address, port).into(),
+                }));
             }
         }
         self.after = After::Head { is_first: false };

@@ -148,7 +148,9 @@ impl Gate {
         match &*offer {
             Some(offer) => offer.door().offer_again(),
             None => {
-                let (door, arrivals) = Door::open(self.census.clone(), self.reactors.clone());
+                let (reactors, crossing) = (self.reactors.clone(), self.crossing.clone());
+                let is_full = move || crossing.is_full() || reactors.iter().any(|reactor| reactor.is_full());
+                let (door, arrivals) = Door::open(self.census.clone(), is_full);
                 self.tell(Command::OpenDoor(arrivals));
                 *offer = Some(Offer::publish(descriptor, door));
             }

@@ -4,8 +4,6 @@
 //! the application beside the peer's own address, not in its place: anybody may send one. Source: the
 //! specification of HAProxy, "The PROXY protocol", §2.2.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-
 use super::response::Refusal;
 use crate::limits;
 
@@ -31,8 +29,17 @@ pub enum Beginning {
         bytes: usize,
         /// The client that the proxy speaks for; `None` where it speaks for itself, or for one without an
         /// IP address.
-        client: Option<SocketAddr>,
+        client: Option<Client>,
     },
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// Over IPv4.
+    V4([u8; 4], u16),
+    /// Over IPv6.
+    V6([u8; 16], u16),
 }
 
 /// Looks at the bytes that have come first.
@@ -69,21 +76,20 @@ pub fn look(bytes: &[u8]) -> Result<Beginning, Refusal> {
 }
 
 /// The source address. What follows the addresses are additions that nobody reads here.
-fn client(family: u8, block: &[u8]) -> Result<Option<SocketAddr>, Refusal> {
+fn client(family: u8, block: &[u8]) -> Result<Option<Client>, Refusal> {
     const TOO_SHORT: Refusal = Refusal::bad_request("the addresses of the PROXY protocol are cut off");
-    let (address, port) = match family {
+    Ok(match family {
         FAMILY_TCP4 => {
             let [a, b, c, d, _, _, _, _, high, low, _, _] = *block.first_chunk().ok_or(TOO_SHORT)?;
-            (IpAddr::from([a, b, c, d]), [high, low])
+            Some(Client::V4([a, b, c, d], u16::from_be_bytes([high, low])))
         }
         FAMILY_TCP6 => {
             let both: &[u8; 36] = block.first_chunk().ok_or(TOO_SHORT)?;
-            let source = both.first_chunk::<16>().ok_or(TOO_SHORT)?;
-            (IpAddr::from(Ipv6Addr::from(*source)), [both[32], both[33]])
+            let source = *both.first_chunk().ok_or(TOO_SHORT)?;
+            Some(Client::V6(source, u16::from_be_bytes([both[32], both[33]])))
         }
-        _ => return Ok(None),
-    };
-    Ok(Some(SocketAddr::from((address, u16::from_be_bytes(port)))))
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -99,16 +105,15 @@ mod tests {
     fn the_client_is_the_source() {
         let block = [203, 0, 113, 7, 10, 0, 0, 1, 0x12, 0x67, 0, 80, 0x04, 0, 1, 0];
         let bytes = head(0x21, FAMILY_TCP4, &block);
-        let client = "203.0.113.7:4711".parse().ok();
+        let client = Some(Client::V4([203, 0, 113, 7], 4711));
         assert_eq!(look(&bytes), Ok(Beginning::Proxied { bytes: bytes.len(), client }));
         let with_request = [&bytes[..], b"GET / HTTP/1.1\r\n"].concat();
         assert_eq!(look(&with_request), Ok(Beginning::Proxied { bytes: bytes.len(), client }));
         let mut block = [0; 36];
-        block[..2].copy_from_slice(&[0x20, 0x01]);
-        block[15] = 1;
+        block[..16].copy_from_slice(&[7; 16]);
         block[32..34].copy_from_slice(&[1, 0]);
         let bytes = head(0x21, FAMILY_TCP6, &block);
-        let client = "[2001::1]:256".parse().ok();
+        let client = Some(Client::V6([7; 16], 256));
         assert_eq!(look(&bytes), Ok(Beginning::Proxied { bytes: 52, client }));
     }
 
