@@ -12,7 +12,7 @@ const events = require('./events');
 const { allocateSlab, isView, viewOf } = require('./data');
 const { Outgoing } = require('./outgoing');
 
-const { DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
+const { ABORTED, CLOSE, DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
 
 /** Words of the descriptors of one drain. */
 const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
@@ -30,6 +30,9 @@ class Crossing {
   /** Events of the batch, and those of them that were begun. */
   #count = 0;
   #position = 0;
+  /** Since when microtasks have not run: the first such event of the batch, and whether a batch before has some. */
+  #unsettled = 0;
+  #hasUnsettled = false;
 
   /**
    * @param {any} native the addon's `Engine`
@@ -43,6 +46,15 @@ class Crossing {
     this.live = 0;
     /** Whether more events waited when the last batch was taken. */
     this.more = false;
+    /** Whether the next event waits for microtasks to run. */
+    this.mustSettle = false;
+  }
+
+  /** Microtasks have run since the last turn, and what was left to `process.nextTick`. */
+  settle() {
+    this.#unsettled = this.#position;
+    this.#hasUnsettled = false;
+    this.mustSettle = false;
   }
 
   /**
@@ -113,7 +125,9 @@ class Crossing {
   #take() {
     const pending = this.outgoing.bytes;
     if (!this.#lent) this.#slabBytes = 0;
+    if (this.#position > this.#unsettled) this.#hasUnsettled = true;
     this.#position = 0;
+    this.#unsettled = 0;
     this.#count = this.#exchange(pending);
     if (pending > 0) this.outgoing.crossed();
     if (this.#count === 0 && this.more) {
@@ -145,7 +159,7 @@ class Crossing {
    * Calls the handlers of the events from the position to `end`.
    * @param {number} end
    * @param {number} deadline
-   * @returns {boolean} whether time ran out
+   * @returns {boolean} whether time ran out, or the next event has to wait
    */
   #dispatch(end, deadline) {
     const descriptors = this.#descriptors;
@@ -153,10 +167,30 @@ class Crossing {
     for (let event = first; event < end; event++) {
       const timely = (event & (CLOCK_EVENTS - 1)) !== 0 || event === first || performance.now() <= deadline;
       if (!timely) return true;
+      const word = event * DESCRIPTOR_WORDS;
+      const kind = descriptors[word + 1] & 0xff;
+      if ((kind === CLOSE || kind === ABORTED) && this.#isUnsettled(event)) {
+        this.mustSettle = true;
+        return true;
+      }
       // Moved before the call: behind a handler that throws, the next event comes.
       this.#position = event + 1;
-      const word = event * DESCRIPTOR_WORDS;
       this.handle(descriptors[word], descriptors[word + 1], descriptors[word + 2], descriptors[word + 3]);
+    }
+    return false;
+  }
+
+  /**
+   * Whether a handler of the same connection or request may have left something to microtasks that have not run.
+   * Its end waits for them: a library that takes messages apart behind an `await` has them all before it.
+   * @param {number} event which ends it
+   */
+  #isUnsettled(event) {
+    if (this.#hasUnsettled) return true;
+    const descriptors = this.#descriptors;
+    const index = descriptors[event * DESCRIPTOR_WORDS];
+    for (let before = event - 1; before >= this.#unsettled; before--) {
+      if (descriptors[before * DESCRIPTOR_WORDS] === index) return true;
     }
     return false;
   }

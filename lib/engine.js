@@ -292,6 +292,7 @@ class Engine {
   #wake() {
     const deadline = performance.now() + WAKE_MILLISECONDS;
     let left = WAKE_EVENTS;
+    for (const crossing of this.#crossings) crossing.settle();
     do {
       let idle = true;
       const crossings = this.#crossings;
@@ -299,7 +300,7 @@ class Engine {
         // A handler may have ended the threads and begun others, to which the numbers of these lanes belong now.
         if (this.#crossings !== crossings) break;
         const handled = left > 0 ? crossing.turn(left, deadline) : 0;
-        left -= handled;
+        left = crossing.mustSettle ? 0 : left - handled;
         // Behind a batch there are its commands to hand over, which takes the next batch as well.
         if (left <= 0 || (handled > 0 && !crossing.isIdle)) idle = false;
       }
