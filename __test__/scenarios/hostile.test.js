@@ -131,10 +131,9 @@ test('everything hostile at once: others are served, and nothing is left behind'
   assert.equal(stats.opened, closes + CLIENTS);
   assert.equal(stats.gate.upgraded, stats.opened);
   assert.ok(stats.closes.protocol > 500, `${stats.closes.protocol} violations`);
-  assert.deepEqual(
-    { ...stats.waiting, batches: 0, events: 0, eventBytes: 0, commandBytes: 0 },
-    { arrivals: 0, batches: 0, events: 0, eventBytes: 0, commandBytes: 0, outboxBytes: 0, parkedBytes: 0 },
-  );
+  // What JavaScript and the reactor have not taken yet is on its way.
+  const { outboxBytes, parkedBytes, arrivals } = stats.waiting;
+  assert.deepEqual({ outboxBytes, parkedBytes, arrivals }, { outboxBytes: 0, parkedBytes: 0, arrivals: 0 });
   const grown = after.rss - before.rss;
   if (existsSync('/proc')) assert.ok(grown < 16 * MIB, `${grown} bytes more than before`);
   assert.ok(after.heapUsed - before.heapUsed < 2 * MIB, `heap: ${after.heapUsed - before.heapUsed}`);
