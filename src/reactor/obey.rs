@@ -12,10 +12,16 @@ use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 const GATHER_BYTES: usize = 64 * 1024;
 
 impl<N: Network> Reactor<N> {
-    /// Takes the commands that wait and carries them out, connection by connection.
+    /// Takes the commands that wait, for the next turn. Called before the arrivals are taken: a command that ends
+    /// all connections is to find those that came before it.
+    pub fn collect(&mut self) {
+        self.collected = self.collected || self.shared.crossing.inbox.take(&mut self.orders);
+    }
+
+    /// Carries the commands out that were collected, connection by connection.
     pub(super) fn obey(&mut self) {
         let mut orders = std::mem::take(&mut self.orders);
-        if self.shared.crossing.inbox.take(&mut orders) {
+        if std::mem::take(&mut self.collected) {
             self.intake.set_applied(orders.flush);
             self.ebb.flow(orders.bytes());
             let mut large = 0;

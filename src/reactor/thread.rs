@@ -110,6 +110,7 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
             return;
         }
         let now = Instant::now();
+        reactor.collect();
         for arrival in shared.arrivals() {
             arrive(&mut reactor, arrival, now);
         }

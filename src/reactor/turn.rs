@@ -41,6 +41,8 @@ pub struct Reactor<N: Network> {
     pub(super) ebb: Ebb,
     pub(super) intake: Intake,
     pub(super) orders: Orders,
+    /// Whether there are orders that the next turn carries out.
+    pub(super) collected: bool,
     pub(super) agenda: Agenda,
     pub(super) gather: Gather,
     pub(super) contexts: Contexts,
@@ -77,6 +79,7 @@ impl<N: Network> Reactor<N> {
             clock: Clock::new(now),
             ebb: Ebb::default(),
             orders: Orders::default(),
+            collected: false,
             agenda: Agenda::default(),
             gather: Gather::default(),
             contexts: Contexts::default(),
@@ -134,7 +137,7 @@ impl<N: Network> Reactor<N> {
         self.turn_away(index);
     }
 
-    /// One turn over what became ready.
+    /// One turn over what became ready, and the commands that were [collected](Self::collect).
     pub fn turn(&mut self, ready: &[Ready], now: Instant) {
         self.obey();
         self.intake.look_again();

@@ -238,3 +238,23 @@ fn a_flood_behind_our_close_frame_is_bounded_in_time() {
     assert!(peer.is_closed());
     rig.assert_vacant();
 }
+
+#[test]
+fn the_end_of_all_ends_those_that_came_before_it_and_are_taken_behind_it() {
+    let mut rig = Rig::new();
+    rig.js.command(CommandKind::TerminateAll, ConnectionId { index: u32::MAX, generation: 0 }, b"");
+    rig.js.flush();
+    let peer = rig.adopt(&routed(|_| {}), b"");
+    assert!(peer.is_closed());
+    // A command that comes once the arrivals are being taken waits for the next turn, and so finds all of them.
+    rig.reactor.collect();
+    rig.js.command(CommandKind::TerminateAll, ConnectionId { index: u32::MAX, generation: 0 }, b"");
+    rig.js.flush();
+    let (socket, late) = connection();
+    rig.census.enter().forget();
+    rig.reactor.turn(&[], rig.now);
+    rig.reactor.adopt(socket, &routed(|_| {}), None, None, Vec::new(), rig.now);
+    assert!(!late.is_closed());
+    rig.run();
+    assert!(late.is_closed());
+}

@@ -120,6 +120,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             }
             self.asleep = false;
             self.shared.crossing.answer();
+            self.reactor.collect();
             let agreement = self.agreement;
             for (socket, route, early) in std::mem::take(&mut self.adoptions) {
                 self.reactor.adopt(socket, &route, agreement, None, early, self.now);
