@@ -552,7 +552,7 @@ export interface HttpResponse {
   /**
    * Ends the response without a body.
    * @param reportedContentLength the `Content-Length` of a response to HEAD, or of a 304, in bytes. It has
-   *     no meaning for others, such as the refusal of an opening handshake
+   *     no meaning for others, such as the refusal of an opening handshake. Text of digits is taken, too
    */
   endWithoutBody(reportedContentLength?: number, closeConnection?: boolean): this;
 
@@ -829,6 +829,18 @@ export interface TemplatedApp<
    * @param callback `res` knows the address of the peer; to write to it throws (`TIDEWIRE_NO_REQUEST`)
    */
   filter(callback: (res: HttpResponse, count: 1 | -1) => unknown): this;
+
+  /**
+   * Of an App with TLS: a certificate for one more host name. Without TLS no client says whom it wants, so this and
+   * the two below do nothing, as in uWebSockets.js: libraries call them of every App.
+   */
+  addServerName(hostname: RecognizedString, options?: object): this;
+
+  /** Takes one away that was added. */
+  removeServerName(hostname: RecognizedString): this;
+
+  /** @param callback of an App with TLS, for a name that it does not have; without TLS it is never called */
+  missingServerName(callback: (hostname: string) => unknown): this;
 
   /**
    * Listens, and calls the callback before it returns.

@@ -192,6 +192,7 @@ describe('responses without a body', () => {
     const ways = {
       5: (res) => res.end('12345'),
       1234: (res) => res.endWithoutBody(1234),
+      4321: (res) => res.endWithoutBody('4321'),
       7: (res) => res.tryEnd('1234567', 7),
     };
     for (const [length, way] of Object.entries(ways)) {
@@ -235,7 +236,9 @@ describe('responses without a body', () => {
       for (const length of [-1, 0.5, Number.NaN]) {
         assert.throws(() => res.endWithoutBody(length), { code: 'TIDEWIRE_OUT_OF_RANGE' });
       }
-      assert.throws(() => res.endWithoutBody('1'), { code: 'TIDEWIRE_INVALID_TYPE' });
+      for (const length of ['', '-1', '1 byte', null]) {
+        assert.throws(() => res.endWithoutBody(length), { code: 'TIDEWIRE_INVALID_TYPE' });
+      }
     });
   });
 });

@@ -142,6 +142,10 @@ app
 app.head('/', handler).connect('/', handler).trace('/', handler).any('/', handler).ws('/', null);
 app.get('/', new DeclarativeResponse().writeHeader('a', 'b').writeQueryValue('c').writeBody().end('d'));
 app.filter((res, count) => same<typeof count, 1 | -1>(true) ?? res.getRemotePort());
+app
+  .missingServerName((name) => same<typeof name, string>(true))
+  .addServerName('a', {})
+  .removeServerName('a');
 // @ts-expect-error no handler
 app.get('/');
 // @ts-expect-error a handler is a function

@@ -131,6 +131,31 @@ class Application {
   }
 
   /**
+   * Names a server for TLS, of which there is none here: without it no client says whom it wants.
+   * @param {unknown} hostname
+   * @param {unknown} [options]
+   */
+  addServerName(hostname, options) {
+    void options;
+    checkServerName('addServerName', hostname);
+    return this;
+  }
+
+  /** @param {unknown} hostname */
+  removeServerName(hostname) {
+    checkServerName('removeServerName', hostname);
+    return this;
+  }
+
+  /** @param {(hostname: string) => unknown} callback never called without TLS */
+  missingServerName(callback) {
+    if (typeof callback !== 'function') {
+      throw errors.invalidType('The argument of App.missingServerName()', 'a function', callback);
+    }
+    return this;
+  }
+
+  /**
    * Listens. With a callback it returns the App, and the callback has run; without one it returns a
    * Promise of the token.
    * @param {unknown[]} values `[host,] port, [options,] [callback]`
@@ -276,6 +301,15 @@ class Application {
     callback(outcome);
     return this;
   }
+}
+
+/**
+ * @param {string} method
+ * @param {unknown} hostname
+ */
+function checkServerName(method, hostname) {
+  if (typeof textGiven(hostname) === 'string') return;
+  throw errors.invalidType(`\`hostname\` of App.${method}()`, 'a string', hostname);
 }
 
 /**

@@ -172,14 +172,14 @@ class HttpResponse {
   }
 
   /**
-   * @param {number} [reportedContentLength]
+   * @param {number | string} [reportedContentLength]
    * @param {boolean} [closeConnection]
    */
   endWithoutBody(reportedContentLength, closeConnection) {
     const index = this.#place();
     if (this.#stream !== null) return this.end(undefined, closeConnection);
     const length =
-      reportedContentLength === undefined ? -1 : lengthOf('endWithoutBody', reportedContentLength);
+      reportedContentLength === undefined ? -1 : lengthOf('endWithoutBody', asNumber(reportedContentLength));
     const status = this.#finalStatus();
     const fields = this.#allFields(closeConnection);
     this.#exchange.respondWithoutBody(index, status, fields, length);
@@ -429,6 +429,14 @@ function checkLength(stream, piece) {
   if (stream.length === CHUNKED) return;
   const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length;
   if (stream.offset + bytes > stream.length) throw errors.tooLong(stream.length);
+}
+
+/**
+ * A number that may be written as text: libraries pass on what stands in a header field.
+ * @param {unknown} value
+ */
+function asNumber(value) {
+  return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
 }
 
 /**
