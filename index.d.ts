@@ -510,6 +510,9 @@ export interface HttpRequest {
  * In an `upgrade` handler, too, a response may be written piece by piece: it is sent when it has ended.
  */
 export interface HttpResponse {
+  // biome-ignore lint/suspicious/noExplicitAny: as in uWebSockets.js, whose programs write `res.aborted = true`.
+  [key: string]: any;
+
   /**
    * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. Behind
    * {@link HttpResponse.write} and for a WebSocket it has no meaning.

@@ -120,7 +120,12 @@ const handler: HttpHandler = async (res, req) => {
   const query: string = req.getQuery();
   res.writeStatus('200 OK').writeHeader('a', new ArrayBuffer(1)).beginWrite().write(query);
   const [ok, done]: [boolean, boolean] = res.tryEnd(new Uint8Array(1), 2);
-  res.onWritable((offset) => offset > 0 && ok && done).onAborted(() => {});
+  res
+    .onWritable((offset) => offset > 0 && ok && done)
+    .onAborted(() => {
+      // As programs for uWebSockets.js do.
+      res.aborted = true;
+    });
   res.onData((chunk, isLast) => void same<typeof chunk | typeof isLast, ArrayBuffer | boolean>(true));
   res
     .onDataV2((_chunk, most) => same<typeof most, bigint>(true))
