@@ -5,10 +5,13 @@
  * Handlers run on the JavaScript thread that made the App, the main one or a worker, in batches; an App, its
  * sockets and its tokens belong to that thread. The engine's own threads run no JavaScript.
  *
- * Whatever is misused throws an error with a stable `code` and never ends the process by itself. A value of
- * the wrong type is a `TypeError` with `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data
- * was expected; one that is not accepted is a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told
- * where they can come. What the host refuses has the system's code (`EADDRINUSE`).
+ * Whatever is misused throws an error with a stable `code`. A value of the wrong type is a `TypeError` with
+ * `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data was expected; one that is not accepted is
+ * a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told where they can come. What the host refuses has
+ * the system's code (`EADDRINUSE`).
+ *
+ * What a handler throws, or fails to do, goes to `uncaughtException`, and the rejection of an `async` one to
+ * `unhandledRejection`: a process that listens for neither ends, as always in Node.js.
  *
  * Where there is no native addon for the platform, `require` throws `TIDEWIRE_NO_BINARY`.
  */
