@@ -768,8 +768,9 @@ export interface TemplatedApp<
    * Serves WebSockets on a pattern. The same pattern again replaces the route; open connections keep
    * the handlers they were opened with.
    *
-   * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
-   * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
+   * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType` or
+   * `textType` other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`, `app.ws<User, 'arraybuffer',
+   * 'string'>(...)`), or give them to the App.
    *
    * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.

@@ -111,6 +111,10 @@ app.ws<User, 'nodebuffer'>('/user', {
   binaryType: 'nodebuffer',
   message: (ws, message) => ws.send(Buffer.concat([Buffer.from(ws.name), message])),
 });
+app.ws<User, 'arraybuffer', 'string'>('/user', {
+  textType: 'string',
+  message: (_ws, message) => same<typeof message, string | ArrayBuffer>(true),
+});
 const behavior: WebSocketBehavior<User> = { message: (ws, message) => void ws.send(message) };
 app.ws('/user', behavior);
 
