@@ -5,10 +5,13 @@
  * Handlers run on the JavaScript thread that made the App, the main one or a worker, in batches; an App, its
  * sockets and its tokens belong to that thread. The engine's own threads run no JavaScript.
  *
- * Whatever is misused throws an error with a stable `code` and never ends the process by itself. A value of
- * the wrong type is a `TypeError` with `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data
- * was expected; one that is not accepted is a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told
- * where they can come. What the host refuses has the system's code (`EADDRINUSE`).
+ * Whatever is misused throws an error with a stable `code`. A value of the wrong type is a `TypeError` with
+ * `TIDEWIRE_INVALID_TYPE`, or `TIDEWIRE_TEXT_OR_DATA` where text or data was expected; one that is not accepted is
+ * a `RangeError` with `TIDEWIRE_OUT_OF_RANGE`. Other codes are told where they can come. What the host refuses has
+ * the system's code (`EADDRINUSE`).
+ *
+ * What a handler throws, or fails to do, goes to `uncaughtException`, and the rejection of an `async` one to
+ * `unhandledRejection`: a process that listens for neither ends, as always in Node.js.
  *
  * Where there is no native addon for the platform, `require` throws `TIDEWIRE_NO_BINARY`.
  */
@@ -510,6 +513,9 @@ export interface HttpRequest {
  * In an `upgrade` handler, too, a response may be written piece by piece: it is sent when it has ended.
  */
 export interface HttpResponse {
+  // biome-ignore lint/suspicious/noExplicitAny: as in uWebSockets.js, whose programs write `res.aborted = true`.
+  [key: string]: any;
+
   /**
    * The status, such as `'403 Forbidden'`; `'200 OK'` without it. The first call counts. Behind
    * {@link HttpResponse.write} and for a WebSocket it has no meaning.
@@ -762,8 +768,9 @@ export interface TemplatedApp<
    * Serves WebSockets on a pattern. The same pattern again replaces the route; open connections keep
    * the handlers they were opened with.
    *
-   * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType`
-   * other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`).
+   * With the user data given (`app.ws<User>(...)`), TypeScript infers nothing more: name a `binaryType` or
+   * `textType` other than the App's, too (`app.ws<User, 'nodebuffer'>(...)`, `app.ws<User, 'arraybuffer',
+   * 'string'>(...)`), or give them to the App.
    *
    * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.

@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
-const { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
+const { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
 const net = require('node:net');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
@@ -148,7 +148,7 @@ const DIALOGUES = {
   'JsonPost.js': async ({ port }) => {
     const post = (body) => ask(port, '/sum', { method: 'POST', body });
     assert.deepEqual(JSON.parse((await post('[1, 2, 39]')).text), { sum: 42 });
-    assert.equal((await post('no JSON')).status, 400);
+    for (const body of ['no JSON', '{}', 'null', '["1"]']) assert.equal((await post(body)).status, 400);
     assert.equal((await post(`[${'1,'.repeat(100_000)}1]`)).status, 413);
   },
   'ParseRequestBody.js': async ({ port }) => {
@@ -204,6 +204,11 @@ const DIALOGUES = {
     const head = await ask(port, '/a%20b.js', { method: 'HEAD' });
     assert.deepEqual([head.headers['content-length'], head.text], ['100000', '']);
     assert.equal((await ask(port, '/none')).status, 404);
+    if (process.platform === 'linux') {
+      // A file that cannot be read, not even by root.
+      symlinkSync('/proc/self/mem', path.join(directory, 'unreadable'));
+      assert.equal((await ask(port, '/unreadable')).status, 404);
+    }
     for (const way of ['/../examples.test.js', '/%2e%2e/package.json', '/%00', '/%', '/..']) {
       const speaker = await speak(context, port, requestText('GET', way));
       assert.match(await speaker.hear('\r\n\r\n'), /^HTTP\/1\.1 404 /, way);
@@ -215,6 +220,13 @@ const DIALOGUES = {
     assert.deepEqual([status, text], [201, '5000000 bytes in file.bin']);
     assert.ok(readFileSync(path.join(directory, 'file.bin')).equals(body));
     assert.equal((await ask(port, '/..', { method: 'PUT', body: '' })).status, 400);
+    if (process.platform === 'linux') {
+      // A disk that is full. The link is removed, as a half file is.
+      symlinkSync('/dev/full', path.join(directory, 'full'));
+      const refused = await ask(port, '/full', { method: 'PUT', body: 'some' });
+      assert.equal(refused.status, 500);
+      assert.match(refused.text, /ENOSPC/);
+    }
     // One that breaks off leaves nothing.
     const speaker = await speak(context, port, requestText('PUT', '/half', ['Content-Length: 100'], 'half'));
     speaker.socket.resetAndDestroy();
@@ -246,6 +258,8 @@ const DIALOGUES = {
     assert.equal((await part('bytes=6000000-'))[0], 416);
     writeFileSync(path.join(directory, 'video'), '');
     assert.equal((await ask(port, '/video')).body.length, 0);
+    rmSync(path.join(directory, 'video'));
+    assert.equal((await ask(port, '/video')).status, 404);
   },
 };
 

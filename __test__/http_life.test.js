@@ -153,6 +153,9 @@ describe('a handler that fails its client', () => {
       .get('/begun/nothing', (res) => {
         res.write('begun');
       })
+      .get('/rejects/unasked', async () => {
+        fail('rejects unasked');
+      })
       .get('/rejects', async (res) => {
         res.onAborted(() => tell('aborted'));
         await wait();
@@ -223,6 +226,9 @@ describe('a handler that fails its client', () => {
     const port = await child.value();
     assert.equal((await ask(port, '/rejects')).status, 500);
     assert.deepEqual(await child.value(), ['rejection', null, 'rejects']);
+    // Its error alone, and not that it gave no answer.
+    assert.equal((await ask(port, '/rejects/unasked')).status, 500);
+    assert.deepEqual(await child.value(), ['rejection', null, 'rejects unasked']);
     assert.equal((await ask(port, '/rejects/behind')).text, 'answered');
     assert.deepEqual(await child.value(), ['rejection', null, 'rejects behind']);
     const lines = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'];

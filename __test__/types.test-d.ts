@@ -111,6 +111,10 @@ app.ws<User, 'nodebuffer'>('/user', {
   binaryType: 'nodebuffer',
   message: (ws, message) => ws.send(Buffer.concat([Buffer.from(ws.name), message])),
 });
+app.ws<User, 'arraybuffer', 'string'>('/user', {
+  textType: 'string',
+  message: (_ws, message) => same<typeof message, string | ArrayBuffer>(true),
+});
 const behavior: WebSocketBehavior<User> = { message: (ws, message) => void ws.send(message) };
 app.ws('/user', behavior);
 
@@ -120,7 +124,12 @@ const handler: HttpHandler = async (res, req) => {
   const query: string = req.getQuery();
   res.writeStatus('200 OK').writeHeader('a', new ArrayBuffer(1)).beginWrite().write(query);
   const [ok, done]: [boolean, boolean] = res.tryEnd(new Uint8Array(1), 2);
-  res.onWritable((offset) => offset > 0 && ok && done).onAborted(() => {});
+  res
+    .onWritable((offset) => offset > 0 && ok && done)
+    .onAborted(() => {
+      // As programs for uWebSockets.js do.
+      res.aborted = true;
+    });
   res.onData((chunk, isLast) => void same<typeof chunk | typeof isLast, ArrayBuffer | boolean>(true));
   res
     .onDataV2((_chunk, most) => same<typeof most, bigint>(true))

@@ -5,7 +5,7 @@
  * pieces of 16 KiB. However slow it is, little of it is in memory, and nobody else waits.
  */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 /** @typedef {import('tidewire').WebSocket<{ left: number }>} Socket */
 
@@ -44,13 +44,10 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

@@ -2,7 +2,7 @@
 
 /** Tells every client the time, once a second, whatever their number: one publish, framed once. */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const TOPIC = 'time';
@@ -20,7 +20,7 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
@@ -28,7 +28,6 @@ app
     const timer = setInterval(() => app.publish(TOPIC, new Date().toISOString()), 1000);
     process.once('SIGINT', () => {
       clearInterval(timer);
-      us_listen_socket_close(token);
       app.close();
     });
   });

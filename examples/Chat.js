@@ -7,7 +7,7 @@
 
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 /** @typedef {import('tidewire').WebSocket<{ name?: string }>} Socket */
 
@@ -50,14 +50,11 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
     console.log(`Open http://localhost:${us_socket_local_port(token)} in two windows`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

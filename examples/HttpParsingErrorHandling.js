@@ -5,7 +5,7 @@
  * 505), and the connection ends. This tells how often that happened, by status.
  */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const MILLISECONDS = Number(process.env.MILLISECONDS ?? 1000);
@@ -25,7 +25,7 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       clearInterval(timer);
       return;
@@ -33,7 +33,6 @@ app
     console.log(`Listening on port ${us_socket_local_port(token)}`);
     process.once('SIGINT', () => {
       clearInterval(timer);
-      us_listen_socket_close(token);
       app.close();
     });
   });

@@ -2,7 +2,7 @@
 
 /** Reads the three kinds of content that browsers send: JSON, a plain form, and a form with files. */
 
-const { App, getParts, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, getParts, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const MOST_BYTES = 1024 * 1024;
@@ -55,13 +55,10 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

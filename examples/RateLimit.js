@@ -2,7 +2,7 @@
 
 /** Bounds how many connections an address may have, and how many messages a second each may send. */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 /** @typedef {import('tidewire').WebSocket<{ address: string, second: number, sent: number }>} Socket */
 
@@ -10,8 +10,9 @@ const port = Number(process.env.PORT ?? 9001);
 const CONNECTIONS = Number(process.env.CONNECTIONS ?? 10);
 const MESSAGES_A_SECOND = Number(process.env.MESSAGES ?? 5);
 
-/** Connections by address. */
+/** @type {Map<string, number>} Connections by address. */
 const connections = new Map();
+const count = (/** @type {string} */ address) => connections.get(address) ?? 0;
 
 const app = App({ textType: 'string' });
 
@@ -19,14 +20,21 @@ app
   .ws('/*', {
     upgrade: (res, req, context) => {
       const address = Buffer.from(res.getRemoteAddressAsText()).toString();
-      const count = connections.get(address) ?? 0;
-      if (count >= CONNECTIONS) {
+      if (count(address) >= CONNECTIONS) {
         res.writeStatus('429 Too Many Requests').writeHeader('retry-after', '10').end();
         return;
       }
-      connections.set(address, count + 1);
-      const key = req.getHeader('sec-websocket-key');
-      res.upgrade({ address, second: 0, sent: 0 }, key, '', '', context);
+      res.upgrade(
+        { address, second: 0, sent: 0 },
+        req.getHeader('sec-websocket-key'),
+        req.getHeader('sec-websocket-protocol'),
+        req.getHeader('sec-websocket-extensions'),
+        context,
+      );
+    },
+    // Runs before `res.upgrade` returns, and one `close` follows each: nobody is counted wrong.
+    open: (/** @type {Socket} */ ws) => {
+      connections.set(ws.address, count(ws.address) + 1);
     },
     message: (/** @type {Socket} */ ws, message) => {
       const second = Math.floor(Date.now() / 1000);
@@ -36,20 +44,17 @@ app
       else ws.send(message);
     },
     close: (/** @type {Socket} */ ws) => {
-      const count = connections.get(ws.address) - 1;
-      if (count === 0) connections.delete(ws.address);
-      else connections.set(ws.address, count);
+      const left = count(ws.address) - 1;
+      if (left === 0) connections.delete(ws.address);
+      else connections.set(ws.address, left);
     },
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

@@ -2,7 +2,7 @@
 
 /** Tells every browser the time, once a second, by an event stream (`new EventSource('/events')`). */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 /** @typedef {import('tidewire').HttpResponse} HttpResponse */
 
@@ -42,7 +42,7 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       clearInterval(timer);
       return;
@@ -50,7 +50,6 @@ app
     console.log(`Listening on port ${us_socket_local_port(token)}`);
     process.once('SIGINT', () => {
       clearInterval(timer);
-      us_listen_socket_close(token);
       app.close();
     });
   });

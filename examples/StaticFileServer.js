@@ -4,7 +4,7 @@
 
 const { readFile, stat } = require('node:fs/promises');
 const path = require('node:path');
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const root = path.resolve(process.env.DIRECTORY ?? __dirname);
@@ -44,16 +44,21 @@ async function serve(res, req) {
     return;
   }
   const etag = `"${info.size}-${info.mtimeMs}"`;
-  res.writeStatus(req.getHeader('if-none-match') === etag ? '304 Not Modified' : '200 OK');
-  res
-    .writeHeader('etag', etag)
-    .writeHeader('content-type', TYPES[path.extname(file)] ?? 'application/octet-stream');
-  if (req.getMethod() === 'head' || req.getHeader('if-none-match') === etag) {
-    res.endWithoutBody(info.size);
+  const isKnown = req.getHeader('if-none-match') === etag;
+  const isWanted = !isKnown && req.getMethod() === 'get';
+  // It may be gone by now, or not ours to read: no error of a handler may end the server.
+  const content = isWanted ? await readFile(file).catch(() => null) : null;
+  if (gone) return;
+  if (isWanted && content === null) {
+    res.writeStatus('404 Not Found').end('no such file');
     return;
   }
-  const content = await readFile(file);
-  if (!gone) res.end(content);
+  res
+    .writeStatus(isKnown ? '304 Not Modified' : '200 OK')
+    .writeHeader('etag', etag)
+    .writeHeader('content-type', TYPES[path.extname(file)] ?? 'application/octet-stream');
+  if (content === null) res.endWithoutBody(info.size);
+  else res.end(content);
 }
 
 const app = App();
@@ -63,13 +68,10 @@ app
   .head('/*', serve)
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

@@ -2,7 +2,7 @@
 
 /** Decides in `upgrade` who may connect, and what the socket knows of its user. */
 
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 /** @typedef {import('tidewire').WebSocket<{ name: string }>} Socket */
 
@@ -37,13 +37,10 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

@@ -5,7 +5,7 @@
 const { createWriteStream, mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const directory = process.env.DIRECTORY ?? mkdtempSync(path.join(tmpdir(), 'uploads-'));
@@ -40,21 +40,21 @@ app
     res.onData((chunk, isLast) => {
       bytes += chunk.byteLength;
       if (!stream.write(Buffer.from(chunk))) res.pause();
-      if (!isLast) return;
-      stream.end(() => {
-        if (open) res.writeStatus('201 Created').end(`${bytes} bytes in ${name}`);
-      });
+      if (isLast) stream.end();
+    });
+    // All of it is written. The callback of `stream.end` would be called for a full disk, too.
+    stream.on('finish', () => {
+      if (!open) return;
+      open = false;
+      res.writeStatus('201 Created').end(`${bytes} bytes in ${name}`);
     });
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

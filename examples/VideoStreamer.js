@@ -3,7 +3,7 @@
 /** Streams a file of any size, or the range of it that a player asks for, at the pace of the client. */
 
 const { createReadStream, statSync } = require('node:fs');
-const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
+const { App, us_socket_local_port } = require('tidewire');
 
 const port = Number(process.env.PORT ?? 9001);
 const file = process.env.FILE ?? __filename;
@@ -23,7 +23,12 @@ const app = App();
 
 app
   .get('/video', (res, req) => {
-    const { size } = statSync(file);
+    const info = statSync(file, { throwIfNoEntry: false });
+    if (info === undefined) {
+      res.writeStatus('404 Not Found').end('no such file');
+      return;
+    }
+    const { size } = info;
     const { start, end, isPart } = rangeOf(req.getHeader('range'), size);
     const total = end - start + 1;
     if (total <= 0) {
@@ -52,13 +57,10 @@ app
   })
   .listen(port, (token) => {
     if (!token) {
-      console.error(`Cannot listen on port ${port}: it is in use`);
+      console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
       process.exitCode = 1;
       return;
     }
     console.log(`Listening on port ${us_socket_local_port(token)}`);
-    process.once('SIGINT', () => {
-      us_listen_socket_close(token);
-      app.close();
-    });
+    process.once('SIGINT', () => app.close());
   });

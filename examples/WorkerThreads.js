@@ -26,7 +26,7 @@ function accept() {
   function listen() {
     acceptor.listen(port, (token) => {
       if (!token) {
-        console.error(`Cannot listen on port ${port}: it is in use`);
+        console.error(`Cannot listen on port ${port}: it is in use, or not ours to take`);
         process.exitCode = 1;
         // Lets the workers go, which end by themselves then.
         acceptor.close();

@@ -98,7 +98,8 @@ function responseOver() {
 function unanswered(subject) {
   const message = [
     `${subject} returned without an answer: the client got 500, or a response that breaks off.`,
-    'Call res.end() or res.close() in it, or res.upgrade() where there is one to be, or res.onAborted() to answer later.',
+    'Answer in it, by res.end(), or by res.upgrade() in an upgrade handler;',
+    'to answer later, call res.onAborted() in it, before its first `await`.',
   ].join(' ');
   return withCode(new Error(message), 'TIDEWIRE_NO_ANSWER');
 }

@@ -212,7 +212,8 @@ function listenOptions(values) {
   if (host?.includes('\0'))
     throw errors.outOfRange('`host` of App.listen()', 'a host name or an address', host);
   if (typeof flags !== 'number') {
-    throw errors.invalidType('`options` of App.listen()', 'a number, or left out', flags);
+    const forms = 'a number, or left out; a host comes first: listen([host,] port, [options,] callback)';
+    throw errors.invalidType('`options` of App.listen()', forms, flags);
   }
   if (flags !== 0 && flags !== 1) {
     const accepted = 'LIBUS_LISTEN_DEFAULT (0) or LIBUS_LISTEN_EXCLUSIVE_PORT (1)';

@@ -29,7 +29,9 @@ function settle(exchange, route, response, request, result) {
   if (isYielded(request) && !isBegun(response)) {
     exchange.decline(response);
   } else if (!isAwaited(response)) {
-    throw errors.unanswered(route.subject);
+    if (typeof result?.then !== 'function') throw errors.unanswered(route.subject);
+    abandon(exchange, response);
+    reportUnanswered(exchange, route.subject, result);
   } else if (typeof result?.then === 'function') {
     // The error stays a rejection that nobody handles; the client does not wait for ever.
     result.then(undefined, (/** @type {unknown} */ error) => {
@@ -37,6 +39,25 @@ function settle(exchange, route, response, request, result) {
       throw error;
     });
   }
+}
+
+/**
+ * An `async` handler has returned without an answer. Where it has thrown before its first `await`, that is the error
+ * to be told, and the only one: it stays a rejection that nobody handles.
+ * @param {Exchange} exchange
+ * @param {string} subject
+ * @param {PromiseLike<unknown>} result
+ */
+function reportUnanswered(exchange, subject, result) {
+  let isRejected = false;
+  result.then(undefined, (error) => {
+    isRejected = true;
+    throw error;
+  });
+  // Behind the one above, if that is called at once.
+  queueMicrotask(() => {
+    if (!isRejected) exchange.report(errors.unanswered(subject));
+  });
 }
 
 /**
