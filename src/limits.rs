@@ -135,6 +135,9 @@ pub const ASKED_HEAD_BYTES: usize = 128 * 1024;
 /// Header lines of a request.
 pub const REQUEST_HEADER_LINES: usize = 100;
 
+/// Header lines of a response: what `http` keeps them in holds 24,576 of different names, and takes no more.
+pub const RESPONSE_HEADER_LINES: usize = 16 * 1024;
+
 /// A whole request head must have come within this time, counted from the first byte awaited,
 /// however the bytes are spread. Of an opening handshake: from `accept` to the 101.
 pub const REQUEST_HEAD_SECONDS: u64 = 10;
