@@ -209,8 +209,13 @@ impl<'e> Exchange<'e> {
         }
     }
 
+    /// Whether a reactor asks JavaScript: the answer may be a 101, behind which the connection goes on.
+    pub(super) fn may_upgrade(&self) -> bool {
+        self.asking.get()
+    }
+
     /// Whether JavaScript has a request that it has not answered to the end.
-    pub(super) fn is_asking(&self) -> bool {
+    fn is_asking(&self) -> bool {
         self.asking.get() || self.has_conversation()
     }
 
