@@ -144,7 +144,7 @@ pub const REQUEST_HEAD_SECONDS: u64 = 10;
 
 /// Content of a request must come at so many bytes for each [`REQUEST_HEAD_SECONDS`] while it is read: 16 KiB
 /// a second, as in uWebSockets.js.
-pub const CONTENT_WINDOW_BYTES: u64 = 16 * 1024 * REQUEST_HEAD_SECONDS;
+pub const CONTENT_WINDOW_BYTES: u64 = 160 * 1024;
 
 /// Content that nobody wants is thrown away up to so many bytes, so that the connection lives; beyond it, a
 /// new connection costs less.
