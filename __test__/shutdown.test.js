@@ -420,7 +420,7 @@ describe('app.shutdown() and requests', () => {
     const ended = app.shutdown({ timeout: 3_600 });
     await pause(50);
     response.end('the last');
-    assert.match(await speaker.all(), /^HTTP\/1\.1 200 OK\r\nconnection: close\r\n[^]*the last$/);
+    assert.match(await speaker.all(), /^HTTP\/1\.1 200 OK\r\nconnection: close\r\n[\s\S]*the last$/);
     assert.deepEqual(await ended, NONE);
     assert.equal(asked.all.length, 1);
   });
