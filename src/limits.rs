@@ -142,6 +142,9 @@ pub const RESPONSE_HEADER_LINES: usize = 16 * 1024;
 /// however the bytes are spread. Of an opening handshake: from `accept` to the 101.
 pub const REQUEST_HEAD_SECONDS: u64 = 10;
 
+/// Largest `Content-Length` of a request: JavaScript's numbers count it exactly.
+pub const CONTENT_LENGTH_MAX_BYTES: u64 = (1 << 53) - 1;
+
 /// Content of a request must come at so many bytes for each [`REQUEST_HEAD_SECONDS`] while it is read: 16 KiB
 /// a second, as in uWebSockets.js.
 pub const CONTENT_WINDOW_BYTES: u64 = 160 * 1024;
