@@ -612,7 +612,8 @@ export interface HttpResponse {
   /**
    * Called once if the client is gone before the response has ended, the response is closed, or the App is. A
    * client that has finished its side (FIN) is gone; one that has sent bytes behind its request is looked at
-   * once a second. So is one whose content breaks off. The last handler counts.
+   * once a second. So is one whose content breaks off, and one that asks for something else while a response
+   * that has no content, as to HEAD, is still being written. The last handler counts.
    *
    * A handler that does not end the response before it returns must have called this.
    */
@@ -1220,8 +1221,8 @@ export class DeclarativeResponse {
  * The parts of a form (multipart/form-data, RFC 7578), as browsers upload files.
  * @param body the whole content of the request
  * @param contentType the value of its `Content-Type`
- * @returns the parts that have a name, in their order; of a body that breaks off, those that are whole.
- *     undefined if the type is not multipart
+ * @returns the parts that have a name, in their order, and no more than 16 KiB of header fields; of a body that
+ *     breaks off, those that are whole. undefined if the type is not multipart
  */
 export function getParts(body: RecognizedString, contentType: RecognizedString): MultipartField[] | undefined;
 

@@ -176,6 +176,12 @@ describe('getParts', () => {
     assert.equal(getParts('', `multipart/form-data;${' '.repeat(100_000)}boundary`), undefined);
   });
 
+  test('leaves out a part with more than 16 KiB of header fields, however many there are', BOUND, () => {
+    const named = (bytes) => oneOf(`form-data; name="${'a'.repeat(bytes)}"`);
+    assert.equal(parts(named(16_000)).length, 1);
+    for (const bytes of [17_000, 40_000_000]) assert.deepEqual(parts(named(bytes)), []);
+  });
+
   test('reads the form that a client sends', BOUND, async (context) => {
     const { port } = serveHttp(context, (app) => {
       app.post('/', (res, req) => {

@@ -296,6 +296,32 @@ describe('the content of a request', () => {
     await speaker.hear(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)*\r\nok$/);
   });
 
+  test('that a client was not asked for is not awaited: the connection ends', BOUND, async (context) => {
+    const events = new Queue();
+    const { port } = serveContent(context, (res, req) => {
+      events.push(req.getUrl());
+      if (req.getUrl() === '/whole') res.writeStatus('401 Unauthorized').end('no');
+      else res.write('begun');
+      if (req.getUrl() === '/begun') setImmediate(() => res.end());
+    });
+    for (const path of ['/whole', '/begun']) {
+      const expects = ['Content-Length: 5', 'Expect: 100-continue'];
+      const speaker = await speak(context, port, requestText('POST', path, expects));
+      await speaker.hear('connection: close');
+      speaker.say(requestText('GET', '/smuggled'));
+      await speaker.ended;
+      assert.equal(await events.next(), path);
+    }
+    assert.equal(events.all.length, 2);
+  });
+
+  test('behind a handler that yields to nobody is not awaited, either', BOUND, async (context) => {
+    const { port } = serveHttp(context, (app) => app.post('/', (_res, req) => void req.setYield(true)));
+    const speaker = await speak(context, port, requestText('POST', '/', ['Content-Length: 500000']));
+    assert.match(await speaker.hear(/no route matches.*/), /404 Not Found[\s\S]*connection: close/);
+    assert.equal(await speaker.ended, 'fin');
+  });
+
   test('that nobody asked for is thrown away, and the connection lives', BOUND, async (context) => {
     const { port } = serveContent(context, (res, req) => res.end(`answer to ${req.getUrl()}.`));
     const first = requestText('POST', '/1', ['Content-Length: 1000'], 'x'.repeat(1000));

@@ -67,6 +67,57 @@ describe('onAborted', () => {
     await speaker.ended;
   });
 
+  test(
+    'is called when content breaks off, and a response that was begun does not look whole',
+    BOUND,
+    async (context) => {
+      const events = new Queue();
+      const { port } = serveHttp(context, (app) => {
+        app.post('/', (res) => {
+          res.onAborted(() => events.push('aborted'));
+          res.onData(() => res.write('begun'));
+        });
+      });
+      for (const broken of ['no length\r\n', '']) {
+        const request = requestText('POST', '/', ['Transfer-Encoding: chunked'], '3\r\nabc\r\n');
+        const speaker = await speak(context, port, request);
+        await speaker.hear('begun');
+        if (broken === '') speaker.socket.end();
+        else speaker.say(broken);
+        assert.equal(await events.next(), 'aborted');
+        assert.equal(await speaker.all(), '\r\n', 'no chunk that ends it');
+      }
+    },
+  );
+
+  test(
+    'is called for a response without content that goes on when the next request comes',
+    BOUND,
+    async (context) => {
+      const events = new Queue();
+      const { port } = serveHttp(context, (app) => {
+        app.any('/', (res) => {
+          res.onAborted(() => {
+            assert.throws(() => res.write('more'), OVER);
+            events.push('aborted');
+          });
+          res.write('without end');
+        });
+        app.get('/next', (res) => res.end('next'));
+      });
+      const speaker = await speak(
+        context,
+        port,
+        requestText('HEAD', '/').repeat(20) + requestText('GET', '/next'),
+      );
+      await speaker.hear('next');
+      for (let ended = 0; ended < 20; ended++) assert.equal(await events.next(), 'aborted');
+      speaker.socket.destroy();
+      assert.equal((await ask(port, '/next')).text, 'next');
+      assert.equal(events.all.length, 20);
+    },
+  );
+
   test('is called by res.close, and by app.close', BOUND, async (context) => {
     const events = new Queue();
     const { port, app } = serveHttp(context, (app) => {

@@ -44,6 +44,11 @@ const REFUSED = [
     `POST / HTTP/1.1\r\n${HOST}Content-Length: 1${'0'.repeat(30)}\r\n\r\n`,
   ],
   [
+    'with a length that JavaScript cannot count',
+    400,
+    `POST / HTTP/1.1\r\n${HOST}Content-Length: 18446744073709551615\r\n\r\n`,
+  ],
+  [
     'with a coding that is not known',
     501,
     `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n`,

@@ -7,6 +7,7 @@ const { describe, test } = require('node:test');
 const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
 const { runScript } = require('./support/child');
 const { connect } = require('./support/client');
+const { requestText, serveHttp, speak } = require('./support/http');
 const { Queue } = require('./support/queue');
 const { CLOSE, PING, TEXT, closeFrame, connectRaw, frame, opening } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');
@@ -404,6 +405,24 @@ describe('app.shutdown() and requests', () => {
       events.all.map(([name]) => name),
       ['open', 'close'],
     );
+  });
+
+  test('takes no request behind one that a handler has, and says so', BOUND, async (context) => {
+    const asked = new Queue();
+    const { app, port } = serveHttp(context, (app) => {
+      app.get('/', (res) => {
+        res.onAborted(() => {});
+        asked.push(res);
+      });
+    });
+    const speaker = await speak(context, port, requestText('GET', '/').repeat(50));
+    const response = await asked.next();
+    const ended = app.shutdown({ timeout: 3_600 });
+    await pause(50);
+    response.end('the last');
+    assert.match(await speaker.all(), /^HTTP\/1\.1 200 OK\r\nconnection: close\r\n[\s\S]*the last$/);
+    assert.deepEqual(await ended, NONE);
+    assert.equal(asked.all.length, 1);
   });
 
   test('tells of those that got no answer in time', BOUND, async (context) => {

@@ -14,6 +14,9 @@ const HEAD_END = '\r\n\r\n';
 /** A boundary (RFC 2046 §5.1.1); quoted, or a token as browsers send it. */
 const BOUNDARY = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))\s*(?:;|$)/i;
 
+/** Header fields of a part, at most: browsers send some hundred bytes. What parses them is not made for millions. */
+const HEAD_BYTES = 16 * 1024;
+
 const CR = 0x0d;
 const LF = 0x0a;
 const DASH = 0x2d;
@@ -76,13 +79,13 @@ function behindBlanks(body, at) {
 }
 
 /**
- * A part, if it has a name.
+ * A part, if it has a name, and a head of a length that one has.
  * @param {Buffer} piece header fields and data, with a line end before them
  * @returns {MultipartField | null}
  */
 function partOf(piece) {
   const end = piece.indexOf(HEAD_END);
-  if (end < 0) return null;
+  if (end < 0 || end > HEAD_BYTES) return null;
   let disposition = '';
   let type;
   for (const line of piece.toString('utf8', 0, end).split(LINE_END)) {

@@ -135,13 +135,19 @@ pub const ASKED_HEAD_BYTES: usize = 128 * 1024;
 /// Header lines of a request.
 pub const REQUEST_HEADER_LINES: usize = 100;
 
+/// Header lines of a response: what `http` keeps them in holds 24,576 of different names, and takes no more.
+pub const RESPONSE_HEADER_LINES: usize = 16 * 1024;
+
 /// A whole request head must have come within this time, counted from the first byte awaited,
 /// however the bytes are spread. Of an opening handshake: from `accept` to the 101.
 pub const REQUEST_HEAD_SECONDS: u64 = 10;
 
+/// Largest `Content-Length` of a request: JavaScript's numbers count it exactly.
+pub const CONTENT_LENGTH_MAX_BYTES: u64 = (1 << 53) - 1;
+
 /// Content of a request must come at so many bytes for each [`REQUEST_HEAD_SECONDS`] while it is read: 16 KiB
 /// a second, as in uWebSockets.js.
-pub const CONTENT_WINDOW_BYTES: u64 = 16 * 1024 * REQUEST_HEAD_SECONDS;
+pub const CONTENT_WINDOW_BYTES: u64 = 160 * 1024;
 
 /// Content that nobody wants is thrown away up to so many bytes, so that the connection lives; beyond it, a
 /// new connection costs less.

@@ -11,6 +11,7 @@ use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::reply::{Reply, ReplyBody};
+use crate::limits;
 
 /// The fields of a 101 that the gate writes itself (RFC 6455 §4.2.2), and those that frame a body.
 const OWN_FIELDS: [HeaderName; 6] =
@@ -72,7 +73,7 @@ fn parse_head(head: &[u8], mut fields: HeaderMap) -> Option<(Response<()>, Optio
         let (name, value) = field?;
         // The length is the body's; a second one would hide a response in it.
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
-            fields.append(name, value);
+            append(&mut fields, name, value)?;
         }
     }
     *response.headers_mut() = fields;
@@ -92,10 +93,15 @@ pub(super) fn upgrade(answer: &[u8]) -> Option<(Option<HeaderValue>, HeaderMap)>
         // A subprotocol is chosen once (RFC 6455 §4.2.2).
         let chosen_twice = name == SEC_WEBSOCKET_PROTOCOL && subprotocol.is_some();
         if !OWN_FIELDS.contains(&name) && !chosen_twice {
-            headers.append(name, value);
+            append(&mut headers, name, value)?;
         }
     }
     Some((subprotocol, headers))
+}
+
+/// One field more; `None`: they are too many.
+fn append(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Option<()> {
+    (fields.len() < limits::RESPONSE_HEADER_LINES).then(|| _ = fields.append(name, value))
 }
 
 /// The fields of header lines; `None` in the place of one that is none.
@@ -141,6 +147,18 @@ mod tests {
             b"200 O\rK\n\n",
         ] {
             assert_eq!(whole(bytes.to_vec()).status(), 500, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn fields_without_end_are_no_response() {
+        let fields = |count: usize| (0..count).fold(String::new(), |fields, at| fields + &format!("x-{at}: 1\n"));
+        let most = limits::RESPONSE_HEADER_LINES;
+        assert_eq!(whole(format!("200 OK\n{}\n", fields(most)).into_bytes()).headers().len(), most);
+        for count in [most + 1, 40_000] {
+            assert_eq!(whole(format!("200 OK\n{}\n", fields(count)).into_bytes()).status(), 500);
+            assert!(streamed(format!("200 OK\n{}\n", fields(count)).as_bytes()).is_none());
+            assert!(upgrade(format!("\n{}", fields(count)).as_bytes()).is_none());
         }
     }
 

@@ -112,11 +112,13 @@ impl Desk {
     }
 
     /// The peer of a request is gone, or its content broke off: JavaScript is told, unless the conversation
-    /// is over.
-    pub(super) fn abort(&self, conversation: &Conversation) {
-        if conversation.end() {
+    /// is over. Whether it was told.
+    pub(super) fn abort(&self, conversation: &Conversation) -> bool {
+        let is_news = conversation.end();
+        if is_news {
             self.tell(conversation.place(), EventKind::Aborted, 0, [b"", b""]);
         }
+        is_news
     }
 
     /// A connection came or went: tells the filter, if there is one.

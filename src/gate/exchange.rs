@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
@@ -74,11 +75,17 @@ struct Seat<'e> {
     conversation: RefCell<Option<Rc<Conversation>>>,
 }
 
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
+impl Seat<'_> {
+    fn leave(&self) {
         if let Some(conversation) = self.conversation.take() {
             self.entrance.desk().abort(&conversation);
         }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -132,8 +139,9 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.step();
-        // What came before it is over, or nobody listens any more, as behind an answer to HEAD.
-        self.seat.conversation.take();
+        // What came before it is over, or nobody listens any more, as behind an answer to HEAD: JavaScript
+        // is told, for nothing else would tell it to write no more.
+        self.seat.leave();
         self.pump.take();
         let (head, content) = request.into_parts();
         let has_content = !content.is_end_stream();
@@ -143,20 +151,14 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
             None => search.next(self.entrance.routes(), &head, has_content),
         };
         match next {
-            Next::Refused(mut refusal) => {
-                if has_content {
-                    // Nobody takes it, so no request is looked for behind it.
-                    refusal.then = Then::Close;
-                }
-                Answering::Now(Some(self.refuse(refusal)))
-            }
+            Next::Refused(refusal) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
             Next::WebSocket(candidate) if !candidate.endpoint.route.asks => {
                 Answering::Now(Some(self.admit(&candidate, None)))
             }
             next => {
-                self.pump.replace(Some(Pump::new(content)));
+                self.pump.replace(Some(Pump::new(content, &head)));
                 match (next, self.text(&head)) {
-                    (_, Err(refusal)) => Answering::Now(Some(self.refuse(refusal))),
+                    (_, Err(refusal)) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
                     (Next::Http(Handler::Asked(route)), Ok(text)) => {
                         let conversation = self.ask_desk(route, &text);
                         Answering::Asked(Asked { exchange: self, conversation, head, search, has_content })
@@ -207,8 +209,13 @@ impl<'e> Exchange<'e> {
         }
     }
 
+    /// Whether a reactor asks JavaScript: the answer may be a 101, behind which the connection goes on.
+    pub(super) fn may_upgrade(&self) -> bool {
+        self.asking.get()
+    }
+
     /// Whether JavaScript has a request that it has not answered to the end.
-    pub(super) fn is_asking(&self) -> bool {
+    fn is_asking(&self) -> bool {
         self.asking.get() || self.has_conversation()
     }
 
@@ -231,8 +238,12 @@ impl<'e> Exchange<'e> {
         let Poll::Ready(end) = pumping.poll(cx, conversation, self.entrance.desk()) else { return };
         *pump = None;
         if end == End::Broken {
-            self.entrance.desk().abort(conversation);
+            let is_told = self.entrance.desk().abort(conversation);
             conversation.answer(self.findings.refusal.take().map_or(Verdict::Close, Verdict::Refused));
+            if is_told {
+                // A response that was begun would look as if it were whole.
+                conversation.close();
+            }
         }
     }
 
@@ -276,11 +287,11 @@ impl<'e> Exchange<'e> {
     ) -> Result<Reply, NoResponse> {
         let text = match self.text(&head) {
             Ok(text) => text,
-            Err(refusal) => return Ok(self.refuse(refusal)),
+            Err(refusal) => return Ok(self.refuse_with_content(refusal, has_content)),
         };
         loop {
             let reply = match next {
-                Next::Refused(refusal) => Some(self.refuse(refusal)),
+                Next::Refused(refusal) => Some(self.refuse_with_content(refusal, has_content)),
                 Next::WebSocket(candidate) if !candidate.endpoint.route.asks => Some(self.admit(&candidate, None)),
                 Next::WebSocket(candidate) => self.ask_reactor(candidate, &text).await?,
                 Next::Http(Handler::Asked(route)) => {
@@ -350,7 +361,9 @@ impl<'e> Exchange<'e> {
             Verdict::Whole(bytes) => {
                 // hyper keeps the response's for the next request: so its memory goes round.
                 let fields = std::mem::take(&mut head.headers);
-                Ok(Some(self.count(answer::whole(bytes, &head.method, fields))))
+                let reply = self.part_if_expected(answer::whole(bytes, &head.method, fields));
+                self.pump.borrow_mut().take_if(|pump| pump.is_expected());
+                Ok(Some(self.count(reply)))
             }
             Verdict::Streamed(bytes) => {
                 let Some((response, length)) = answer::streamed(&bytes) else {
@@ -359,7 +372,7 @@ impl<'e> Exchange<'e> {
                 };
                 let desk = self.entrance.desk().clone();
                 let body = ReplyBody::streamed(conversation.clone(), desk, length);
-                Ok(Some(self.count(response.map(|()| body))))
+                Ok(Some(self.count(self.part_if_expected(response.map(|()| body)))))
             }
         }
     }
@@ -401,8 +414,26 @@ impl<'e> Exchange<'e> {
         reply
     }
 
+    /// Refuses a request whose content nobody takes: no request is looked for behind that.
+    fn refuse_with_content(&self, mut refusal: Refusal, has_content: bool) -> Reply {
+        if has_content {
+            self.pump.take();
+            refusal.then = Then::Close;
+        }
+        self.refuse(refusal)
+    }
+
     fn refuse(&self, refusal: Refusal) -> Reply {
         self.count(refusal.into_response().map(|says| ReplyBody::whole(Bytes::from_static(says.as_bytes()))))
+    }
+
+    /// To a client that waits to be asked for content, and was not, a response says that the connection ends:
+    /// whether content comes now or another request only the client knows.
+    fn part_if_expected(&self, mut reply: Reply) -> Reply {
+        if self.pump.borrow().as_ref().is_some_and(Pump::is_expected) {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
     }
 
     /// Counts an answer that is an error.

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::EXPECT;
+use http::request::Parts;
 use hyper::body::{Body, Incoming};
 
 use super::conversation::Conversation;
@@ -24,6 +26,8 @@ pub(super) struct Pump {
     discarded: usize,
     /// Whether the peer is awaited.
     is_awaiting: bool,
+    /// Whether the peer sends nothing before it is asked to, which it was not (RFC 9110 §10.1.1).
+    is_expected: bool,
 }
 
 /// How it ended.
@@ -38,8 +42,15 @@ pub(super) enum End {
 }
 
 impl Pump {
-    pub(super) fn new(content: Incoming) -> Self {
-        Self { content, rest: Bytes::new(), bytes: 0, discarded: 0, is_awaiting: false }
+    /// `head`: the request's.
+    pub(super) fn new(content: Incoming, head: &Parts) -> Self {
+        let is_expected = !content.is_end_stream() && head.headers.contains_key(EXPECT);
+        Self { content, rest: Bytes::new(), bytes: 0, discarded: 0, is_awaiting: false, is_expected }
+    }
+
+    /// Whether the peer may wait to be asked for content, and was not.
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_expected
     }
 
     /// How many whole [windows](limits::CONTENT_WINDOW_BYTES) have come, while the peer is awaited.
@@ -108,6 +119,8 @@ impl Pump {
     /// The next bytes; none for a trailer section, which nobody reads.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ()>>> {
         self.is_awaiting = true;
+        // hyper asks for it now, by a 100.
+        self.is_expected = false;
         let frame = ready!(Pin::new(&mut self.content).poll_frame(cx));
         self.is_awaiting = false;
         Poll::Ready(frame.map(|frame| {

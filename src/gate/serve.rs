@@ -172,7 +172,8 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: O
         if exchange.poll_javascript(cx).is_ready() {
             return Poll::Ready(Ended::Left);
         }
-        if !exchange.is_asking() && entrance.closing.poll(closing.as_mut(), cx) {
+        // A response that is awaited or under way is the last then, and says so if its head is not written.
+        if !exchange.may_upgrade() && entrance.closing.poll(closing.as_mut(), cx) {
             Pin::new(&mut connection).graceful_shutdown();
             if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
                 return Poll::Ready(Ended::Over(result));

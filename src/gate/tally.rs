@@ -25,8 +25,7 @@ pub struct Counts {
     pub upgraded: u64,
     /// Connections whose peer did not send its request in time, or did not take the answer.
     pub timed_out: u64,
-    /// Requests that were answered with an error, by status code. Only codes that this room answers
-    /// with, so there are few of them.
+    /// Requests that were answered with an error, by status code, from 400 to 599: handlers choose most of them.
     pub refused: BTreeMap<u16, u64>,
     /// Times that accepting paused for want of descriptors or memory; one failed attempt each.
     pub accept_pauses: u64,

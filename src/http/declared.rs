@@ -9,6 +9,8 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use crate::limits;
+
 /// A declared response of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
@@ -61,6 +63,9 @@ impl Declared {
                 let end = bytes.iter().position(|&byte| byte == 0)?;
                 let name = HeaderName::from_bytes(&bytes[..end]).ok()?;
                 let value = HeaderValue::from_bytes(&bytes[end + 1..]).ok()?;
+                if self.headers.len() == limits::RESPONSE_HEADER_LINES {
+                    return None;
+                }
                 if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
                     self.headers.append(name, value);
                 }
@@ -183,5 +188,7 @@ mod tests {
         ] {
             assert_eq!(Declared::parse("/", bad), Err(InvalidInstructions), "{}", bad.escape_ascii());
         }
+        let fields = (0..40_000).flat_map(|at| record(1, format!("x-{at}\01").as_bytes())).collect::<Vec<_>>();
+        assert_eq!(Declared::parse("/", &fields), Err(InvalidInstructions));
     }
 }

@@ -208,7 +208,8 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     let digits = Some(value).filter(|value| !value.is_empty() && value.iter().all(u8::is_ascii_digit));
     digits
         .and_then(|digits| str::from_utf8(digits).ok()?.parse().ok())
-        .ok_or(Refusal::bad_request("Content-Length is not a number"))
+        .filter(|length| *length <= limits::CONTENT_LENGTH_MAX_BYTES)
+        .ok_or(Refusal::bad_request("Content-Length is not a number that content can have"))
 }
 
 fn too_large(says: &'static str) -> Refusal {
@@ -325,7 +326,9 @@ mod tests {
         for (fields, expected) in [
             ("Content-Length: 0\r\n", Ok(Some(Framing::None))),
             ("Content-Length: \t5 \r\n", Ok(Some(Framing::Sized(5)))),
-            ("content-length: 18446744073709551615\r\n", Ok(Some(Framing::Sized(u64::MAX)))),
+            ("content-length: 9007199254740991\r\n", Ok(Some(Framing::Sized(limits::CONTENT_LENGTH_MAX_BYTES)))),
+            ("content-length: 9007199254740992\r\n", Err(400)),
+            ("content-length: 18446744073709551615\r\n", Err(400)),
             ("Transfer-Encoding: Chunked\r\n", Ok(Some(Framing::Chunked))),
             ("Content-Length: 18446744073709551616\r\n", Err(400)),
             ("Content-Length: +5\r\n", Err(400)),

@@ -400,6 +400,8 @@ fn a_head_request_gets_no_content_and_the_writer_is_not_stuck() {
     javascript.tell(&[(CommandKind::Content, 0, place, &part), (CommandKind::WatchDrain, 0, place, b"")]);
     assert_eq!(javascript.expect(EventKind::Taken).amount as usize, part.len());
     client.write_all(request("HEAD", "/sink/", "").as_bytes()).unwrap();
+    // Nothing else would tell the writer that nobody waits for it.
+    assert_eq!(javascript.expect(EventKind::Aborted).place, place);
     let (other, ..) = javascript.request();
     javascript.respond(other, "200 OK\n:length:7\n\n");
     assert!(until(&mut client, "\r\n\r\n").contains("content-length: 7\r\n"));
