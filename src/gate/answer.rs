@@ -2,7 +2,7 @@
 //!
 //! `lib/` has checked every part; what is none all the same is answered with 500. Pure functions.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE,
@@ -42,7 +42,8 @@ pub(super) fn broken() -> Reply {
 fn parse_whole(answer: Vec<u8>, method: &Method, fields: HeaderMap) -> Option<Reply> {
     let end = answer.windows(2).position(|pair| pair == b"\n\n")? + 1;
     let (mut response, length) = parse_head(&answer[..end], fields)?;
-    let body = Bytes::from(answer).slice(end + 1..);
+    let mut body = Bytes::from(answer);
+    body.advance(end + 1);
     let has_content = method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED;
     if let (Some(length), true, false) = (length, body.is_empty(), has_content) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
