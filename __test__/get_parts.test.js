@@ -90,7 +90,7 @@ describe('getParts', () => {
   });
 
   test('knows preamble, epilogue, and blanks behind a delimiter', () => {
-    const body = `preamble --XX\r\n--XXX\r\n${oneOf('form-data; name="n"').replace('--XX\r\n', '--XX \t\r\n')}--XX\r\nmore`;
+    const body = `preamble --XX\r\n--XXZ\r\n${oneOf('form-data; name="n"').replace('--XX\r\n', '--XX \t\r\n')}--XX\r\nmore`;
     assert.deepEqual(parts(`\r\n${body}`), [{ name: 'n', data: 'd' }]);
     assert.deepEqual(parts(body), [{ name: 'n', data: 'd' }]);
   });

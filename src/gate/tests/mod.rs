@@ -4,6 +4,7 @@ mod asking;
 mod closing;
 mod handlers;
 mod heads;
+mod javascript;
 mod passing;
 mod room;
 
