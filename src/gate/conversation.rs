@@ -58,6 +58,8 @@ struct State {
     taken: u32,
     /// Whether JavaScript waits to hear that little waits.
     watched: bool,
+    /// Whether its content is left in the kernel until JavaScript makes room.
+    is_stalled: bool,
     /// Bytes of the request's content that JavaScript will take.
     granted: usize,
     /// JavaScript has said its last, or was told that nobody listens.
@@ -194,6 +196,20 @@ impl Conversation {
         self.state.borrow_mut().granted -= bytes;
     }
 
+    /// The task waits until [`go_on`](Self::go_on). Whether that is news: a task may be polled for other reasons.
+    pub(super) fn stall(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.state.borrow_mut();
+        let _: Poll<()> = state.sleep(cx);
+        !std::mem::replace(&mut state.is_stalled, true)
+    }
+
+    /// There is room for its content.
+    pub(super) fn go_on(&self) {
+        let mut state = self.state.borrow_mut();
+        state.is_stalled = false;
+        state.wake();
+    }
+
     /// Nobody takes any more of the response.
     pub(super) fn discard(&self) {
         let mut state = self.state.borrow_mut();
@@ -293,5 +309,14 @@ mod tests {
         assert_eq!(conversation.poll_granted(&cx()), Poll::Ready(15));
         conversation.spend(15);
         assert_eq!(conversation.poll_granted(&cx()), Poll::Pending);
+    }
+
+    #[test]
+    fn one_that_waits_for_room_is_counted_once() {
+        let conversation = conversation();
+        assert!(conversation.stall(&cx()));
+        assert!(!conversation.stall(&cx()));
+        conversation.go_on();
+        assert!(conversation.stall(&cx()));
     }
 }

@@ -61,8 +61,8 @@ struct State {
     open: Batch,
     places: Vec<Place>,
     free: Vec<u32>,
-    /// Tasks that read no content because too much waits for JavaScript.
-    stalled: Vec<Waker>,
+    /// Those whose content is not read because too much waits for JavaScript, each once.
+    stalled: Vec<Rc<Conversation>>,
     /// Whether a filter asked for connections.
     filtered: bool,
     orders: Orders,
@@ -134,9 +134,12 @@ impl Desk {
         self.state.borrow_mut().filtered = on;
     }
 
-    /// Wakes a task when JavaScript has made room.
-    pub(super) fn stall(&self, cx: &Context<'_>) {
-        self.state.borrow_mut().stalled.push(cx.waker().clone());
+    /// Wakes the task of a conversation when JavaScript has made room.
+    pub(super) fn stall(&self, conversation: &Rc<Conversation>, cx: &Context<'_>) {
+        if !conversation.stall(cx) {
+            return;
+        }
+        self.state.borrow_mut().stalled.push(conversation.clone());
         // Room may have been made in between; then the keeper finds it.
         self.crossing.mailbox.starve();
         self.bell.ring();
@@ -151,7 +154,7 @@ impl Desk {
         let mut state = self.state.borrow_mut();
         self.post(&mut state);
         if !state.stalled.is_empty() && !self.crossing.is_full() {
-            state.stalled.drain(..).for_each(Waker::wake);
+            state.stalled.drain(..).for_each(|conversation| conversation.go_on());
         }
         if !self.crossing.sleep() {
             cx.waker().wake_by_ref();

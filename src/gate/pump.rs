@@ -5,6 +5,7 @@
 //! thrown away up to a bound, so that the connection can carry another request.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -60,7 +61,7 @@ impl Pump {
 
     /// Tells JavaScript what has come, or throws it away if there is nobody to tell. Pending, for want of
     /// content, of a grant, or of room.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, conversation: &Conversation, desk: &Desk) -> Poll<End> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, conversation: &Rc<Conversation>, desk: &Desk) -> Poll<End> {
         loop {
             self.is_awaiting = false;
             if conversation.is_over() {
@@ -68,7 +69,7 @@ impl Pump {
             }
             let granted = ready!(conversation.poll_granted(cx));
             if desk.is_full() {
-                desk.stall(cx);
+                desk.stall(conversation, cx);
                 return Poll::Pending;
             }
             if self.rest.is_empty() && !self.content.is_end_stream() {

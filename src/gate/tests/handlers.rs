@@ -3,7 +3,7 @@
 use super::javascript::Javascript;
 use super::*;
 use crate::bridge::command::{ANSWER_CLOSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
-use crate::bridge::{CommandKind, EventKind};
+use crate::bridge::{Batch, CommandKind, EventKind};
 use crate::gate::Handler;
 use crate::http::Declared;
 
@@ -411,4 +411,25 @@ fn a_streamed_response_may_be_the_last_of_its_connection() {
     javascript
         .tell(&[(CommandKind::Content, FLAG_FIN | FLAG_CLOSE, place, b"two"), (CommandKind::Release, 0, place, b"")]);
     assert_eq!(rest(&mut client), "3\r\ntwo\r\n0\r\n\r\n");
+}
+
+#[test]
+fn content_waits_while_javascript_has_no_room() {
+    let site = handling_site();
+    let mut javascript = Javascript::of(&site);
+    let mut client = site.connect();
+    client.write_all(request("POST", "/sink/", "Content-Length: 4\r\n").as_bytes()).unwrap();
+    let (place, ..) = javascript.request();
+    let mut batch = Batch::default();
+    batch.push_large(place, EventKind::Content, 0, vec![0; limits::INTAKE_BYTES]);
+    site.gate.crossing().mailbox.post(&mut batch);
+    javascript.grant(place, 4);
+    client.write_all(b"good").unwrap();
+    // Longer than the gate takes to look at the peer again meanwhile.
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(site.gate.crossing().mailbox.waiting().events, 1);
+    assert_eq!(javascript.expect(EventKind::Content).payload.len(), limits::INTAKE_BYTES);
+    assert_eq!(javascript.content(place), b"good");
+    javascript.respond(place, "200 OK\n\ntaken");
+    until(&mut client, "taken");
 }
