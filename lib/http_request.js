@@ -15,7 +15,7 @@ let noteOf;
 
 class HttpRequest {
   /**
-   * Method, target and header fields, a line each, as `src/gate/ask.rs` writes them. A line that begins
+   * Method, target and header fields, a line each, as `src/http/text.rs` writes them. A line that begins
    * with a colon is the engine's own note, no field of the client's.
    */
   #head;

@@ -45,7 +45,7 @@ pub enum EventKind {
     /// the number of the flush stands in the place of an amount.
     Applied = 9,
     /// A request waits for JavaScript's answer; its connection has a place already. Flags and payload: as
-    /// of [`EventKind::Open`], and behind the address the request's head as text (`src/gate/ask.rs`).
+    /// of [`EventKind::Open`], and behind the address the request's head as text (`src/http/text.rs`).
     Request = 16,
     /// The peer is gone before its request was answered. Nothing follows for the connection.
     Aborted = 17,

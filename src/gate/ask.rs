@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::request::Parts;
 use tokio::sync::oneshot;
 
 use super::wire::Watch;
@@ -91,42 +90,5 @@ impl Question {
             self.reserved.pass = None;
         }
         Some((answer, self.reserved))
-    }
-}
-
-/// A request's head as JavaScript reads it (`lib/http_request.js`): method, target and header fields,
-/// a line each. No part of a head that hyper has parsed has a line feed in it. A line that begins with a
-/// colon is no field: whom a proxy speaks for.
-pub(super) fn head_text(head: &Parts, proxied: Option<SocketAddr>) -> Vec<u8> {
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 2);
-    let mut text = Vec::with_capacity(head.method.as_str().len() + target.len() + 2 + fields.sum::<usize>());
-    text.extend_from_slice(head.method.as_str().as_bytes());
-    text.push(b'\n');
-    text.extend_from_slice(target.as_bytes());
-    text.push(b'\n');
-    if let Some(client) = proxied {
-        text.extend_from_slice(format!(":proxied:{} {}\n", client.ip(), client.port()).as_bytes());
-    }
-    for (name, value) in &head.headers {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.push(b':');
-        text.extend_from_slice(value.as_bytes());
-        text.push(b'\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_is_told_line_by_line() {
-        let request = http::Request::get("http://host/a/b?c=d&e").header("Host", "x").header("a", "1, 2").body(());
-        let (head, ()) = request.unwrap().into_parts();
-        assert_eq!(head_text(&head, None), b"GET\n/a/b?c=d&e\nhost:x\na:1, 2\n");
-        let proxied = "[2001::1]:80".parse().ok();
-        assert_eq!(head_text(&head, proxied), b"GET\n/a/b?c=d&e\n:proxied:2001::1 80\nhost:x\na:1, 2\n");
     }
 }

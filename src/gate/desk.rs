@@ -84,7 +84,7 @@ impl Desk {
         self.crossing.is_full()
     }
 
-    /// Asks JavaScript; `head` is text as [`head_text`](super::ask::head_text) makes it.
+    /// Asks JavaScript; `head` is a [`HeadText`](crate::http::HeadText).
     pub(super) fn ask(&self, route: RouteId, peer: Option<SocketAddr>, head: &[u8]) -> Rc<Conversation> {
         let conversation = self.state.borrow_mut().seat();
         let (family, place) = encode_peer(route, peer);

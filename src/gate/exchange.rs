@@ -19,7 +19,7 @@ use hyper::service::Service;
 use tokio::net::TcpStream;
 
 use super::answer;
-use super::ask::{self, NoResponse, Question, Reserved};
+use super::ask::{NoResponse, Question, Reserved};
 use super::conversation::{Conversation, Verdict};
 use super::hand_over::Admitted;
 use super::pump::{End, Pump};
@@ -31,7 +31,7 @@ use super::serve::Entrance;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
-use crate::http::{Declared, Refusal, Then};
+use crate::http::{Declared, HeadText, Refusal, Then, request};
 use crate::limits;
 use crate::reactor::Answer;
 
@@ -47,6 +47,13 @@ pub(super) enum Owed {
     /// Nothing: it waits for JavaScript.
     Nothing,
 }
+
+/// The refusal of a head whose text does not cross to JavaScript.
+const HEAD_TOO_LONG: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    says: "the head is too long for this route",
+    then: Then::Close,
+};
 
 /// See the module.
 pub(super) struct Exchange<'e> {
@@ -104,6 +111,7 @@ pub(super) struct Asked<'a, 'e> {
     exchange: &'a Exchange<'e>,
     conversation: Rc<Conversation>,
     head: Parts,
+    text: HeadText,
     search: Search,
     has_content: bool,
 }
@@ -121,13 +129,13 @@ impl Future for Answering<'_, '_> {
         if let Some(reply) = asked.exchange.conclude(verdict, &asked.conversation, &mut asked.head)? {
             return Poll::Ready(Ok(reply));
         }
-        let Self::Asked(Asked { exchange, head, mut search, has_content, .. }) =
+        let Self::Asked(Asked { exchange, head, text, mut search, has_content, .. }) =
             std::mem::replace(&mut *self, Self::Now(None))
         else {
             return Poll::Ready(Err(NoResponse));
         };
         let next = search.next(exchange.entrance.routes(), &head, has_content);
-        self.set(Self::Later(Box::pin(exchange.ask(head, has_content, next, search))));
+        self.set(Self::Later(Box::pin(exchange.ask(head, text, has_content, next, search))));
         self.poll(cx)
     }
 }
@@ -146,9 +154,12 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
         let (head, content) = request.into_parts();
         let has_content = !content.is_end_stream();
         let mut search = Search::default();
-        let next = match self.findings.refusal.take() {
-            Some(refusal) => Next::Refused(refusal),
-            None => search.next(self.entrance.routes(), &head, has_content),
+        let (refusal, text) = (self.findings.refusal.take(), self.findings.text.take());
+        let refusal =
+            refusal.map_or_else(|| if text.is_some() { Ok(()) } else { request::check_host(&head.headers) }, Err);
+        let next = match refusal {
+            Err(refusal) => Next::Refused(refusal),
+            Ok(()) => search.next(self.entrance.routes(), &head, has_content),
         };
         match next {
             Next::Refused(refusal) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
@@ -157,13 +168,16 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
             }
             next => {
                 self.pump.replace(Some(Pump::new(content, &head)));
-                match (next, self.text(&head)) {
-                    (_, Err(refusal)) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
-                    (Next::Http(Handler::Asked(route)), Ok(text)) => {
-                        let conversation = self.ask_desk(route, &text);
-                        Answering::Asked(Asked { exchange: self, conversation, head, search, has_content })
+                let text = text.unwrap_or_else(|| HeadText::of(&head, self.findings.notes()));
+                match next {
+                    _ if text.as_bytes().len() > limits::ASKED_HEAD_BYTES => {
+                        Answering::Now(Some(self.refuse_with_content(HEAD_TOO_LONG, has_content)))
                     }
-                    (next, Ok(_)) => Answering::Later(Box::pin(self.ask(head, has_content, next, search))),
+                    Next::Http(Handler::Asked(route)) => {
+                        let conversation = self.ask_desk(route, &text);
+                        Answering::Asked(Asked { exchange: self, conversation, head, text, search, has_content })
+                    }
+                    next => Answering::Later(Box::pin(self.ask(head, text, has_content, next, search))),
                 }
             }
         }
@@ -264,31 +278,15 @@ impl<'e> Exchange<'e> {
         self.steps.set(self.steps.get().wrapping_add(1));
     }
 
-    /// The head as JavaScript gets it.
-    fn text(&self, head: &Parts) -> Result<Vec<u8>, Refusal> {
-        let text = ask::head_text(head, self.findings.proxied.get());
-        match text.len() <= limits::ASKED_HEAD_BYTES {
-            true => Ok(text),
-            false => Err(Refusal {
-                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                says: "the head is too long for this route",
-                then: Then::Close,
-            }),
-        }
-    }
-
     /// Has it answered, until a route of those that match does not yield.
     async fn ask(
         &self,
         mut head: Parts,
+        text: HeadText,
         has_content: bool,
         mut next: Next,
         mut search: Search,
     ) -> Result<Reply, NoResponse> {
-        let text = match self.text(&head) {
-            Ok(text) => text,
-            Err(refusal) => return Ok(self.refuse_with_content(refusal, has_content)),
-        };
         loop {
             let reply = match next {
                 Next::Refused(refusal) => Some(self.refuse_with_content(refusal, has_content)),
@@ -299,7 +297,7 @@ impl<'e> Exchange<'e> {
                     let verdict = poll_fn(|cx| conversation.poll_verdict(cx)).await;
                     self.conclude(verdict, &conversation, &mut head)?
                 }
-                Next::Http(Handler::Declared(declared)) => Some(self.declare(&declared, &head).await?),
+                Next::Http(Handler::Declared(declared)) => Some(self.declare(&declared, &text).await?),
             };
             if let Some(reply) = reply {
                 return Ok(reply);
@@ -309,10 +307,10 @@ impl<'e> Exchange<'e> {
     }
 
     /// Asks an `upgrade` handler, by way of the reactor that will have the connection. `None`: it yields.
-    async fn ask_reactor(&self, mut candidate: Candidate, text: &[u8]) -> Result<Option<Reply>, NoResponse> {
+    async fn ask_reactor(&self, mut candidate: Candidate, text: &HeadText) -> Result<Option<Reply>, NoResponse> {
         let adopter = self.entrance.reactors().next().ok_or(NoResponse)?;
         let Candidate { endpoint, agreement, .. } = &candidate;
-        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.to_vec(), self.peer);
+        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.as_bytes().to_vec(), self.peer);
         self.asking.set(true);
         let answer = question.answer(Watch::new(self.stream)).await;
         self.asking.set(false);
@@ -335,9 +333,9 @@ impl<'e> Exchange<'e> {
     }
 
     /// Asks the handler of a route.
-    fn ask_desk(&self, route: RouteId, text: &[u8]) -> Rc<Conversation> {
+    fn ask_desk(&self, route: RouteId, text: &HeadText) -> Rc<Conversation> {
         self.visit.settle();
-        let conversation = self.entrance.desk().ask(route, self.peer, text);
+        let conversation = self.entrance.desk().ask(route, self.peer, text.as_bytes());
         self.seat.conversation.replace(Some(conversation.clone()));
         conversation
     }
@@ -378,7 +376,7 @@ impl<'e> Exchange<'e> {
     }
 
     /// Answers as it was declared, with the request's content if that is wanted.
-    async fn declare(&self, declared: &Declared, head: &Parts) -> Result<Reply, NoResponse> {
+    async fn declare(&self, declared: &Declared, text: &HeadText) -> Result<Reply, NoResponse> {
         self.visit.settle();
         let mut content = Vec::new();
         if !declared.wants_content() {
@@ -398,7 +396,7 @@ impl<'e> Exchange<'e> {
             }
         }
         self.step();
-        let mut reply = Reply::new(ReplyBody::whole(declared.body(head, &content).into()));
+        let mut reply = Reply::new(ReplyBody::whole(declared.body(text, &content).into()));
         *reply.status_mut() = declared.status();
         reply.headers_mut().clone_from(declared.headers());
         Ok(self.count(reply))

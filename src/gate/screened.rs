@@ -4,12 +4,14 @@
 //! what it does not forgive without a sentence. So each head is looked at before hyper sees its first
 //! byte. In the place of a bad one hyper gets a request of ours, the last of the connection, and with
 //! it the service finds the refusal: what was asked before is answered before, and the answer has what
-//! all have. Content is followed in its framing, and hyper sees an error where that is bad. Memory: what
-//! was read and not given on, at most the longest head and one read.
+//! all have. In the place of one without anything unusual it gets a short one, and the service finds the
+//! text for JavaScript: most fields mean nothing to hyper, which would make a map of them. Content is followed
+//! in its framing, and hyper sees an error where that is bad. Memory: what was read and not given on, at most
+//! the longest head and one read.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -19,7 +21,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::wire::Wire;
 use crate::http::proxy::{self, Beginning, Client};
-use crate::http::{Content, HeadScreen, Refusal};
+use crate::http::{Content, Head, HeadScreen, HeadText, Plain, Refusal};
 
 /// What hyper gets for a head that is refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
@@ -34,9 +36,11 @@ pub(super) type ReadBuffer = [u8; READ_BYTES];
 pub(super) struct Screened<'e> {
     stream: TokioIo<Wire<'e>>,
     screen: HeadScreen,
+    /// What hyper gets in the place of a head.
+    instead: Vec<u8>,
     /// What was read, and not given to hyper.
     waiting: Vec<u8>,
-    /// So many of those may be given.
+    /// So many of those may be given, or of what it gets instead.
     cleared: usize,
     after: After,
     findings: &'e Findings,
@@ -54,15 +58,33 @@ enum After {
     Nothing,
 }
 
+impl After {
+    const NEXT_HEAD: Self = Self::Head { is_first: false };
+
+    /// What comes behind a head.
+    fn head(head: Head) -> Self {
+        Content::behind(head.framing).map_or(Self::NEXT_HEAD, Self::Content)
+    }
+}
+
 /// What the screen tells the service, and hears from it.
 #[derive(Default)]
 pub(super) struct Findings {
     /// Why a head was refused, for whose stand-in the service is called; or the content of a request.
     pub(super) refusal: Cell<Option<Refusal>>,
-    /// Whom a proxy speaks for.
-    pub(super) proxied: Cell<Option<SocketAddr>>,
+    /// The text of the head for whose short form the service is called. Its `Host` was judged.
+    pub(super) text: Cell<Option<HeadText>>,
+    /// A line for the text of each head: whom a proxy speaks for.
+    proxied: OnceCell<String>,
     /// What the service tells the screen: it wants no other request.
     pub(super) is_last: Cell<bool>,
+}
+
+impl Findings {
+    /// What the gate notes in the text of each head.
+    pub(super) fn notes(&self) -> &str {
+        self.proxied.get().map_or("", String::as_str)
+    }
 }
 
 impl<'e> Screened<'e> {
@@ -72,8 +94,9 @@ impl<'e> Screened<'e> {
         findings: &'e Findings,
         buffer: &'e RefCell<ReadBuffer>,
     ) -> Self {
-        let after = After::Head { is_first: true };
-        Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after, findings, buffer }
+        let (stream, after) = (TokioIo::new(stream), After::Head { is_first: true });
+        let (instead, waiting) = (Vec::new(), Vec::new());
+        Self { stream, screen, instead, waiting, cleared: 0, after, findings, buffer }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.
@@ -89,7 +112,7 @@ impl<'e> Screened<'e> {
                 After::Content(content) => {
                     self.cleared = content.follow(&self.waiting).map_err(|refusal| broken(self.findings, refusal))?;
                     if content.is_over() {
-                        self.after = After::Head { is_first: false };
+                        self.after = After::NEXT_HEAD;
                     }
                     false
                 }
@@ -108,30 +131,40 @@ impl<'e> Screened<'e> {
             Beginning::Request => {}
             Beginning::Proxied { bytes, client } => {
                 self.waiting.drain(..bytes);
-                self.findings.proxied.set(client.map(|client| match client {
-                    Client::V4(address, port) => (address, port).into(),
-                    Client::V6(address, port) => (address, port).into(),
-                }));
+                if let Some(client) = client {
+                    let (address, port): (IpAddr, u16) = match client {
+                        Client::V4(address, port) => (address.into(), port),
+                        Client::V6(address, port) => (address.into(), port),
+                    };
+                    // There is one such head, so it is set once.
+                    self.findings.proxied.get_or_init(|| format!(":proxied:{address} {port}\n"));
+                }
             }
         }
-        self.after = After::Head { is_first: false };
+        self.after = After::NEXT_HEAD;
         Ok(false)
     }
 
     /// Whether more has to come.
     fn look_for_head(&mut self) -> bool {
+        if let Some(plain) = self.screen.take(&self.waiting, self.findings.notes()) {
+            match plain.head.bytes == self.waiting.len() {
+                true => self.waiting = Vec::new(),
+                false => drop(self.waiting.drain(..plain.head.bytes)),
+            }
+            self.shorten(plain);
+            return false;
+        }
         match self.screen.look(&self.waiting) {
             Ok(None) => return true,
             Ok(Some(head)) => {
                 self.cleared = head.bytes;
-                self.after = match Content::behind(head.framing) {
-                    Some(content) => After::Content(content),
-                    None => After::Head { is_first: false },
-                };
+                self.after = After::head(head);
             }
             Err(refusal) => {
                 self.findings.refusal.set(Some(refusal));
-                self.waiting = STAND_IN.to_vec();
+                self.waiting = Vec::new();
+                self.instead = STAND_IN.to_vec();
                 self.cleared = STAND_IN.len();
                 self.after = After::Nothing;
             }
@@ -139,11 +172,29 @@ impl<'e> Screened<'e> {
         false
     }
 
+    /// hyper gets the short form of a head.
+    fn shorten(&mut self, plain: Plain) {
+        self.cleared = plain.short.len();
+        self.instead = plain.short;
+        self.after = After::head(plain.head);
+        self.findings.text.set(Some(plain.text));
+    }
+
     fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut bytes = self.buffer.borrow_mut();
+        let shared = self.buffer;
+        let mut bytes = shared.borrow_mut();
         let mut buffer = ReadBuf::new(&mut bytes[..]);
         ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer))?;
-        self.waiting.extend_from_slice(buffer.filled());
+        let mut read = buffer.filled();
+        // Mostly it is one head, and need not wait anywhere.
+        if self.waiting.is_empty()
+            && let After::Head { is_first: false } = self.after
+            && let Some(plain) = self.screen.take(read, self.findings.notes())
+        {
+            read = &read[plain.head.bytes..];
+            self.shorten(plain);
+        }
+        self.waiting.extend_from_slice(read);
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
@@ -168,11 +219,12 @@ impl Read for Screened<'_> {
     ) -> Poll<io::Result<()>> {
         if ready!(self.poll_cleared(cx))? {
             let given = self.cleared.min(buffer.remaining());
-            buffer.put_slice(&self.waiting[..given]);
             self.cleared -= given;
-            match given == self.waiting.len() {
-                true => self.waiting = Vec::new(),
-                false => drop(self.waiting.drain(..given)),
+            let from = if self.instead.is_empty() { &mut self.waiting } else { &mut self.instead };
+            buffer.put_slice(&from[..given]);
+            match given == from.len() {
+                true => *from = Vec::new(),
+                false => drop(from.drain(..given)),
             }
         }
         Poll::Ready(Ok(()))

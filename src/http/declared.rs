@@ -5,10 +5,10 @@
 //! (two, little-endian), and as many bytes. Pure functions; the gate keeps one value for each route.
 
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::text::HeadText;
 use crate::limits;
 
 /// A declared response of one route.
@@ -102,17 +102,18 @@ impl Declared {
     }
 
     /// The body for a request. What the request does not have is empty.
-    pub fn body(&self, request: &Parts, content: &[u8]) -> Vec<u8> {
+    pub fn body(&self, request: &HeadText, content: &[u8]) -> Vec<u8> {
         let mut body = Vec::new();
+        let (path, asked) = request.target().split_once('?').unwrap_or((request.target(), ""));
         for part in &self.parts {
             match part {
                 Part::Bytes(bytes) => body.extend_from_slice(bytes),
-                Part::Query(key) => body.extend(query(request.uri.query().unwrap_or_default(), key)),
+                Part::Query(key) => body.extend(query(asked, key)),
                 Part::Header(name) => {
-                    body.extend_from_slice(request.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes));
+                    body.extend_from_slice(request.value(name.as_str()).unwrap_or_default());
                 }
                 Part::Parameter(name) => {
-                    body.extend_from_slice(parameter(&self.pattern, request.uri.path(), name).as_bytes());
+                    body.extend_from_slice(parameter(&self.pattern, path, name).as_bytes());
                 }
                 Part::Content => body.extend_from_slice(content),
             }
@@ -167,7 +168,7 @@ mod tests {
         assert!(declared.wants_content());
         assert_eq!((declared.status().as_u16(), declared.headers().len()), (202, 2));
         let request = http::Request::get("/a/b%20/c?x=1&q=1%2b+2&q=3").header("User-Agent", "me").body(()).unwrap();
-        assert_eq!(declared.body(&request.into_parts().0, b"content"), b"<1+ 2|me|b%20|content");
+        assert_eq!(declared.body(&HeadText::of(&request.into_parts().0, ""), b"content"), b"<1+ 2|me|b%20|content");
         let empty = Declared::parse("/", b"").unwrap();
         assert!(!empty.wants_content() && empty.status() == 200);
     }

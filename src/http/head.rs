@@ -11,6 +11,7 @@ use memchr::memchr;
 
 use super::content::Framing;
 use super::fields::{is_token, is_value_byte};
+use super::plain::{self, Plain};
 use super::response::{Refusal, Then};
 use crate::limits;
 
@@ -52,6 +53,13 @@ impl HeadScreen {
     /// Heads may have so many bytes.
     pub fn new(most_bytes: usize) -> Self {
         Self { most_bytes, head: Looked::default() }
+    }
+
+    /// Takes the head that these bytes begin with, if it is whole and has nothing unusual in it; then there is nothing
+    /// more to [look](Self::look) at. `notes` are lines for its text.
+    pub fn take(&self, bytes: &[u8], notes: &str) -> Option<Plain> {
+        // A head that comes piece by piece would be gone through again and again.
+        (self.head.bytes == 0).then(|| plain::take(bytes, self.most_bytes, notes)).flatten()
     }
 
     /// Looks at what has come since the last head that was whole: the bytes of the last look, and more.
@@ -198,13 +206,13 @@ fn judge_request_line(line: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Whether a target is a path, perhaps with a query, such that no parser sees anything else in it.
-fn is_plain_path(target: &[u8]) -> bool {
+pub(super) fn is_plain_path(target: &[u8]) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~?=&%+".contains(&byte);
     target.first() == Some(&b'/') && target.len() <= PLAIN_TARGET_BYTES && target.iter().all(|&byte| is_plain(byte))
 }
 
 /// Digits alone: no sign, no list (RFC 9110 §8.6).
-fn content_length(value: &[u8]) -> Result<u64, Refusal> {
+pub(super) fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     let digits = Some(value).filter(|value| !value.is_empty() && value.iter().all(u8::is_ascii_digit));
     digits
         .and_then(|digits| str::from_utf8(digits).ok()?.parse().ok())

@@ -9,19 +9,22 @@ use http::{HeaderMap, Method, Uri};
 
 use super::response::Refusal;
 
-/// The path that a request asks for, without its query, if its head keeps the rules.
+/// The path that a request asks for, without its query.
 ///
 /// # Errors
 ///
 /// The refusal to answer with; the connection ends behind it.
 pub fn path(request: &Parts) -> Result<&str, Refusal> {
-    check_host(&request.headers)?;
     target_path(&request.method, &request.uri)
 }
 
 /// One `Host` line, with a host in it or empty (RFC 9112 §3.2). Two of them are how one server is
 /// made to see another site than the proxy before it.
-fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+///
+/// # Errors
+///
+/// As of [`path`], before which it is asked.
+pub fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut lines = headers.get_all(HOST).iter();
     let Some(host) = lines.next() else {
         return Err(Refusal::bad_request("Host is missing"));
@@ -37,7 +40,7 @@ fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2), by the bytes that it may have (RFC 3986 §3.2.2): no user
 /// information, no path, no list.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.iter().rposition(|&byte| byte == b':' || byte == b']') {
         Some(at) if value[at] == b':' => (&value[..at], &value[at + 1..]),
         _ => (value, &[][..]),
@@ -83,7 +86,7 @@ mod tests {
 
     fn judge(request: http::request::Builder) -> Result<String, u16> {
         let (head, ()) = request.body(()).unwrap().into_parts();
-        path(&head).map(str::to_owned).map_err(|refusal| {
+        check_host(&head.headers).and_then(|()| path(&head)).map(str::to_owned).map_err(|refusal| {
             assert_eq!(refusal.then, Then::Close);
             refusal.status.as_u16()
         })

@@ -6,6 +6,7 @@ mod handlers;
 mod heads;
 mod javascript;
 mod passing;
+mod plain;
 mod room;
 
 use std::io::{Read, Write};
