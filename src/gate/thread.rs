@@ -206,7 +206,11 @@ impl Gate {
 /// Runs until the orders end; what is still at the gate is dropped with the runtime.
 fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
     let _end = End(keeper.entrance.desk().clone());
-    runtime.block_on(poll_fn(|cx| keeper.poll(cx)));
+    // A task like any other: to wake it is no system call on this thread, and its turn comes behind those of all
+    // that were ready, so that what they leave for JavaScript is handed over together.
+    let kept = runtime.spawn_local(poll_fn(move |cx| keeper.poll(cx)));
+    // A panic there has been reported by the panic hook.
+    let _ = runtime.block_on(kept);
 }
 
 /// The end of the gate's thread, be it by a panic: JavaScript does not wait for it any more.
