@@ -59,6 +59,8 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct State {
     open: Batch,
+    /// Whether the keeper had no turn since the first of those events.
+    is_fresh: bool,
     places: Vec<Place>,
     free: Vec<u32>,
     /// Those whose content is not read because too much waits for JavaScript, each once.
@@ -152,7 +154,12 @@ impl Desk {
         self.crossing.answer();
         self.obey();
         let mut state = self.state.borrow_mut();
-        self.post(&mut state);
+        // Tasks that were ready when the first of these events came may be behind this turn: the next one is
+        // behind them.
+        match std::mem::replace(&mut state.is_fresh, false) {
+            true => cx.waker().wake_by_ref(),
+            false => self.post(&mut state),
+        }
         if !state.stalled.is_empty() && !self.crossing.is_full() {
             state.stalled.drain(..).for_each(|conversation| conversation.go_on());
         }
@@ -239,6 +246,7 @@ impl Desk {
     /// Makes room for one event, and sees to it that the keeper hands it over.
     fn make_room(&self, state: &mut State, payload_bytes: usize) {
         if state.open.is_empty() {
+            state.is_fresh = true;
             self.bell.ring();
         }
         if !state.open.has_room(payload_bytes) {
