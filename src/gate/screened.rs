@@ -29,7 +29,10 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
 /// Bytes of one read: a head has some hundreds, most often, and content comes to as much as hyper's buffer.
 const READ_BYTES: usize = 16 * 1024;
 
-/// For one read of any connection.
+/// What is written is gathered up to so many bytes.
+const GATHERED_BYTES: usize = 2 * 1024;
+
+/// For one read of any connection, or one short write.
 pub(super) type ReadBuffer = [u8; READ_BYTES];
 
 /// A connection, screened.
@@ -253,6 +256,18 @@ impl Write for Screened<'_> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let bytes = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        if bytes > GATHERED_BYTES {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        }
+        // To copy a head and a short content costs less than to tell the kernel of both.
+        let shared = self.buffer;
+        let mut gathered = shared.borrow_mut();
+        let mut end = 0;
+        for slice in slices {
+            gathered[end..end + slice.len()].copy_from_slice(slice);
+            end += slice.len();
+        }
+        Pin::new(&mut self.stream).poll_write(cx, &gathered[..end])
     }
 }
