@@ -3,7 +3,6 @@
 //! A tree of patterns for each method, and one for any. The lock is held for one look-up or one change,
 //! and nothing else is taken or called under it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::Method;
@@ -52,7 +51,8 @@ pub struct Routes(Arc<RwLock<Trees>>);
 
 #[derive(Default)]
 struct Trees {
-    methods: HashMap<Method, Router<Leaf>>,
+    /// By method, of which there are a few: to go through them is quicker than to hash one.
+    methods: Vec<(Method, Router<Leaf>)>,
     any: Router<Leaf>,
 }
 
@@ -88,8 +88,10 @@ impl Routes {
     /// come first, whatever their pattern. The path has no query.
     pub fn lookup(&self, method: &Method, path: &str, skips: usize) -> Option<Target> {
         let trees = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let of_method = trees.methods.get(method).into_iter();
+        let of_method = trees.methods.iter().find(|(known, _)| known == method);
         of_method
+            .map(|(_, tree)| tree)
+            .into_iter()
             .chain([&trees.any])
             .flat_map(|tree| tree.lookup(path))
             .flat_map(|found| found.value.targets())
@@ -104,7 +106,7 @@ impl Routes {
     ) -> Result<(), InvalidPattern> {
         let mut trees = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let tree = match method {
-            Some(method) => trees.methods.entry(method).or_default(),
+            Some(method) => trees.of(method),
             None => &mut trees.any,
         };
         let mut leaf = tree.remove(pattern)?.unwrap_or_default();
@@ -113,6 +115,16 @@ impl Routes {
             tree.insert(pattern, leaf)?;
         }
         Ok(())
+    }
+}
+
+impl Trees {
+    fn of(&mut self, method: Method) -> &mut Router<Leaf> {
+        let place = self.methods.iter().position(|(known, _)| *known == method).unwrap_or_else(|| {
+            self.methods.push((method, Router::default()));
+            self.methods.len() - 1
+        });
+        &mut self.methods[place].1
     }
 }
 

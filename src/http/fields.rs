@@ -10,13 +10,21 @@ pub fn is_token(name: &[u8]) -> bool {
 
 /// Whether a byte may stand in a token.
 pub fn is_token_byte(byte: u8) -> bool {
+    lower_token_byte(byte) != 0
+}
+
+/// A byte that may stand in a token, in lower case; 0 for one that may not.
+pub(super) fn lower_token_byte(byte: u8) -> u8 {
     // By a table: a head has hundreds of them.
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
+    const TABLE: [u8; 256] = {
+        let mut table = [0; 256];
         let mut byte = 0;
         while byte < table.len() {
-            table[byte] = matches!(byte as u8, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\''
-                | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            if matches!(byte as u8, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#'..=b'\''
+                | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+            {
+                table[byte] = (byte as u8).to_ascii_lowercase();
+            }
             byte += 1;
         }
         table

@@ -8,7 +8,7 @@
 use memchr::memchr;
 
 use super::content::Framing;
-use super::fields::{is_token, is_token_byte, is_value_byte};
+use super::fields::{is_token, is_value_byte, lower_token_byte};
 use super::head::{Head, content_length, is_plain_path};
 use super::request::is_host;
 use super::text::HeadText;
@@ -54,14 +54,13 @@ pub(super) fn take(bytes: &[u8], most_bytes: usize, notes: &str) -> Option<Plain
             let head = Head { bytes: end, framing: seen.framing()? };
             return is_clean(&bytes[..end], fields + 2).then_some(Plain { head, text, short });
         }
-        let name_bytes = line.iter().position(|&byte| !is_token_byte(byte))?;
+        let (name_bytes, mark) = name_of(line)?;
         if name_bytes == 0 || line[name_bytes] != b':' {
             return None;
         }
         let value = line[name_bytes + 1..].trim_ascii();
         let name = text.field(&line[..name_bytes], value);
         // No name stands twice. Two that differ may have one mark: then the long way is taken in vain.
-        let mark = mark(name);
         let (before, [this, ..]) = marks.split_at_mut_checked(fields)? else { return None };
         if before.contains(&mark) {
             return None;
@@ -97,10 +96,16 @@ fn is_clean(head: &[u8], lines: usize) -> bool {
     head.chunks(128).map(|piece| usize::from(count(piece))).sum::<usize>() == 2 * lines
 }
 
-/// A number that names seldom have in common.
-fn mark(name: &[u8]) -> u16 {
-    let length = name.len() as u16;
-    name.iter().fold(length << 11, |mark, &byte| mark.wrapping_add(byte.into()))
+/// How long the name is that a line begins with, and a number that names seldom have in common.
+fn name_of(line: &[u8]) -> Option<(usize, u16)> {
+    let mut sum: u16 = 0;
+    for (length, &byte) in line.iter().enumerate() {
+        match lower_token_byte(byte) {
+            0 => return Some((length, sum.wrapping_add((length as u16) << 11))),
+            lower => sum = sum.wrapping_add(lower.into()),
+        }
+    }
+    None
 }
 
 impl Seen {

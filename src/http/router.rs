@@ -34,6 +34,7 @@ impl<T> Router<T> {
         let mut names = Vec::new();
         for segment in segments(pattern)? {
             node = match segment {
+                Segment::Static("") => node.empty.get_or_insert_with(|| Box::new(Node::new())),
                 Segment::Static(text) => node.statics.entry(text.into()).or_insert_with(Node::new),
                 Segment::Parameter(name) => {
                     names.push(name.into());
@@ -105,7 +106,8 @@ impl<'r, 'p, T> Matches<'r, 'p, T> {
         if let Some(node) = node.parameter.as_deref().filter(|_| !segment.is_empty()) {
             self.branches.push(Branch::Parameter { node, value: segment, rest, depth });
         }
-        if let Some(node) = node.statics.get(segment) {
+        let node = if segment.is_empty() { node.empty.as_deref() } else { node.statics.get(segment) };
+        if let Some(node) = node {
             self.branches.push(Branch::Node { node, rest, depth });
         }
         None
@@ -165,6 +167,9 @@ impl<'p, T> Match<'_, 'p, T> {
 
 struct Node<T> {
     statics: BTreeMap<Box<str>, Node<T>>,
+    /// Behind the empty segment, apart: it is all that `/` has, and to compare with a text of no bytes is slow on
+    /// processors that look where it would be.
+    empty: Option<Box<Node<T>>>,
     parameter: Option<Box<Node<T>>>,
     /// The pattern that ends here with `/*`.
     rest: Option<Leaf<T>>,
@@ -180,11 +185,12 @@ struct Leaf<T> {
 
 impl<T> Node<T> {
     fn new() -> Self {
-        Self { statics: BTreeMap::new(), parameter: None, rest: None, end: None }
+        Self { statics: BTreeMap::new(), empty: None, parameter: None, rest: None, end: None }
     }
 
     fn is_bare(&self) -> bool {
-        self.statics.is_empty() && self.parameter.is_none() && self.rest.is_none() && self.end.is_none()
+        let has_child = !self.statics.is_empty() || self.empty.is_some() || self.parameter.is_some();
+        !has_child && self.rest.is_none() && self.end.is_none()
     }
 
     /// Takes a leaf out, and the nodes that only led to it. As deep as the pattern is long, which
@@ -193,6 +199,14 @@ impl<T> Node<T> {
         match way {
             [] => self.end.take(),
             [Segment::Rest, ..] => self.rest.take(),
+            [Segment::Static(""), way @ ..] => {
+                let child = self.empty.as_mut()?;
+                let leaf = child.remove(way);
+                if child.is_bare() {
+                    self.empty = None;
+                }
+                leaf
+            }
             [Segment::Static(text), way @ ..] => {
                 let child = self.statics.get_mut(*text)?;
                 let leaf = child.remove(way);

@@ -37,9 +37,8 @@ impl HeadText {
     /// One field more; returns its name, in lower case.
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) -> &[u8] {
         let start = self.0.len();
-        self.0.extend_from_slice(name);
+        self.0.extend(name.iter().map(u8::to_ascii_lowercase));
         let name = start..self.0.len();
-        self.0[name.clone()].make_ascii_lowercase();
         self.0.push(b':');
         self.0.extend_from_slice(value);
         self.0.push(b'\n');

@@ -1,37 +1,58 @@
 //! A peer's address as the events `Open` and `Request` carry it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 
 use crate::bridge::RouteId;
 use crate::bridge::event::family;
 
-/// Family; route, port and the address's bytes, as the payload begins.
-pub fn encode(route: RouteId, peer: Option<SocketAddr>) -> (u8, Vec<u8>) {
-    let (family, port, bytes, length) = parts(peer);
-    (family, [&route.0.to_le_bytes(), &port.to_le_bytes(), &bytes[..length]].concat())
+/// The longest address, with route and port before it.
+const MOST_BYTES: usize = 20;
+
+/// Route, port and the address's bytes, as the payload begins.
+pub struct Place {
+    bytes: [u8; MOST_BYTES],
+    length: usize,
 }
 
-/// Family, port, and the address's bytes with their number.
-fn parts(peer: Option<SocketAddr>) -> (u8, u16, [u8; 16], usize) {
-    let mut bytes = [0; 16];
-    let Some(peer) = peer else { return (family::NONE, 0, bytes, 0) };
-    let (family, length) = match peer.ip() {
+impl Deref for Place {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// The family of the address, and what the payload begins with.
+pub fn encode(route: RouteId, peer: Option<SocketAddr>) -> (u8, Place) {
+    let mut place = Place { bytes: [0; MOST_BYTES], length: 4 };
+    place.bytes[..2].copy_from_slice(&route.0.to_le_bytes());
+    let Some(peer) = peer else { return (family::NONE, place) };
+    place.bytes[2..4].copy_from_slice(&peer.port().to_le_bytes());
+    let family = match peer.ip() {
         IpAddr::V4(address) => {
-            bytes[..4].copy_from_slice(&address.octets());
-            (family::V4, 4)
+            place.append(&address.octets());
+            family::V4
         }
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
             Some(mapped) => {
-                bytes[..4].copy_from_slice(&mapped.octets());
-                (family::V4_MAPPED, 4)
+                place.append(&mapped.octets());
+                family::V4_MAPPED
             }
             None => {
-                bytes = address.octets();
-                (family::V6, 16)
+                place.append(&address.octets());
+                family::V6
             }
         },
     };
-    (family, peer.port(), bytes, length)
+    (family, place)
+}
+
+impl Place {
+    fn append(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
 }
 
 #[cfg(test)]
@@ -41,12 +62,14 @@ mod tests {
     #[test]
     fn tells_the_families_apart() {
         let encoded = |text: &str| {
-            let (family, port, bytes, length) = parts(Some(text.parse().unwrap()));
-            (family, port, bytes[..length].to_vec())
+            let (family, place) = encode(RouteId(258), Some(text.parse().unwrap()));
+            assert_eq!(place[..2], [2, 1]);
+            (family, u16::from_le_bytes([place[2], place[3]]), place[4..].to_vec())
         };
         assert_eq!(encoded("127.0.0.1:80"), (family::V4, 80, vec![127, 0, 0, 1]));
         assert_eq!(encoded("[::ffff:10.1.2.3]:443"), (family::V4_MAPPED, 443, vec![10, 1, 2, 3]));
         assert_eq!(encoded("[::1]:9001"), (family::V6, 9001, [vec![0; 15], vec![1]].concat()));
-        assert_eq!(encode(RouteId(258), None), (family::NONE, vec![2, 1, 0, 0]));
+        let (family, place) = encode(RouteId(258), None);
+        assert_eq!((family, &*place), (family::NONE, &[2, 1, 0, 0][..]));
     }
 }
