@@ -26,6 +26,10 @@ pub struct Plain {
     pub short: Vec<u8>,
 }
 
+/// Room for the fields of most heads: what is behind a head may be long, and the text is kept while JavaScript has
+/// the request.
+const FIELD_BYTES: usize = 1024;
+
 /// What was seen in the fields.
 #[derive(Default)]
 struct Seen {
@@ -39,7 +43,7 @@ pub(super) fn take(bytes: &[u8], most_bytes: usize, notes: &str) -> Option<Plain
     let bytes = &bytes[..bytes.len().min(most_bytes)];
     let line = line_at(bytes, 0)?;
     let (method, target) = request_line(line)?;
-    let mut text = HeadText::new(method, target, notes, bytes.len() - line.len());
+    let mut text = HeadText::new(method, target, notes, bytes.len().min(FIELD_BYTES));
     let mut short = Vec::with_capacity(2 * line.len());
     let mut at = line.len() + 2;
     short.extend_from_slice(&bytes[..at]);
