@@ -207,3 +207,16 @@ pub const DRAIN_LARGE_BYTES: usize = 1024 * 1024;
 
 /// Capacity that a buffer keeps between two uses. One burst must not be paid for for ever.
 pub const RECYCLED_BYTES: usize = 256 * 1024;
+
+/// Bytes that a session keeps of a record, or of a handshake message in several, that is not whole: rustls takes
+/// handshake messages of 64 KiB, and a certificate chain of a client is one.
+pub const TLS_CUT_BYTES: usize = 80 * 1024;
+
+/// Plaintext that is sealed at a time: four records in one write. A slow peer holds as much ciphertext.
+pub const TLS_SEALED_BYTES: usize = 64 * 1024;
+
+/// Records that wait for a peer that does not read: those of one write, and what rustls says by itself.
+pub const TLS_UNSENT_BYTES: usize = TLS_SEALED_BYTES + 64 * 1024;
+
+/// Bytes of a ClientHello: browsers send less than 2 KiB, with a key of ML-KEM and tickets less than 5.
+pub const TLS_HELLO_BYTES: usize = 16 * 1024;
