@@ -60,7 +60,7 @@ impl Reactors {
         let place = admitted.reserved.take().map(Reserved::take).or_else(|| self.next().map(|adopter| (adopter, None)));
         if let Some((adopter, pass)) = place {
             let Admitted { route, agreement, .. } = admitted;
-            adopter.adopt(Adoption { stream, route, agreement, early, peer, ticket, pass });
+            adopter.adopt(Adoption { stream, session: None, route, agreement, early, peer, ticket, pass });
         }
     }
 }
