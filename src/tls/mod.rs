@@ -7,11 +7,14 @@
 mod fault;
 mod hello;
 mod identity;
+mod key;
 mod line;
 mod misuse;
 mod names;
 mod outgoing;
+mod pem;
 mod session;
+mod suites;
 
 pub use fault::Fault;
 pub use hello::{Hello, Progress};
