@@ -11,6 +11,7 @@ mod key;
 mod line;
 mod misuse;
 mod names;
+mod opening;
 mod outgoing;
 mod pem;
 mod session;
