@@ -37,31 +37,38 @@ impl Names {
         Self(Arc::new(Mutex::new(Table { default, named: BTreeMap::new() })))
     }
 
-    /// Replaces the default.
+    /// Replaces the default. Sessions of the one before are [resumed](Identity::succeeding).
     pub fn set_default(&self, identity: Identity) {
-        self.lock().default = identity;
+        let mut table = self.lock();
+        table.default = identity.succeeding(&table.default);
     }
 
-    /// Adds a name, or replaces its identity. Case does not matter (RFC 6066 §3).
+    /// Adds a name, or replaces its identity, as [`set_default`](Self::set_default) does. Case does not matter
+    /// (RFC 6066 §3).
     pub fn add(&self, name: &str, identity: Identity) {
-        let key = normal_name(name);
-        self.lock().named.insert(key.as_str().into(), Named { name: key.into(), identity });
+        let key = normal(name);
+        let mut table = self.lock();
+        let identity = match table.named.get(key.as_str()) {
+            Some(former) => identity.succeeding(&former.identity),
+            None => identity,
+        };
+        table.named.insert(key.as_str().into(), Named { name: key.into(), identity });
     }
 
     /// Takes a name out. `false`: it is not there.
     pub fn remove(&self, name: &str) -> bool {
-        self.lock().named.remove(normal_name(name).as_str()).is_some()
+        self.lock().named.remove(normal(name).as_str()).is_some()
     }
 
     /// Whether a name was added, as it stands here.
     pub fn has(&self, name: &str) -> bool {
-        self.lock().named.contains_key(normal_name(name).as_str())
+        self.lock().named.contains_key(normal(name).as_str())
     }
 
     /// The identity for a server name: its own, or that of its wildcard. `None`: there is neither.
     pub fn find(&self, server_name: &str) -> Option<Found> {
         let table = self.lock();
-        let name = normal_name(server_name);
+        let name = normal(server_name);
         let wildcard = || name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         let named = table.named.get(name.as_str()).or_else(|| table.named.get(wildcard()?.as_str()))?;
         Some(Found { identity: named.identity.clone(), name: Some(named.name.clone()) })
@@ -78,6 +85,6 @@ impl Names {
 }
 
 /// A name as it is compared: a dot at its end is the root, and says nothing.
-pub fn normal_name(name: &str) -> String {
+pub fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
