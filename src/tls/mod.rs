@@ -7,17 +7,21 @@
 mod fault;
 mod hello;
 mod identity;
+mod key;
 mod line;
 mod misuse;
 mod names;
+mod opening;
 mod outgoing;
+mod pem;
 mod session;
+mod suites;
 
 pub use fault::Fault;
 pub use hello::{Hello, Progress};
 pub use identity::{Credentials, Identity};
 pub use line::{Received, Scratch, Wire};
 pub use misuse::TlsMisuse;
-pub use names::{Found, Names};
+pub use names::{Found, Names, normal as normal_name};
 pub use outgoing::Outgoing;
 pub use session::Session;
