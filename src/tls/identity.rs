@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{Error, ServerConfig};
 
 use super::misuse::TlsMisuse;
 
@@ -33,8 +39,24 @@ impl Identity {
     ///
     /// Says which part is wrong, never what is in it.
     pub fn new(credentials: &Credentials<'_>) -> Result<Self, TlsMisuse> {
-        let _ = credentials;
-        Err(TlsMisuse::NoCertificate)
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(credentials.cert)
+            .collect::<Result<_, _>>()
+            .map_err(|_| TlsMisuse::NoCertificate)?;
+        let key = PrivateKeyDer::from_pem_slice(credentials.key).map_err(|_| TlsMisuse::NoKey)?;
+        let provider = Arc::new(ring::default_provider());
+        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+            Error::InconsistentKeys(_) => TlsMisuse::Mismatch,
+            _ => TlsMisuse::NoKey,
+        })?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|_| TlsMisuse::NoCertificate)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = ring::Ticketer::new().map_err(|_| TlsMisuse::NoKey)?;
+        Ok(Self { config: Arc::new(config) })
     }
 
     /// What rustls goes by.
