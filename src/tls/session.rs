@@ -30,6 +30,7 @@ pub struct Session {
     is_shaking: bool,
     is_finished: bool,
     says_no_more: bool,
+    fault: Option<Fault>,
 }
 
 /// Sealed records that wait for the host. Born by a short write, freed when written.
@@ -56,6 +57,7 @@ impl Session {
             is_shaking: true,
             is_finished: false,
             says_no_more: false,
+            fault: None,
         })
     }
 
@@ -67,6 +69,11 @@ impl Session {
     /// Whether the peer has said close_notify: it sends no more (RFC 8446 §6.1).
     pub fn is_finished(&self) -> bool {
         self.is_finished
+    }
+
+    /// What it has failed of. It is of no more use then: its alert is sent, or waits, and nothing follows that.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Whether it resumes an earlier session (RFC 8446 §2.2), once the handshake is done.
@@ -128,17 +135,23 @@ impl Session {
         };
         let rest = &incoming[opened..];
         match rest.len() {
+            _ if outcome.is_err() => self.cut = Vec::new(),
             0 => self.cut = Vec::new(),
-            1..=limits::TLS_CUT_BYTES if outcome.is_ok() => {
+            1..=limits::TLS_CUT_BYTES => {
                 self.cut.clear();
                 // To the byte: most of these are short, and some thousand peers may have one at a time.
                 self.cut.reserve_exact(rest.len());
                 self.cut.extend_from_slice(rest);
             }
-            _ if outcome.is_ok() => return Err(Fault::Protocol),
-            _ => {}
+            _ => return Err(self.fail(Fault::Protocol)),
         }
-        outcome
+        outcome.map_err(|fault| self.fail(fault))
+    }
+
+    /// Nothing is read or said any more.
+    pub(super) fn fail(&mut self, fault: Fault) -> Fault {
+        (self.fault, self.says_no_more) = (Some(fault), true);
+        fault
     }
 
     /// The alert of a session that has failed, and what was to be sent before it.

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::adoption::Transport;
 use super::clock::TICK;
 use super::route::tests::route;
 use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
@@ -123,7 +124,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             self.reactor.collect();
             let agreement = self.agreement;
             for (socket, route, early) in std::mem::take(&mut self.adoptions) {
-                self.reactor.adopt(socket, &route, agreement, None, early, self.now);
+                self.reactor.adopt(plain(socket, early), &route, agreement, None, self.now);
             }
             self.reactor.turn(&ready, self.now);
         }
@@ -182,6 +183,11 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         assert_eq!(self.reactor.contexts.len(), 0);
         assert_eq!(self.reactor.rest(self.now), None);
     }
+}
+
+/// What a connection without TLS is spoken over.
+fn plain<S>(socket: S, early: Vec<u8>) -> Transport<S> {
+    Transport { socket, session: None, early }
 }
 
 /// What a peer has read since it last looked.
