@@ -19,6 +19,13 @@ pub(super) struct Asked {
     pub(super) answer: Receiver<Answer>,
 }
 
+impl Asked {
+    /// Where the socket belongs.
+    pub(super) fn pass(&self) -> Pass {
+        self.pass.clone()
+    }
+}
+
 /// Leaves a request, as the gate does, and takes its event.
 pub(super) fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
     let (sender, answer) = channel();
