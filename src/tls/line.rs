@@ -92,8 +92,11 @@ impl Session {
             return Ok(sent);
         }
         scratch.out.clear();
-        let sealed = self.seal(slices, &mut scratch.staging, &mut scratch.out)?;
-        self.send_out(wire, &scratch.out, sealed)?;
+        let sealed = self.seal(slices, &mut scratch.staging, &mut scratch.out);
+        // Behind an error of the session, its last word is said as well as can be.
+        let sent = self.send_out(wire, &scratch.out, *sealed.as_ref().unwrap_or(&0));
+        let sealed = sealed?;
+        sent?;
         Ok(sealed)
     }
 
@@ -148,7 +151,7 @@ impl Session {
             return Ok(());
         }
         if self.unsent.bytes.len() + bytes.len() > crate::limits::TLS_UNSENT_BYTES {
-            return Err(self.fail(Fault::Protocol).into());
+            return Err(Fault::Protocol.into());
         }
         self.unsent.bytes.extend_from_slice(bytes);
         self.unsent.plaintext += plaintext;
