@@ -1232,8 +1232,8 @@ export interface GateStats {
   /** Those whose peer did not send a request within 10 seconds, or did not take the answer. */
   timedOut: number;
 
-  /** Handshakes of TLS; all 0 without it. */
-  tls: TlsStats;
+  /** Handshakes, of an App with TLS. */
+  tls?: TlsStats;
 
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
   refused: { [status: number]: number };

@@ -28,8 +28,6 @@ describe('setCertificate', () => {
     assert.equal(await nameOf(context, port), 'old');
     assert.equal(app.setCertificate(named('new')), app);
     assert.equal(await nameOf(context, port), 'new');
-    assert.equal(app.setCertificate(undefined, named('newest')), app);
-    assert.equal(await nameOf(context, port), 'newest');
   });
 
   test('reads files anew', BOUND, async (context) => {
@@ -113,7 +111,9 @@ describe('setCertificate', () => {
     const { key, cert } = clients.issue({ subject: 'a client', names: [] });
     app.setCertificate(named('new'));
     assert.equal(await nameOf(context, port), 'new');
-    assert.equal((await certified(context, port)).protocol, 'TLSv1.2');
+    const other = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' };
+    await assert.rejects(nameOf(context, port, other));
+    assert.equal(await nameOf(context, port, { ...other, ciphers: ssl_ciphers }), 'new');
     assert.equal((await askTls(port, '/', { key, cert })).text, 'somebody');
     // Of others now.
     app.setCertificate({ ...named('new'), ca: new Authority('others').ca });

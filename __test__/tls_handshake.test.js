@@ -195,7 +195,7 @@ describe('client certificates', () => {
 });
 
 describe('stats', () => {
-  test('count handshakes, and have zeros without TLS', BOUND, async (context) => {
+  test('count handshakes, and have nothing of TLS without it', BOUND, async (context) => {
     const none = { handshakes: 0, resumed: 0, failed: {} };
     const { app, port } = serveTls(context);
     assert.deepEqual(app.stats().gate.tls, none);
@@ -204,7 +204,7 @@ describe('stats', () => {
     const plain = App();
     context.after(() => plain.close());
     await plain.listen('127.0.0.1', 0);
-    assert.deepEqual(plain.stats().gate.tls, none);
+    assert.ok(!('tls' in plain.stats().gate));
   });
 
   test('count a client that does not trust the server', BOUND, async (context) => {

@@ -225,9 +225,9 @@ describe('domain', () => {
   test('WebSockets, and declared responses', BOUND, async (context) => {
     const { DeclarativeResponse } = require('tidewire');
     const { url, port } = serveTls(context, {}, (app) => {
-      app.ws('/*', { open: (ws) => ws.send('default') });
+      app.ws('/', { open: (ws) => ws.send('default') });
       app.addServerName('a.example', issued('a.example')).domain('a.example');
-      app.ws('/*', { open: (ws) => ws.send('of a') });
+      app.ws('/', { open: (ws) => ws.send('of a') });
       app.get('/declared', new DeclarativeResponse().end('declared of a'));
     });
     const said = async (servername) => {

@@ -10,7 +10,7 @@ const { localhost } = require('./certificates');
 const { answerOf } = require('./http');
 
 /**
- * Listens, with an echo at any path and `GET /` beside what `add` adds, and closes the App when the test ends.
+ * Listens, with `GET /` and an echo at the same place, or what `add` adds, and closes the App when the test ends.
  * @param {import('node:test').TestContext} context
  * @param {object} [options] of the App, beside a certificate for this machine
  * @param {(app: import('tidewire').TemplatedApp) => unknown} [add]
@@ -34,7 +34,7 @@ const isCertified = (options) => 'cert' in options || 'cert_file_name' in option
 /** @param {import('tidewire').TemplatedApp} app */
 function addEcho(app) {
   app.get('/', (res) => res.end('over TLS'));
-  app.ws('/*', { message: (ws, message, isBinary) => ws.send(message, isBinary) });
+  app.ws('/', { message: (ws, message, isBinary) => ws.send(message, isBinary) });
 }
 
 /** What a client of Node's is told: whom to trust. */
