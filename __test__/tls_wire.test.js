@@ -12,7 +12,7 @@ const { ask, requestText } = require('./support/http');
 const { TEXT, closeFrame, exchange, frame, opening } = require('./support/raw_client');
 const { Queue } = require('./support/queue');
 const { BOUND } = require('./support/server');
-const { ALERT, APPLICATION_DATA, tapped } = require('./support/tap');
+const { ALERT, APPLICATION_DATA, helloBytes, tapped } = require('./support/tap');
 const { connectTls, serveTls, statsWhen, trust } = require('./support/tls');
 
 const FIN_REASON = 'Received TCP FIN before WebSocket close frame';
@@ -120,15 +120,15 @@ describe('what is no TLS that is served', () => {
       socket.resume();
       await once(socket, 'close');
     }
-    const { gate } = await statsWhen(app, ({ gate }) => gate.accepted === cuts.length && gate.handshakes === 0);
+    const { gate } = await statsWhen(
+      app,
+      ({ gate }) => gate.accepted === cuts.length && gate.handshakes === 0,
+    );
     assert.deepEqual(gate.tls, { handshakes: 0, resumed: 0, failed: { closed: cuts.length } });
   });
 
   test('a hello byte by byte is a hello', BOUND, async (context) => {
     const { port } = serveTls(context);
-    const { socket, tap } = await tapped(context, port, { slow: true });
-    socket.destroy();
-    tap.destroy();
     const wire = net.connect({ port, host: '127.0.0.1', noDelay: true });
     context.after(() => wire.destroy());
     await once(wire, 'connect');
@@ -141,20 +141,6 @@ describe('what is no TLS that is served', () => {
     assert.deepEqual([answer[0], answer[5]], [22, 2], 'a ServerHello');
   });
 });
-
-/** The ClientHello of Node's client. */
-async function helloBytes() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = require('node:tls').connect({ port: server.address().port, host: '127.0.0.1' });
-  socket.on('error', () => {});
-  const [peer] = await once(server, 'connection');
-  const [bytes] = await once(peer, 'data');
-  socket.destroy();
-  peer.destroy();
-  server.close();
-  return bytes;
-}
 
 for (const maxVersion of VERSIONS) {
   describe(`a WebSocket over ${maxVersion}`, () => {

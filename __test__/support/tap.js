@@ -85,4 +85,18 @@ async function tapped(context, port, options = {}) {
   return { socket, tap };
 }
 
-module.exports = { ALERT, APPLICATION_DATA, Tap, tapped };
+/** The ClientHello of Node's client. */
+async function helloBytes() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = tls.connect({ port: server.address().port, host: '127.0.0.1' });
+  client.on('error', () => {});
+  const [peer] = await once(server, 'connection');
+  const [bytes] = await once(peer, 'data');
+  client.destroy();
+  peer.destroy();
+  server.close();
+  return bytes;
+}
+
+module.exports = { ALERT, APPLICATION_DATA, Tap, helloBytes, tapped };
