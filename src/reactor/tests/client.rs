@@ -67,7 +67,10 @@ pub fn session() -> Box<Session> {
 }
 
 /// A client that has said nothing yet.
-pub fn connecting(version: &'static SupportedProtocolVersion, change: impl FnOnce(&mut ClientConfig)) -> ClientConnection {
+pub fn connecting(
+    version: &'static SupportedProtocolVersion,
+    change: impl FnOnce(&mut ClientConfig),
+) -> ClientConnection {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()

@@ -64,7 +64,10 @@ fn messages_of_any_size_come_back() {
             rig.assert_idle_secure(connection);
         }
         let tally = rig.shared.tally();
-        assert_eq!(tally.bytes_out, LENGTHS.iter().map(|length| (frame(BINARY, &vec![0; *length]).len() - 4) as u64).sum());
+        assert_eq!(
+            tally.bytes_out,
+            LENGTHS.iter().map(|length| (frame(BINARY, &vec![0; *length]).len() - 4) as u64).sum()
+        );
         assert_eq!(tally.bytes_in, tally.bytes_out + 4 * LENGTHS.len() as u64, "plaintext, both");
     }
 }

@@ -220,7 +220,10 @@ fn an_alert_of_the_peers_is_its_end() {
     let (mut rig, mut client, _) = opened();
     // What does not decrypt at the client: it says so.
     rig.js.drain();
-    let mut nonsense = &[23, 3, 3, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30][..];
+    let mut nonsense = &[
+        23, 3, 3, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+        27, 28, 29, 30,
+    ][..];
     client.connection.read_tls(&mut nonsense).unwrap();
     client.connection.process_new_packets().unwrap_err();
     let mut alert = Vec::new();
