@@ -122,7 +122,7 @@ fn a_gate_ends_while_javascript_is_asked() {
     let site = secure_site();
     site.security.ask(true);
     let mut javascript = Javascript::of(&site);
-    for ends in [Gate::wind_down as fn(&Gate), Gate::close_connections] {
+    for ends in [Gate::close_connections as fn(&Gate), Gate::wind_down] {
         let mut client = site.asking("localhost", &site.issued);
         client.conn.write_tls(&mut client.sock).unwrap();
         javascript.expect(EventKind::ServerName);
