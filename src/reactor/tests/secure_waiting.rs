@@ -205,7 +205,10 @@ fn what_is_parked_and_what_ends_the_session_behind_it_stay_in_order() {
         assert_eq!((events[1].flags, events[1].code()), (cause as u8, 1006));
         if !fails {
             let heard = client.hears();
-            assert_eq!((&heard[..2], heard.last()), (&[said(PONG, b"1"), said(TEXT, b"meanwhile")][..], Some(&said(PONG, b"2"))));
+            assert_eq!(
+                (&heard[..2], heard.last()),
+                (&[said(PONG, b"1"), said(TEXT, b"meanwhile")][..], Some(&said(PONG, b"2")))
+            );
         }
         client.peer.ends();
         rig.release(connection);
@@ -273,7 +276,10 @@ fn a_flood_arrives_whole_when_there_is_room() {
             break;
         }
         for event in events {
-            assert_eq!((event.kind, event.payload[..4].to_vec()), (EventKind::Message, u32::to_le_bytes(next).to_vec()));
+            assert_eq!(
+                (event.kind, event.payload[..4].to_vec()),
+                (EventKind::Message, u32::to_le_bytes(next).to_vec())
+            );
             next += 1;
         }
         rig.run();
