@@ -112,12 +112,7 @@ impl Session {
     }
 
     /// Opens all records that are whole. Returns how much of `incoming` they took.
-    fn open_whole(
-        &mut self,
-        incoming: &mut [u8],
-        plaintext: &mut Vec<u8>,
-        out: &mut Outgoing,
-    ) -> Result<usize, Fault> {
+    fn open_whole(&mut self, incoming: &mut [u8], plaintext: &mut Vec<u8>, out: &mut Outgoing) -> Result<usize, Fault> {
         let mut opened = 0;
         loop {
             let UnbufferedStatus { discard, state, .. } = self.connection.process_tls_records(&mut incoming[opened..]);

@@ -45,8 +45,7 @@ fn each_form_of_a_key_is_served_in_both_versions() {
     let pkcs1 = ("RSA of PKCS#1", key!("rsa-pkcs8"), key!("rsa-pkcs1"));
     for (form, own, given) in SERVED.into_iter().chain([pkcs1]) {
         let issued = of_key(own);
-        let credentials =
-            Credentials { key: given.as_bytes(), passphrase: Some(PASSPHRASE), ..issued.credentials() };
+        let credentials = Credentials { key: given.as_bytes(), passphrase: Some(PASSPHRASE), ..issued.credentials() };
         let identity = Identity::new(&credentials).unwrap_or_else(|misuse| panic!("{form}: {misuse}"));
         for version in VERSIONS {
             let mut pair = Pair::new(&Arc::new(trusting(&[&issued], &[version])), "example.org", &identity);
@@ -131,7 +130,9 @@ fn a_chain_reaches_the_client_whole() {
 fn key_and_certificate_may_be_one_text() {
     let issued = of_key(P256);
     let both = [P256, &issued.cert].concat();
-    assert!(Identity::new(&Credentials { cert: both.as_bytes(), key: both.as_bytes(), ..issued.credentials() }).is_ok());
+    assert!(
+        Identity::new(&Credentials { cert: both.as_bytes(), key: both.as_bytes(), ..issued.credentials() }).is_ok()
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Sessions against rustls's own client, in memory.
 
+mod forger;
 mod hostile;
 mod identity;
 mod names;
@@ -45,13 +46,7 @@ impl Issued {
     }
 
     fn credentials(&self) -> Credentials<'_> {
-        Credentials {
-            cert: self.cert.as_bytes(),
-            key: self.key.as_bytes(),
-            passphrase: None,
-            ca: None,
-            ciphers: None,
-        }
+        Credentials { cert: self.cert.as_bytes(), key: self.key.as_bytes(), passphrase: None, ca: None, ciphers: None }
     }
 
     fn identity(&self) -> Identity {
@@ -86,11 +81,7 @@ fn trusting(issued: &[&Issued], versions: &[&'static SupportedProtocolVersion]) 
     config(issued, versions, None)
 }
 
-fn config(
-    issued: &[&Issued],
-    versions: &[&'static SupportedProtocolVersion],
-    client: Option<&Issued>,
-) -> ClientConfig {
+fn config(issued: &[&Issued], versions: &[&'static SupportedProtocolVersion], client: Option<&Issued>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for one in issued {
         roots.add(certificate(&one.cert)).expect("a certificate");
@@ -123,6 +114,8 @@ struct Pair {
     wire: Memory,
     scratch: Scratch,
     buffer: Vec<u8>,
+    /// Plaintext that the client has received.
+    heard: Vec<u8>,
 }
 
 impl Pair {
@@ -134,6 +127,7 @@ impl Pair {
             wire: Memory::default(),
             scratch: Scratch::default(),
             buffer: vec![0; 128 * 1024],
+            heard: Vec::new(),
         }
     }
 
@@ -167,6 +161,10 @@ impl Pair {
         while !rest.is_empty() {
             self.client.read_tls(&mut rest).expect("memory");
             self.client.process_new_packets()?;
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = self.client.reader().read(&mut piece) {
+                self.heard.extend_from_slice(&piece[..length]);
+            }
         }
         self.wire.outgoing.clear();
         Ok(())
@@ -199,15 +197,5 @@ impl Pair {
     /// What the session has received, taken out.
     fn received(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.scratch.plaintext)
-    }
-
-    /// All that the client has received.
-    fn client_received(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut piece = [0; 4096];
-        while let Ok(length @ 1..) = self.client.reader().read(&mut piece) {
-            bytes.extend_from_slice(&piece[..length]);
-        }
-        bytes
     }
 }
