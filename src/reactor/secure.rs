@@ -50,13 +50,7 @@ impl<N: Network> Reactor<N> {
         }
         plaintext.clear();
         self.scratch.plaintext = plaintext;
-        if self.end_session(index) {
-            return;
-        }
-        // A fault behind a close frame changes nothing: what comes there is thrown away in any case.
-        if let Err(error) = outcome
-            && (Fault::inside(&error).is_none() || self.slab.slot(index).phase == Phase::Open)
-        {
+        if !self.end_session(index) && outcome.is_err() {
             self.lose_to_error(index);
         }
     }
@@ -141,9 +135,7 @@ impl<N: Network> Reactor<N> {
         let (Some(socket), Some(session)) = (slot.socket.as_mut(), session) else { return };
         let mut line = Line::new(socket, Some(session), &mut self.scratch);
         // Neither of them changes that the socket is closed.
-        if !slot.finished {
-            let _ = line.finish();
-        }
+        let _ = line.finish();
         let _ = line.receive(&mut self.buffer);
     }
 }
