@@ -50,7 +50,7 @@ fn method(bytes: &[u8]) -> Opening {
 /// CLIENT-HELLO of SSL 2.0, by which clients of later versions once began, too (RFC 5246 §E.2).
 fn ssl2(bytes: &[u8]) -> Opening {
     match bytes {
-        [_, _, CLIENT_HELLO, 0, 2, ..] | [_, _, CLIENT_HELLO, 3, 0 | 1 | 2 | 3, ..] => Opening::Old,
+        [_, _, CLIENT_HELLO, 0, 2, ..] | [_, _, CLIENT_HELLO, 3, 0..=3, ..] => Opening::Old,
         [_] | [_, _] | [_, _, CLIENT_HELLO] | [_, _, CLIENT_HELLO, 0 | 3] => Opening::More,
         _ => Opening::Unknown,
     }

@@ -72,7 +72,7 @@ impl Session {
         self.is_finished
     }
 
-    /// What it has failed with. Its alert is sent, or waits, and nothing follows that.
+    /// What it has failed of. It is of no more use then: its alert is sent, or waits, and nothing follows that.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
