@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const https = require('node:https');
+const net = require('node:net');
 const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
@@ -130,6 +131,25 @@ test('an acceptor passes connections to an App with TLS', BOUND, async (context)
   const client = await connect(context, `wss://127.0.0.1:${port}`, trust());
   client.send('passed');
   assert.equal(await client.text(), 'passed');
+});
+
+test('a proxy tells of its client before the handshake', BOUND, async (context) => {
+  const { port } = serveTls(context, {}, (app) => {
+    app.get('/', (res) => {
+      const address = Buffer.from(res.getProxiedRemoteAddressAsText()).toString();
+      res.end(`${address} ${res.getProxiedRemotePort()}`);
+    });
+  });
+  const wire = net.connect({ port, host: '127.0.0.1' });
+  context.after(() => wire.destroy());
+  await once(wire, 'connect');
+  // The PROXY protocol, version 2: from 203.0.113.7, port 56,324.
+  wire.write(Buffer.from('0d0a0d0a000d0a515549540a2111000ccb0071070909090adc0401bb', 'hex'));
+  const socket = await connectTls(context, port, { socket: wire, host: '127.0.0.1' });
+  socket.write(requestText('GET', '/', ['Connection: close']));
+  let heard = '';
+  for await (const piece of socket) heard += piece;
+  assert.match(heard, /203\.0\.113\.7 56324$/);
 });
 
 test('a Unix domain socket speaks TLS, too', {
