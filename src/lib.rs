@@ -14,4 +14,5 @@ pub mod limits;
 mod node;
 pub mod protocol;
 pub mod reactor;
+pub mod tls;
 pub mod topics;

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +15,6 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
-use tokio::net::TcpStream;
 
 use super::answer;
 use super::ask::{NoResponse, Question, Reserved};
@@ -27,7 +25,8 @@ use super::reply::{Reply, ReplyBody};
 use super::routes::Handler;
 use super::screened::Findings;
 use super::search::{Candidate, Next, Search};
-use super::serve::Entrance;
+use super::serve::{Entrance, Terms};
+use super::stream::Stream;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
@@ -58,10 +57,10 @@ const HEAD_TOO_LONG: Refusal = Refusal {
 /// See the module.
 pub(super) struct Exchange<'e> {
     entrance: &'e Entrance,
-    stream: &'e RefCell<TcpStream>,
+    terms: &'e Terms,
+    stream: &'e RefCell<Stream>,
     flow: &'e Flow,
     visit: &'e Visit,
-    peer: Option<SocketAddr>,
     /// What the screen before hyper has found.
     findings: &'e Findings,
     /// What follows from the request that was answered with 101.
@@ -134,7 +133,7 @@ impl Future for Answering<'_, '_> {
         else {
             return Poll::Ready(Err(NoResponse));
         };
-        let next = search.next(exchange.entrance.routes(), &head, has_content);
+        let next = search.next(&exchange.terms.routes, &head, has_content);
         self.set(Self::Later(Box::pin(exchange.ask(head, text, has_content, next, search))));
         self.poll(cx)
     }
@@ -159,7 +158,7 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
             refusal.map_or_else(|| if text.is_some() { Ok(()) } else { request::check_host(&head.headers) }, Err);
         let next = match refusal {
             Err(refusal) => Next::Refused(refusal),
-            Ok(()) => search.next(self.entrance.routes(), &head, has_content),
+            Ok(()) => search.next(&self.terms.routes, &head, has_content),
         };
         match next {
             Next::Refused(refusal) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
@@ -187,18 +186,18 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
 impl<'e> Exchange<'e> {
     pub(super) fn new(
         entrance: &'e Entrance,
-        stream: &'e RefCell<TcpStream>,
+        terms: &'e Terms,
+        stream: &'e RefCell<Stream>,
         flow: &'e Flow,
         visit: &'e Visit,
-        peer: Option<SocketAddr>,
         findings: &'e Findings,
     ) -> Self {
         Self {
             entrance,
+            terms,
             stream,
             flow,
             visit,
-            peer,
             findings,
             admitted: Cell::new(None),
             steps: Cell::new(0),
@@ -302,7 +301,7 @@ impl<'e> Exchange<'e> {
             if let Some(reply) = reply {
                 return Ok(reply);
             }
-            next = search.next(self.entrance.routes(), &head, has_content);
+            next = search.next(&self.terms.routes, &head, has_content);
         }
     }
 
@@ -310,7 +309,8 @@ impl<'e> Exchange<'e> {
     async fn ask_reactor(&self, mut candidate: Candidate, text: &HeadText) -> Result<Option<Reply>, NoResponse> {
         let adopter = self.entrance.reactors().next().ok_or(NoResponse)?;
         let Candidate { endpoint, agreement, .. } = &candidate;
-        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.as_bytes().to_vec(), self.peer);
+        let question =
+            Question::put(adopter, endpoint.route.clone(), *agreement, text.as_bytes().to_vec(), self.terms.peer);
         self.asking.set(true);
         let answer = question.answer(Watch::new(self.stream)).await;
         self.asking.set(false);
@@ -335,7 +335,7 @@ impl<'e> Exchange<'e> {
     /// Asks the handler of a route.
     fn ask_desk(&self, route: RouteId, text: &HeadText) -> Rc<Conversation> {
         self.visit.settle();
-        let conversation = self.entrance.desk().ask(route, self.peer, text.as_bytes());
+        let conversation = self.entrance.desk().ask(route, self.terms.peer, text.as_bytes());
         self.seat.conversation.replace(Some(conversation.clone()));
         conversation
     }

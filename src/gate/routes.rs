@@ -54,12 +54,19 @@ struct Trees {
     /// By method, of which there are a few: to go through them is quicker than to hash one.
     methods: Vec<(Method, Router<Leaf>)>,
     any: Router<Leaf>,
+    /// How many leaves they have.
+    leaves: usize,
 }
 
 impl Routes {
     /// A table without routes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).leaves == 0
     }
 
     /// Sets the WebSocket's route of a pattern, or takes it out. Live connections keep theirs.
@@ -104,28 +111,30 @@ impl Routes {
         pattern: &str,
         change: impl FnOnce(&mut Leaf),
     ) -> Result<(), InvalidPattern> {
-        let mut trees = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let trees = &mut *self.0.write().unwrap_or_else(PoisonError::into_inner);
         let tree = match method {
-            Some(method) => trees.of(method),
+            Some(method) => tree_of(&mut trees.methods, method),
             None => &mut trees.any,
         };
-        let mut leaf = tree.remove(pattern)?.unwrap_or_default();
+        let known = tree.remove(pattern)?;
+        trees.leaves -= usize::from(known.is_some());
+        let mut leaf = known.unwrap_or_default();
         change(&mut leaf);
         if leaf.websocket.is_some() || leaf.handler.is_some() {
             tree.insert(pattern, leaf)?;
+            trees.leaves += 1;
         }
         Ok(())
     }
 }
 
-impl Trees {
-    fn of(&mut self, method: Method) -> &mut Router<Leaf> {
-        let place = self.methods.iter().position(|(known, _)| *known == method).unwrap_or_else(|| {
-            self.methods.push((method, Router::default()));
-            self.methods.len() - 1
-        });
-        &mut self.methods[place].1
-    }
+/// The tree of a method, born now if there is none.
+fn tree_of(methods: &mut Vec<(Method, Router<Leaf>)>, method: Method) -> &mut Router<Leaf> {
+    let place = methods.iter().position(|(known, _)| *known == method).unwrap_or_else(|| {
+        methods.push((method, Router::default()));
+        methods.len() - 1
+    });
+    &mut methods[place].1
 }
 
 impl Leaf {
@@ -173,5 +182,9 @@ mod tests {
         routes.set_handler("GET", "/r/*", None).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/x"), [""; 0]);
         assert!(routes.set_handler("ANY", "no slash", None).is_err());
+        assert!(!routes.is_empty());
+        routes.set_handler("ANY", "/r/static", None).unwrap();
+        routes.set_handler("GET", "/:p/static", None).unwrap();
+        assert!(routes.is_empty());
     }
 }

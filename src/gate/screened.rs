@@ -11,7 +11,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -19,8 +18,9 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::greeting::{address_of, proxied_note};
 use super::wire::Wire;
-use crate::http::proxy::{self, Beginning, Client};
+use crate::http::proxy::{self, Beginning};
 use crate::http::{Content, Head, HeadScreen, HeadText, Plain, Refusal};
 
 /// What hyper gets for a head that is refused.
@@ -77,16 +77,25 @@ pub(super) struct Findings {
     pub(super) refusal: Cell<Option<Refusal>>,
     /// The text of the head for whose short form the service is called. Its `Host` was judged.
     pub(super) text: Cell<Option<HeadText>>,
-    /// A line for the text of each head: whom a proxy speaks for.
-    proxied: OnceCell<String>,
+    /// Lines for the text of each head: whom a proxy speaks for, and the client's certificate.
+    notes: OnceCell<String>,
     /// What the service tells the screen: it wants no other request.
     pub(super) is_last: Cell<bool>,
 }
 
 impl Findings {
+    /// With notes that are known from the handshake on; empty: there are none yet.
+    pub(super) fn new(notes: &str) -> Self {
+        let findings = Self::default();
+        if !notes.is_empty() {
+            findings.notes.get_or_init(|| notes.to_owned());
+        }
+        findings
+    }
+
     /// What the gate notes in the text of each head.
     pub(super) fn notes(&self) -> &str {
-        self.proxied.get().map_or("", String::as_str)
+        self.notes.get().map_or("", String::as_str)
     }
 }
 
@@ -97,8 +106,9 @@ impl<'e> Screened<'e> {
         findings: &'e Findings,
         buffer: &'e RefCell<ReadBuffer>,
     ) -> Self {
-        let (stream, after) = (TokioIo::new(stream), After::Head { is_first: true });
-        let (instead, waiting) = (Vec::new(), Vec::new());
+        // In TLS no head of a proxy is looked for: it came before the handshake, and who is inside is no proxy.
+        let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
+        let (stream, instead, waiting) = (TokioIo::new(stream), Vec::new(), Vec::new());
         Self { stream, screen, instead, waiting, cleared: 0, after, findings, buffer }
     }
 
@@ -135,12 +145,8 @@ impl<'e> Screened<'e> {
             Beginning::Proxied { bytes, client } => {
                 self.waiting.drain(..bytes);
                 if let Some(client) = client {
-                    let (address, port): (IpAddr, u16) = match client {
-                        Client::V4(address, port) => (address.into(), port),
-                        Client::V6(address, port) => (address.into(), port),
-                    };
                     // There is one such head, so it is set once.
-                    self.findings.proxied.get_or_init(|| format!(":proxied:{address} {port}\n"));
+                    self.findings.notes.get_or_init(|| proxied_note(address_of(client)));
                 }
             }
         }

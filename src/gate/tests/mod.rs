@@ -1,6 +1,7 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 mod asking;
+mod client;
 mod closing;
 mod handlers;
 mod heads;
@@ -8,6 +9,9 @@ mod javascript;
 mod passing;
 mod plain;
 mod room;
+mod secure;
+mod server_names;
+mod shaking;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -16,7 +20,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, bind};
+use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, Security, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit, test_route};
@@ -81,6 +85,10 @@ fn site() -> Site {
 }
 
 fn bounded_site(bounds: Bounds) -> Site {
+    built_site(bounds, None)
+}
+
+fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
     let census = Census::new(move || {
@@ -107,7 +115,8 @@ fn bounded_site(bounds: Bounds) -> Site {
     }
     let children = Arc::new(Children::default());
     let gate =
-        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), Box::new(|| {})).unwrap();
+        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), security, Box::new(|| {}))
+            .unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
@@ -152,7 +161,7 @@ impl Site {
 }
 
 /// The head of the next response, and its content if it has a length.
-fn answer(stream: &mut TcpStream) -> String {
+fn answer(stream: &mut impl Read) -> String {
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(b"\r\n\r\n") {
@@ -466,6 +475,7 @@ fn what_becomes_of_connections_is_counted() {
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
     assert!(
-        Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default(), Box::new(|| {})).is_err()
+        Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default(), None, Box::new(|| {}))
+            .is_err()
     );
 }
