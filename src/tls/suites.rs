@@ -116,7 +116,7 @@ fn found(name: &str) -> Result<Option<Vec<SupportedCipherSuite>>, TlsMisuse> {
     for word in name.split('+') {
         match WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, part)) => left.retain(|entry| entry.name.contains(part)),
-            None if word.split(['-', '_']).all(|part| is_known(part)) => left.clear(),
+            None if word.split(['-', '_']).all(is_known) => left.clear(),
             None => return Err(TlsMisuse::UnknownCipher(name.to_owned())),
         }
     }
