@@ -208,9 +208,13 @@ pub const DRAIN_LARGE_BYTES: usize = 1024 * 1024;
 /// Capacity that a buffer keeps between two uses. One burst must not be paid for for ever.
 pub const RECYCLED_BYTES: usize = 256 * 1024;
 
-/// Bytes that a session keeps of a record, or of a handshake message in several, that is not whole: rustls takes
-/// handshake messages of 64 KiB, and a certificate chain of a client is one.
+/// Bytes that a session keeps of a handshake message in several records that is not whole: rustls takes 64 KiB, and
+/// a certificate chain of a client is one.
 pub const TLS_CUT_BYTES: usize = 80 * 1024;
+
+/// Bytes that a session keeps once the handshake is done: a record has 18,437 at most (RFC 5246 §6.2.3), and what
+/// else is said then is short.
+pub const TLS_CUT_RECORD_BYTES: usize = 20 * 1024;
 
 /// Plaintext that is sealed at a time: four records in one write. A slow peer holds as much ciphertext.
 pub const TLS_SEALED_BYTES: usize = 64 * 1024;

@@ -3,22 +3,22 @@
 use std::fmt;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, Error, PeerIncompatible};
 
 /// Why a session, or its handshake, failed. The peer has been sent the alert that belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
-    /// The bytes are no TLS at all.
+    /// The first bytes are no TLS at all.
     NotTls,
     /// They are a request of plain HTTP.
     PlainHttp,
     /// The client has no version of TLS that is served: 1.2 and 1.3 are.
     Version,
-    /// The client and the server have no cipher suite, group or signature scheme in common.
+    /// The client and the server have no cipher suite, group, signature scheme or protocol of ALPN in common.
     Incompatible,
     /// The client's certificate is not one that the certification authorities have signed, or is no more.
     ClientCertificate,
-    /// The peer has ended the handshake with an alert: most often it does not trust the server's certificate.
+    /// The peer has ended it with an alert: in a handshake, most often it does not trust the server's certificate.
     Alert,
     /// A record does not decrypt.
     BadRecord,
@@ -49,30 +49,25 @@ impl Fault {
         error.get_ref()?.downcast_ref().copied()
     }
 
-    pub(super) fn of(error: &Error, is_shaking: bool) -> Self {
+    pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::InvalidMessage(
-                InvalidMessage::InvalidContentType
-                | InvalidMessage::UnknownProtocolVersion
-                | InvalidMessage::MessageTooLarge,
-            ) if is_shaking => Self::NotTls,
             Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
-                | PeerIncompatible::Tls13RequiredForQuic
                 | PeerIncompatible::SupportedVersionsExtensionRequired,
-            ) => Self::Version,
-            Error::PeerIncompatible(_) => Self::Incompatible,
-            Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::Version,
+            )
+            | Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::Version,
+            Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,
+            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Self::ClientCertificate,
             Error::AlertReceived(_) => Self::Alert,
-            Error::InvalidCertificate(CertificateError::Other(_)) | Error::NoCertificatesPresented => {
-                Self::ClientCertificate
-            }
-            Error::InvalidCertificate(_) => Self::ClientCertificate,
             Error::DecryptError => Self::BadRecord,
-            Error::EncryptError | Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes | Error::General(_) => {
-                Self::Internal
-            }
+            Error::EncryptError
+            | Error::FailedToGetCurrentTime
+            | Error::FailedToGetRandomBytes
+            | Error::HandshakeNotComplete
+            | Error::General(_)
+            | Error::Other(_) => Self::Internal,
+            // What breaks a rule has many names there, and new ones may come.
             _ => Self::Protocol,
         }
     }

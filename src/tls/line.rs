@@ -92,8 +92,11 @@ impl Session {
             return Ok(sent);
         }
         scratch.out.clear();
-        let sealed = self.seal(slices, &mut scratch.staging, &mut scratch.out)?;
-        self.send_out(wire, &scratch.out, sealed)?;
+        let sealed = self.seal(slices, &mut scratch.staging, &mut scratch.out);
+        // Behind an error of the session, its last word is said as well as can be.
+        let sent = self.send_out(wire, &scratch.out, *sealed.as_ref().unwrap_or(&0));
+        let sealed = sealed?;
+        sent?;
         Ok(sealed)
     }
 

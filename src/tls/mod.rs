@@ -7,11 +7,15 @@
 mod fault;
 mod hello;
 mod identity;
+mod key;
 mod line;
 mod misuse;
 mod names;
+mod opening;
 mod outgoing;
+mod pem;
 mod session;
+mod suites;
 
 pub use fault::Fault;
 pub use hello::{Hello, Progress};

@@ -37,15 +37,22 @@ impl Names {
         Self(Arc::new(Mutex::new(Table { default, named: BTreeMap::new() })))
     }
 
-    /// Replaces the default.
+    /// Replaces the default. Sessions of the one before are [resumed](Identity::succeeding).
     pub fn set_default(&self, identity: Identity) {
-        self.lock().default = identity;
+        let mut table = self.lock();
+        table.default = identity.succeeding(&table.default);
     }
 
-    /// Adds a name, or replaces its identity. Case does not matter (RFC 6066 §3).
+    /// Adds a name, or replaces its identity, as [`set_default`](Self::set_default) does. Case does not matter
+    /// (RFC 6066 §3).
     pub fn add(&self, name: &str, identity: Identity) {
         let key = normal(name);
-        self.lock().named.insert(key.as_str().into(), Named { name: key.into(), identity });
+        let mut table = self.lock();
+        let identity = match table.named.get(key.as_str()) {
+            Some(former) => identity.succeeding(&former.identity),
+            None => identity,
+        };
+        table.named.insert(key.as_str().into(), Named { name: key.into(), identity });
     }
 
     /// Takes a name out. `false`: it is not there.

@@ -30,6 +30,7 @@ pub struct Session {
     is_shaking: bool,
     is_finished: bool,
     says_no_more: bool,
+    fault: Option<Fault>,
 }
 
 /// Sealed records that wait for the host. Born by a short write, freed when written.
@@ -56,6 +57,7 @@ impl Session {
             is_shaking: true,
             is_finished: false,
             says_no_more: false,
+            fault: None,
         })
     }
 
@@ -64,7 +66,8 @@ impl Session {
         self.is_shaking
     }
 
-    /// Whether the peer has said close_notify: it sends no more (RFC 8446 §6.1).
+    /// Whether the peer has said close_notify: what it sends behind that is nothing (RFC 8446 §6.1). A FIN without
+    /// it may be anybody's, and may have cut something off.
     pub fn is_finished(&self) -> bool {
         self.is_finished
     }
@@ -85,14 +88,38 @@ impl Session {
     }
 
     /// Opens records: appends their content to `plaintext`, and to `out` what is to be sent for them, be it an
-    /// alert. `incoming` is what has come, behind a copy of [`cut`](Self::cut).
+    /// alert. `incoming` is what has come, behind a copy of [`cut`](Self::cut); plaintext is never longer.
     ///
     /// # Errors
     ///
-    /// Whatever the peer has done wrong; the session is of no more use then.
+    /// Whatever the peer has done wrong; the session is of no more use then, and says the same again.
     pub fn open(&mut self, incoming: &mut [u8], plaintext: &mut Vec<u8>, out: &mut Outgoing) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let opened = self.open_whole(incoming, plaintext, out);
+        let rest = match opened {
+            Ok(opened) if !self.is_finished => &incoming[opened..],
+            _ => &[],
+        };
+        let most = if self.is_shaking { limits::TLS_CUT_BYTES } else { limits::TLS_CUT_RECORD_BYTES };
+        if rest.len() > most {
+            return self.fail(Fault::Protocol);
+        }
+        // To the byte: most of these are short, and some thousand peers may have one at a time.
+        self.cut = rest.into();
+        opened.map(|_| ())
+    }
+
+    /// Opens all records that are whole. Returns how much of `incoming` they took.
+    fn open_whole(
+        &mut self,
+        incoming: &mut [u8],
+        plaintext: &mut Vec<u8>,
+        out: &mut Outgoing,
+    ) -> Result<usize, Fault> {
         let mut opened = 0;
-        let outcome = loop {
+        loop {
             let UnbufferedStatus { discard, state, .. } = self.connection.process_tls_records(&mut incoming[opened..]);
             let goes_on = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -101,7 +128,7 @@ impl Session {
                     }
                     true
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, out),
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
                 Ok(ConnectionState::TransmitTlsData(data)) => {
                     data.done();
                     true
@@ -116,52 +143,47 @@ impl Session {
                 }
                 Ok(_) => false,
                 Err(error) => {
-                    let fault = Fault::of(&error, self.is_shaking);
-                    self.alert(&mut incoming[opened..], out);
-                    break Err(fault);
+                    self.alert(out);
+                    return self.fail(Fault::of(&error));
                 }
             };
             opened += discard;
             if !goes_on {
-                break Ok(());
+                return Ok(opened);
             }
-        };
-        let rest = &incoming[opened..];
-        match rest.len() {
-            0 => self.cut = Vec::new(),
-            1..=limits::TLS_CUT_BYTES if outcome.is_ok() => {
-                self.cut.clear();
-                // To the byte: most of these are short, and some thousand peers may have one at a time.
-                self.cut.reserve_exact(rest.len());
-                self.cut.extend_from_slice(rest);
-            }
-            _ if outcome.is_ok() => return Err(Fault::Protocol),
-            _ => {}
         }
-        outcome
     }
 
-    /// The alert of a session that has failed, and what was to be sent before it.
-    fn alert(&mut self, incoming: &mut [u8], out: &mut Outgoing) {
-        loop {
-            match self.connection.process_tls_records(incoming).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    if !encode(&mut data, out) {
-                        return;
-                    }
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                _ => return,
+    /// The alert of a session that has failed, and what was to be sent before it. Only that: rustls is not to look
+    /// at a record again which it has refused, and asks for nothing else while it has something to say.
+    fn alert(&mut self, out: &mut Outgoing) {
+        while self.connection.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(&mut []).state else {
+                return;
+            };
+            if !encode(data, out) {
+                return;
             }
         }
+    }
+
+    fn fail<T>(&mut self, fault: Fault) -> Result<T, Fault> {
+        self.fault = Some(fault);
+        // rustls is not asked again, so it needs no bytes again.
+        self.cut = Vec::new();
+        Err(fault)
     }
 
     /// Seals plaintext in records, which are appended to `out`: [`limits::TLS_SEALED_BYTES`] of it at most.
     /// Short slices share a record; `staging` is where they meet. Returns how much is sealed.
     ///
+    /// TLS 1.3 updates its keys when they have sealed enough. TLS 1.2 cannot: with AES it is closed after 16,777,216
+    /// records (RFC 8446 §5.5).
+    ///
     /// # Errors
     ///
-    /// [`Fault::Internal`]: there are no keys, or they are used up.
+    /// The fault that the session has failed with; [`Fault::Internal`]: the keys are used up, or there are none,
+    /// since the handshake is not done or the end is said.
     pub fn seal(&mut self, slices: &[IoSlice<'_>], staging: &mut Vec<u8>, out: &mut Outgoing) -> Result<usize, Fault> {
         staging.clear();
         let mut room = limits::TLS_SEALED_BYTES;
@@ -193,20 +215,24 @@ impl Session {
         Ok(limits::TLS_SEALED_BYTES - room)
     }
 
-    /// Seals close_notify, once (RFC 8446 §6.1): nothing follows it.
+    /// Seals close_notify, once (RFC 8446 §6.1): nothing follows it. A session that shakes hands or has failed has
+    /// nothing to say.
     ///
     /// # Errors
     ///
-    /// As of [`seal`](Self::seal).
+    /// [`Fault::Internal`], which does not happen.
     pub fn seal_end(&mut self, out: &mut Outgoing) -> Result<(), Fault> {
-        if self.says_no_more {
-            return Ok(());
+        if !self.says_no_more && !self.is_shaking && self.fault.is_none() {
+            self.write(out, |mut traffic, out| out.append(|room| traffic.queue_close_notify(room), required))?;
         }
         self.says_no_more = true;
-        self.write(out, |mut traffic, out| out.append(|room| traffic.queue_close_notify(room), required))
+        Ok(())
     }
 
     fn encrypt(&mut self, plaintext: &[u8], out: &mut Outgoing) -> Result<(), Fault> {
+        if self.says_no_more {
+            return Err(Fault::Internal);
+        }
         self.write(out, |mut traffic, out| out.append(|room| traffic.encrypt(plaintext, room), required))
     }
 
@@ -219,28 +245,35 @@ impl Session {
             &mut Outgoing,
         ) -> Result<(), EncryptError>,
     ) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         // rustls remembers where in it a handshake message begins that is cut: it must have the same bytes again.
         let mut cut = std::mem::take(&mut self.cut);
-        let outcome = loop {
+        let is_written = loop {
             match self.connection.process_tls_records(&mut cut).state {
-                Ok(ConnectionState::WriteTraffic(traffic)) => break write(traffic, out).map_err(|_| Fault::Internal),
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    if !encode(&mut data, out) {
-                        break Err(Fault::Internal);
+                Ok(ConnectionState::WriteTraffic(traffic)) => break write(traffic, out).is_ok(),
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    if !encode(data, out) {
+                        break false;
                     }
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.is_finished = true,
-                _ => break Err(Fault::Internal),
+                _ => break false,
             }
         };
         self.cut = cut;
-        outcome
+        if is_written {
+            return Ok(());
+        }
+        self.alert(out);
+        // A handshake that is under way has not failed for that.
+        if self.is_shaking { Err(Fault::Internal) } else { self.fail(Fault::Internal) }
     }
 }
 
 /// `false`: it cannot be encoded.
-fn encode<D>(data: &mut EncodeTlsData<'_, D>, out: &mut Outgoing) -> bool {
+fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Outgoing) -> bool {
     let required = |error: &EncodeError| match error {
         EncodeError::InsufficientSize(size) => Some(size.required_size),
         EncodeError::AlreadyEncoded => None,
