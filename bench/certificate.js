@@ -2,35 +2,35 @@
 
 // Keys and certificates of a run over TLS: made for it, in a folder that goes with the process.
 
-const { spawnSync } = require('node:child_process');
 const { generateKeyPairSync } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { certificate: sign } = require('../examples/support/certificate');
+
 /**
- * @typedef {object} Certificate paths of PEM files
+ * @typedef {object} Files paths of PEM files
  * @property {string} key
  * @property {string} cert
  */
 
 /** The kinds of keys, and how one is made. */
 const KINDS = {
-  ecdsa: () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }),
+  ecdsa: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
   rsa: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
 };
 
-/** @type {Map<string, Certificate>} by kind */
+/** @type {Map<string, Files>} by kind */
 const made = new Map();
 
 /**
  * A self-signed certificate for localhost; of a kind there is one in a run.
  *
- * @param {string} program the load client, which signs it
  * @param {string} kind of the key: `ecdsa` (on P-256) or `rsa` (2,048 bits)
- * @returns {Certificate}
+ * @returns {Files}
  */
-function certificate(program, kind) {
+function certificate(kind) {
   const known = made.get(kind);
   if (known) return known;
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidewire-bench-'));
@@ -38,9 +38,7 @@ function certificate(program, kind) {
   const files = { key: path.join(folder, 'key.pem'), cert: path.join(folder, 'cert.pem') };
   const { privateKey } = KINDS[/** @type {keyof typeof KINDS} */ (kind)]();
   fs.writeFileSync(files.key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-  const args = ['certificate', '--key', files.key, '--out', files.cert];
-  const { status, error, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`there is no certificate: ${error?.message ?? stderr.trim()}`);
+  fs.writeFileSync(files.cert, sign({ key: privateKey, subject: 'localhost', names: ['localhost'] }));
   made.set(kind, files);
   return files;
 }

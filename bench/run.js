@@ -115,13 +115,12 @@ function canPin() {
 
 /**
  * @param {import('./scenarios').Options} options of a row
- * @param {import('./client').Programs} programs
  * @param {Plan} plan
  * @returns {Means}
  */
-function means({ tls, key = 'ecdsa' }, programs, { env }) {
+function means({ tls, key = 'ecdsa' }, { env }) {
   if (!tls) return { env, args: [] };
-  const files = certificate(programs.load, key);
+  const files = certificate(key);
   return { env: { ...env, TLS_KEY: files.key, TLS_CERT: files.cert }, args: ['--tls', files.cert] };
 }
 
@@ -234,7 +233,7 @@ async function main() {
   let hasFailed = false;
   for (const row of asked.rows) {
     const { title, columns, rounds, folder } = SCENARIOS[row.scenario];
-    const way = means(row.options, programs, asked);
+    const way = means(row.options, asked);
     const recipes = found.get(folder) ?? (await available(asked, programs, folder, way));
     found.set(folder, recipes);
     hasFailed ||= recipes.size === 0;

@@ -4,10 +4,9 @@
 //! [`churn`], [`fanout`], [`storm`]) says what the connections do and what is measured. A mode is one file with `run`;
 //! `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
 //! leaner connections, in several processes. The client knows nothing of the server but its port,
-//! its process id and, for TLS, its certificate, which [`certificate`] has made.
+//! its process id and, for TLS, its certificate.
 
 pub mod args;
-pub mod certificate;
 pub mod churn;
 pub mod client;
 pub mod deflate;

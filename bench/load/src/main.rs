@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{certificate, churn, echo, fanout, http, idle, million, rtt, storm};
+use tidewire_load::{churn, echo, fanout, http, idle, million, rtt, storm};
 
 fn main() -> ExitCode {
     match run() {
@@ -35,10 +35,9 @@ fn run() -> Result<(), Failure> {
         "http" => http::run(args)?,
         "storm" => storm::run(args)?,
         "million" => million::run(args)?,
-        "certificate" => certificate::run(args)?,
         other => {
             return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm, million and certificate"
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm and million"
             )));
         }
     };

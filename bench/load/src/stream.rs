@@ -156,20 +156,17 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use mio::{Events, Poll};
-    use rcgen::KeyPair;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use super::*;
-    use crate::certificate::self_signed;
 
     /// A key and its certificate.
     fn identity() -> (PrivateKeyDer<'static>, CertificateDer<'static>) {
-        let key = KeyPair::generate().expect("a key").serialize_pem();
-        let certificate = self_signed(&key).expect("a certificate");
-        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate in PEM");
-        (PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key in PEM"), certificate)
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        (PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into(), cert.der().clone())
     }
 
     /// One connection of a server that sends back what comes, in pieces that no record or read begins or ends with.
