@@ -194,6 +194,7 @@ module.exports = {
   CONTENT: 20,
   CONTENT_LARGE: 21,
   GRANT: 22,
+  SERVER_NAME_LOOKED: 23,
 
   /** Of ANSWER: what the answer is. */
   ANSWER_RESPONSE: 0,

@@ -27,6 +27,7 @@ module.exports = {
   TAKEN: 19,
   CONNECTED: 20,
   DISCONNECTED: 21,
+  SERVER_NAME: 22,
 
   /** Of CONTENT: nothing follows. */
   FLAG_LAST: 1,

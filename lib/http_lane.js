@@ -26,6 +26,11 @@ class HttpLane extends Crossing {
   #routes;
   #filters;
   #places = new HttpPlaces();
+  /**
+   * Called with a server name that a client asks for and that has no certificate; it may add one before it returns.
+   * @type {((serverName: string) => unknown) | null}
+   */
+  missingServerName = null;
 
   /**
    * @param {any} native the addon's `Engine`
@@ -65,6 +70,9 @@ class HttpLane extends Crossing {
       case events.CONNECTED:
       case events.DISCONNECTED:
         this.#passed(tag, offset);
+        break;
+      case events.SERVER_NAME:
+        this.#missed(index, tag >>> 16, this.view(KINDS.string, offset, length));
         break;
     }
   }
@@ -258,6 +266,17 @@ class HttpLane extends Crossing {
     for (const filter of this.#filters) {
       this.#call(() => filter(visitor.response, count));
     }
+  }
+
+  /**
+   * A client asks for a server name that is not there. The gate looks again behind this, whatever came of it.
+   * @param {number} index
+   * @param {number} generation
+   * @param {string} serverName
+   */
+  #missed(index, generation, serverName) {
+    this.#call(() => this.missingServerName?.(serverName));
+    this.outgoing.writeBare(commands.SERVER_NAME_LOOKED, 0, index, generation);
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 
 const { addressBytes, addressText } = require('./address');
+const { pemOf } = require('./certificate');
 const { FLAG_CLOSE } = require('./commands');
 const { bytesOf, encoded } = require('./data');
 const errors = require('./errors');
@@ -352,10 +353,10 @@ class HttpResponse {
     return Number(this.#proxied(1));
   }
 
-  /** The certificate of a client, as PEM; without TLS there is none. */
+  /** The certificate of a client, as PEM; '' if it has shown none, as without TLS. */
   getX509Certificate() {
     this.#place();
-    return '';
+    return pemOf(noteOf(this.#request, 'certificate'));
   }
 
   /** The place of a response that is not over. */

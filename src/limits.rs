@@ -224,3 +224,20 @@ pub const TLS_UNSENT_BYTES: usize = TLS_SEALED_BYTES + 64 * 1024;
 
 /// Bytes of a ClientHello: browsers send less than 2 KiB, with a key of ML-KEM and tickets less than 5.
 pub const TLS_HELLO_BYTES: usize = 16 * 1024;
+
+/// A TLS handshake must be done within this time, counted from `accept`; what JavaScript takes for a server name
+/// is not counted.
+pub const TLS_HANDSHAKE_SECONDS: u64 = 10;
+
+/// TLS handshakes under way in one gate; others wait in line. A client of the other side of the world takes a third
+/// of a second for its part, so that so many keep a core busy with RSA keys of 2,048 bits, which signs
+/// some 1,500 times a second; and who sends a ClientHello and nothing else gains nothing by holding a place: signing
+/// costs the gate as long as the place is held.
+pub const TLS_HANDSHAKES: usize = 1_024;
+
+/// Who lets a TLS handshake rest for so long gives its place to the next in line, and goes on without one.
+pub const TLS_PERMIT_MILLISECONDS: u64 = 1_000;
+
+/// Tasks of a gate with TLS that run in one turn, until its poller, its listeners and JavaScript's commands are
+/// looked at: eight signatures by an RSA key take some 6 ms.
+pub const TLS_TURN_TASKS: u32 = 8;

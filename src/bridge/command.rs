@@ -63,6 +63,9 @@ pub enum CommandKind {
     ContentLarge = 21,
     /// Take so many more bytes of the request's content. Payload: the number.
     Grant = 22,
+    /// The handlers of [`EventKind::ServerName`](super::EventKind::ServerName) have run: the name has a certificate
+    /// now, or it gets the default. Releases the place.
+    ServerNameLooked = 23,
 }
 
 /// [`CommandKind::Send`]: the low four bits of the flags are the frame's opcode.
@@ -170,6 +173,7 @@ impl<'a> Commands<'a> {
             20 => CommandKind::Content,
             21 => CommandKind::ContentLarge,
             22 => CommandKind::Grant,
+            23 => CommandKind::ServerNameLooked,
             _ => return None,
         };
         let length = word(8);

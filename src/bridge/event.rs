@@ -60,6 +60,8 @@ pub enum EventKind {
     Connected = 20,
     /// It is over, or a WebSocket's, likewise.
     Disconnected = 21,
+    /// A client asks for a server that has no certificate here (RFC 6066 §3). Payload: the name.
+    ServerName = 22,
 }
 
 /// [`EventKind::Message`], [`EventKind::Dropped`]: the message is binary, not text.

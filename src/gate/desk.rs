@@ -92,6 +92,14 @@ impl Desk {
         conversation
     }
 
+    /// Asks JavaScript whether it has an identity for a server name. It is answered when the verdict comes, whatever
+    /// that is.
+    pub(super) fn ask_server_name(&self, name: &str) -> Rc<Conversation> {
+        let conversation = self.state.borrow_mut().seat();
+        self.tell(conversation.place(), EventKind::ServerName, 0, [name.as_bytes(), b""]);
+        conversation
+    }
+
     /// Content of a request.
     pub(super) fn tell_content(&self, conversation: &Conversation, bytes: &Bytes, is_last: bool) {
         let flags = if is_last { FLAG_LAST } else { 0 };
@@ -219,6 +227,10 @@ impl Desk {
                 conversation.grant(bytes);
             }
             CommandKind::Terminate => conversation.close(),
+            CommandKind::ServerNameLooked => {
+                conversation.answer(Verdict::Yield);
+                self.state.borrow_mut().release(command.connection);
+            }
             CommandKind::Release => {
                 // Released without an answer: there will be none.
                 if conversation.end() {

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +15,6 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
-use tokio::net::TcpStream;
 
 use super::answer;
 use super::ask::{self, NoResponse, Question, Reserved};
@@ -27,7 +25,8 @@ use super::reply::{Reply, ReplyBody};
 use super::routes::Handler;
 use super::screened::Findings;
 use super::search::{Candidate, Next, Search};
-use super::serve::Entrance;
+use super::serve::{Entrance, Terms};
+use super::stream::Stream;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
@@ -51,10 +50,10 @@ pub(super) enum Owed {
 /// See the module.
 pub(super) struct Exchange<'e> {
     entrance: &'e Entrance,
-    stream: &'e RefCell<TcpStream>,
+    terms: &'e Terms,
+    stream: &'e RefCell<Stream>,
     flow: &'e Flow,
     visit: &'e Visit,
-    peer: Option<SocketAddr>,
     /// What the screen before hyper has found.
     findings: &'e Findings,
     /// What follows from the request that was answered with 101.
@@ -126,7 +125,7 @@ impl Future for Answering<'_, '_> {
         else {
             return Poll::Ready(Err(NoResponse));
         };
-        let next = search.next(exchange.entrance.routes(), &head, has_content);
+        let next = search.next(&exchange.terms.routes, &head, has_content);
         self.set(Self::Later(Box::pin(exchange.ask(head, has_content, next, search))));
         self.poll(cx)
     }
@@ -148,7 +147,7 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
         let mut search = Search::default();
         let next = match self.findings.refusal.take() {
             Some(refusal) => Next::Refused(refusal),
-            None => search.next(self.entrance.routes(), &head, has_content),
+            None => search.next(&self.terms.routes, &head, has_content),
         };
         match next {
             Next::Refused(refusal) => Answering::Now(Some(self.refuse_with_content(refusal, has_content))),
@@ -173,18 +172,18 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
 impl<'e> Exchange<'e> {
     pub(super) fn new(
         entrance: &'e Entrance,
-        stream: &'e RefCell<TcpStream>,
+        terms: &'e Terms,
+        stream: &'e RefCell<Stream>,
         flow: &'e Flow,
         visit: &'e Visit,
-        peer: Option<SocketAddr>,
         findings: &'e Findings,
     ) -> Self {
         Self {
             entrance,
+            terms,
             stream,
             flow,
             visit,
-            peer,
             findings,
             admitted: Cell::new(None),
             steps: Cell::new(0),
@@ -266,7 +265,8 @@ impl<'e> Exchange<'e> {
 
     /// The head as JavaScript gets it.
     fn text(&self, head: &Parts) -> Result<Vec<u8>, Refusal> {
-        let text = ask::head_text(head, self.findings.proxied.get());
+        let mut text = ask::head_text(head, self.findings.proxied.get());
+        text.extend_from_slice(self.terms.certificate.as_bytes());
         match text.len() <= limits::ASKED_HEAD_BYTES {
             true => Ok(text),
             false => Err(Refusal {
@@ -304,7 +304,7 @@ impl<'e> Exchange<'e> {
             if let Some(reply) = reply {
                 return Ok(reply);
             }
-            next = search.next(self.entrance.routes(), &head, has_content);
+            next = search.next(&self.terms.routes, &head, has_content);
         }
     }
 
@@ -312,7 +312,7 @@ impl<'e> Exchange<'e> {
     async fn ask_reactor(&self, mut candidate: Candidate, text: &[u8]) -> Result<Option<Reply>, NoResponse> {
         let adopter = self.entrance.reactors().next().ok_or(NoResponse)?;
         let Candidate { endpoint, agreement, .. } = &candidate;
-        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.to_vec(), self.peer);
+        let question = Question::put(adopter, endpoint.route.clone(), *agreement, text.to_vec(), self.terms.peer);
         self.asking.set(true);
         let answer = question.answer(Watch::new(self.stream)).await;
         self.asking.set(false);
@@ -337,7 +337,7 @@ impl<'e> Exchange<'e> {
     /// Asks the handler of a route.
     fn ask_desk(&self, route: RouteId, text: &[u8]) -> Rc<Conversation> {
         self.visit.settle();
-        let conversation = self.entrance.desk().ask(route, self.peer, text);
+        let conversation = self.entrance.desk().ask(route, self.terms.peer, text);
         self.seat.conversation.replace(Some(conversation.clone()));
         conversation
     }

@@ -4,9 +4,8 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 use super::ask::Reserved;
+use super::stream::Stream;
 use crate::bridge::Ticket;
 use crate::protocol::Agreement;
 use crate::reactor::{Adopter, Adoption, Route};
@@ -45,22 +44,24 @@ impl Reactors {
     }
 
     /// Hands a connection over, once its 101 is written: to the reactor that keeps a place for it, or
-    /// the next. `early` is what came behind the request.
+    /// the next. `early` is what came behind the request, as far as it was read.
     pub(super) fn hand_over(
         &self,
-        stream: TcpStream,
-        early: Vec<u8>,
+        stream: Stream,
+        mut early: Vec<u8>,
         mut admitted: Admitted,
         peer: Option<SocketAddr>,
         ticket: Ticket,
     ) {
+        let (stream, session, waiting) = stream.into_parts();
+        early.extend_from_slice(&waiting);
         // Leaving tokio fails only if the poller does not know the descriptor: there is nothing to
         // hand over then, and the connection ends here.
         let Ok(stream) = stream.into_std() else { return };
         let place = admitted.reserved.take().map(Reserved::take).or_else(|| self.next().map(|adopter| (adopter, None)));
         if let Some((adopter, pass)) = place {
             let Admitted { route, agreement, .. } = admitted;
-            adopter.adopt(Adoption { stream, route, agreement, early, peer, ticket, pass });
+            adopter.adopt(Adoption { stream, session, route, agreement, early, peer, ticket, pass });
         }
     }
 }

@@ -7,6 +7,7 @@
 mod accept;
 mod answer;
 mod ask;
+mod bench;
 mod children;
 mod closing;
 mod conversation;
@@ -14,7 +15,9 @@ mod descriptor;
 mod desk;
 mod door;
 mod exchange;
+mod greeting;
 mod hand_over;
+mod handshake;
 mod listener;
 mod passed;
 mod passing;
@@ -24,7 +27,9 @@ mod room;
 mod routes;
 mod screened;
 mod search;
+mod security;
 mod serve;
+mod stream;
 mod tally;
 mod thread;
 #[cfg(unix)]
@@ -37,7 +42,8 @@ pub use descriptor::Descriptor;
 pub use listener::{Bind, Listener, bind};
 pub use room::Bounds;
 pub use routes::{Endpoint, Handler, Routes, Target};
-pub use tally::Counts;
+pub use security::Security;
+pub use tally::{Counts, TlsCounts};
 pub use thread::Gate;
 #[cfg(unix)]
 pub use unix::{UnixSocket, bind_unix};

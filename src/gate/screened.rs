@@ -17,8 +17,9 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::greeting::address_of;
 use super::wire::Wire;
-use crate::http::proxy::{self, Beginning, Client};
+use crate::http::proxy::{self, Beginning};
 use crate::http::{Content, HeadScreen, Refusal};
 
 /// What hyper gets for a head that is refused.
@@ -72,7 +73,8 @@ impl<'e> Screened<'e> {
         findings: &'e Findings,
         buffer: &'e RefCell<ReadBuffer>,
     ) -> Self {
-        let after = After::Head { is_first: true };
+        // In TLS no head of a proxy is looked for: it came before the handshake, and who is inside is no proxy.
+        let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
         Self { stream: TokioIo::new(stream), screen, waiting: Vec::new(), cleared: 0, after, findings, buffer }
     }
 
@@ -108,10 +110,7 @@ impl<'e> Screened<'e> {
             Beginning::Request => {}
             Beginning::Proxied { bytes, client } => {
                 self.waiting.drain(..bytes);
-                self.findings.proxied.set(client.map(|client| match client {
-                    Client::V4(address, port) => (address, port).into(),
-                    Client::V6(address, port) => (address, port).into(),
-                }));
+                self.findings.proxied.set(client.map(address_of));
             }
         }
         self.after = After::Head { is_first: false };

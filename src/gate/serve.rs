@@ -5,8 +5,9 @@
 //! connection has its deadline, and an upgraded one leaves hyper and tokio behind.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::future::{Future, poll_fn};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,7 +23,10 @@ use super::closing::Closing;
 use super::desk::Desk;
 use super::exchange::{Exchange, Owed};
 use super::hand_over::{Admitted, Reactors};
+use super::handshake::{Guest, Parting, Reception};
 use super::screened::{Findings, ReadBuffer, Screened};
+use super::security::Security;
+use super::stream::Stream;
 use super::tally::{Tally, Visit};
 use super::wire::{Flow, Wire};
 use super::{Bounds, Routes};
@@ -42,10 +47,29 @@ pub(super) struct Entrance {
     screen: HeadScreen,
     buffer: Box<RefCell<ReadBuffer>>,
     http: http1::Builder,
+    /// Where TLS is spoken.
+    reception: Option<Reception>,
+}
+
+/// What one connection's requests are answered by.
+pub(super) struct Terms {
+    /// The App's, or those of the domain that its client asked for.
+    pub(super) routes: Routes,
+    /// The peer's address, where it has one.
+    pub(super) peer: Option<SocketAddr>,
+    /// The client's certificate as a line of a request's head, in hexadecimal; empty if it has shown none.
+    pub(super) certificate: String,
 }
 
 impl Entrance {
-    pub(super) fn new(routes: Routes, reactors: Reactors, desk: Desk, tally: Arc<Tally>, bounds: Bounds) -> Self {
+    pub(super) fn new(
+        routes: Routes,
+        reactors: Reactors,
+        desk: Desk,
+        tally: Arc<Tally>,
+        bounds: Bounds,
+        security: Option<Security>,
+    ) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own deadline for a head is left out: `converse` has one that covers the writing,
         // too. Its bounds are above those of the screen, which has judged before, and answers with a
@@ -56,11 +80,26 @@ impl Entrance {
             .half_close(true);
         let (desk, closing, buffer) = (Rc::new(desk), Closing::default(), Box::new(RefCell::new([0; _])));
         let screen = HeadScreen::new(bounds.request_head_bytes);
-        Self { routes, reactors, desk, tally, closing, screen, buffer, http }
+        let reception = security.map(Reception::new);
+        Self { routes, reactors, desk, tally, closing, screen, buffer, http, reception }
     }
 
-    pub(super) fn routes(&self) -> &Routes {
-        &self.routes
+    /// Those of a connection without TLS.
+    fn terms(&self, peer: Option<SocketAddr>) -> Terms {
+        Terms { routes: self.routes.clone(), peer, certificate: String::new() }
+    }
+
+    /// Those of one that has shaken hands.
+    fn terms_for(&self, reception: &Reception, guest: &Guest, peer: Option<SocketAddr>) -> Terms {
+        let own = guest.name.as_deref().and_then(|name| reception.security.routes_of(name));
+        let mut certificate = String::new();
+        if let Some(bytes) = guest.stream.client_certificate() {
+            certificate.push_str(":certificate:");
+            // Into memory: it does not fail.
+            bytes.iter().for_each(|byte| _ = write!(certificate, "{byte:02x}"));
+            certificate.push('\n');
+        }
+        Terms { routes: own.unwrap_or_else(|| self.routes.clone()), peer, certificate }
     }
 
     pub(super) fn reactors(&self) -> &Reactors {
@@ -73,6 +112,14 @@ impl Entrance {
 
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Lets go of buffers, once there are no connections.
+    pub(super) fn let_go(&self) {
+        self.desk.let_go();
+        if let Some(reception) = &self.reception {
+            reception.let_go();
+        }
     }
 
     /// The App shuts down: connections end at which no request is under way, and others behind theirs.
@@ -89,19 +136,54 @@ pub(super) fn serve(
     peer: Option<SocketAddr>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> {
-    let visit = entrance.tally.enter();
+    let (visit, accepted) = (entrance.tally.enter(), Instant::now());
     async move {
         let _presence = Presence::new(&entrance.desk, peer);
-        match converse(&entrance, &visit, stream, peer).await {
+        let outcome = match &entrance.reception {
+            None => converse(&entrance, &visit, Stream::Plain(stream), entrance.terms(peer), None).await,
+            Some(reception) => match welcome(&entrance, reception, stream, accepted).await {
+                Ok(guest) => {
+                    let terms = entrance.terms_for(reception, &guest, peer);
+                    converse(&entrance, &visit, guest.stream, terms, guest.proxied).await
+                }
+                Err(outcome) => outcome,
+            },
+        };
+        match outcome {
             Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
                 entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
             }
-            Outcome::Ended(stream) => linger(&stream).await,
+            Outcome::Ended(stream) => linger(stream).await,
             Outcome::TimedOut => visit.time_out(),
             Outcome::Unanswered => {}
         }
     }
+}
+
+/// Shakes hands, and counts how that has ended.
+async fn welcome(
+    entrance: &Entrance,
+    reception: &Reception,
+    stream: TcpStream,
+    accepted: Instant,
+) -> Result<Guest, Outcome> {
+    // On the heap: what follows lives longer, and should not be larger for it.
+    let parting = match Box::pin(reception.shake_hands(stream, accepted, &entrance.desk, &entrance.closing)).await {
+        Ok(guest) => {
+            entrance.tally.secure(guest.is_resumed);
+            return Ok(guest);
+        }
+        Err(parting) => parting,
+    };
+    let (reason, outcome) = match parting {
+        Parting::Fault(fault, stream) => (fault.name(), Outcome::Ended(stream)),
+        Parting::Closed => ("closed", Outcome::Unanswered),
+        Parting::TimedOut => ("timedOut", Outcome::TimedOut),
+        Parting::Leaving => return Err(Outcome::Unanswered),
+    };
+    entrance.tally.fail(reason);
+    Err(outcome)
 }
 
 /// A connection of which the filter is told when it comes and when it goes.
@@ -125,23 +207,30 @@ impl Drop for Presence {
 
 enum Outcome {
     /// The 101 is written; `early` is what the peer has sent behind its request.
-    Upgraded { stream: TcpStream, early: Vec<u8>, admitted: Admitted },
+    Upgraded { stream: Stream, early: Vec<u8>, admitted: Admitted },
     /// The last response is written, or the peer is gone.
-    Ended(TcpStream),
+    Ended(Stream),
     /// The peer did not send its request in time, or did not take the response.
     TimedOut,
-    /// JavaScript was asked, and there is no response: it wants none, or the peer is gone.
+    /// JavaScript was asked, and there is no response: it wants none, or the peer is gone. Or there was no request.
     Unanswered,
 }
 
 /// Speaks HTTP. The deadline begins anew with each request that is answered, with each window of content
 /// that comes, and with what the peer takes of a response; it does not bound the time that JavaScript
 /// takes.
-async fn converse(entrance: &Entrance, visit: &Visit, stream: TcpStream, peer: Option<SocketAddr>) -> Outcome {
+async fn converse(
+    entrance: &Entrance,
+    visit: &Visit,
+    stream: Stream,
+    terms: Terms,
+    proxied: Option<SocketAddr>,
+) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
     let (flow, findings) = (Flow::default(), Findings::default());
-    let exchange = Exchange::new(entrance, &stream, &flow, visit, peer, &findings);
+    findings.proxied.set(proxied);
+    let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
     let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer);
     let mut deadline = pin!(sleep(PATIENCE));
@@ -223,14 +312,15 @@ enum Ended {
 
 /// Ends a connection such that the peer can read the last response: what it still sends would make
 /// the kernel reset the connection, and the response with it (RFC 9112 §9.6).
-async fn linger(stream: &TcpStream) {
-    // It fails only for a connection that is gone; then the first read says so.
-    let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Write);
+async fn linger(mut stream: Stream) {
     let drained = async {
+        // It fails only for a connection that is gone; then the first read says so.
+        let _ = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await;
+        let socket = stream.socket();
         let mut waste = [0; 1024];
         let mut left = limits::LINGER_BYTES;
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut waste) {
+        while socket.readable().await.is_ok() {
+            match socket.try_read(&mut waste) {
                 Ok(0) => break,
                 Ok(read) if read < left => left -= read,
                 Ok(_) => break,
@@ -283,7 +373,7 @@ mod tests {
             let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell));
             let routes = Routes::new();
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
-            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default()));
+            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), None));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance.clone(), stream, Some(peer), ticket));
             let keeper = spawn_local(poll_fn(move |cx| {

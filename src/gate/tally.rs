@@ -33,6 +33,19 @@ pub struct Counts {
     pub accept_pause_code: Option<&'static str>,
     /// Listeners that pause now.
     pub pausing_listeners: u64,
+    /// The handshakes of TLS; none where none is spoken.
+    pub tls: TlsCounts,
+}
+
+/// How handshakes of TLS have ended. A connection that the App drops meanwhile is in none of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsCounts {
+    /// Handshakes that were completed.
+    pub handshakes: u64,
+    /// Those of them that resumed an earlier session (RFC 8446 §2.2).
+    pub resumed: u64,
+    /// Those that were not, by the reason: a fault's [name](crate::tls::Fault::name), `closed` by the peer, or `timedOut`.
+    pub failed: BTreeMap<&'static str, u64>,
 }
 
 /// The counts, shared by the gate's thread and its handle.
@@ -62,6 +75,18 @@ impl Tally {
     /// A request is answered with an error.
     pub(super) fn refuse(&self, status: StatusCode) {
         *self.lock().refused.entry(status.as_u16()).or_default() += 1;
+    }
+
+    /// A handshake of TLS is done.
+    pub(super) fn secure(&self, is_resumed: bool) {
+        let mut counts = self.lock();
+        counts.tls.handshakes += 1;
+        counts.tls.resumed += u64::from(is_resumed);
+    }
+
+    /// A handshake of TLS has failed.
+    pub(super) fn fail(&self, reason: &'static str) {
+        *self.lock().tls.failed.entry(reason).or_default() += 1;
     }
 
     /// A listener pauses until what is returned is dropped.

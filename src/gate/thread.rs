@@ -27,11 +27,13 @@ use super::hand_over::Reactors;
 use super::passed::{Passed, Unserved};
 use super::passing::Passing;
 use super::room::Room;
+use super::security::Security;
 use super::serve::{Entrance, serve};
 use super::tally::{Counts, Tally};
 use super::{Bounds, Listener, Routes};
 use crate::bridge::{Census, Crossing, ListenerId, Ticket, Wake};
 use crate::error::HostFault;
+use crate::limits;
 use crate::reactor::Adopter;
 
 /// The gate of one App: a handle to its thread, to be used from any thread but that one.
@@ -61,7 +63,7 @@ enum Command {
 
 impl Gate {
     /// Starts the thread. What it accepts goes to the children, while there are any; what it serves goes,
-    /// established, to the adopters in turn. Listeners and connections count in the census. `ring_javascript`
+    /// established, to the adopters in turn. With `security` it speaks TLS, and nothing else. Listeners and connections count in the census. `ring_javascript`
     /// tells that the [crossing](Self::crossing) has events. None of these may wait for a thread that waits
     /// for the gate.
     ///
@@ -74,6 +76,7 @@ impl Gate {
         census: Arc<Census>,
         bounds: Bounds,
         children: Arc<Children>,
+        security: Option<Security>,
         ring_javascript: Wake,
     ) -> io::Result<Self> {
         if adopters.is_empty() {
@@ -87,12 +90,17 @@ impl Gate {
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
             let (census, tally, crossing) = (census.clone(), tally.clone(), crossing.clone());
             move || {
-                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                let mut builder = Builder::new_current_thread();
+                if security.is_some() {
+                    // A step of a handshake may take a millisecond: so soon the poller and the keeper have their turn.
+                    builder.event_interval(limits::TLS_TURN_TASKS);
+                }
+                match builder.enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
                         let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell));
-                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds);
+                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds, security);
                         let passing = Passing::new(children, census.clone(), bounds, tally.clone());
                         keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally), passing));
                     }
@@ -299,7 +307,7 @@ impl Keeper {
         if self.join(cx) > 0 {
             cx.waker().wake_by_ref();
             if self.connections.is_empty() {
-                self.entrance.desk().let_go();
+                self.entrance.let_go();
             }
         }
         Poll::Pending

@@ -15,12 +15,14 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::stream::Stream;
+
 /// How often a peer is looked at that has sent bytes behind its request: its FIN hides behind them.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// hyper's side.
 pub(super) struct Wire<'s> {
-    pub(super) stream: &'s RefCell<TcpStream>,
+    pub(super) stream: &'s RefCell<Stream>,
     pub(super) flow: &'s Flow,
 }
 
@@ -37,10 +39,13 @@ impl Flow {
         self.is_blocked.get().then(|| self.written.get())
     }
 
-    fn note(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Of a secure stream what its records take counts: much plaintext is told as written at once.
+    fn note(&self, poll: Poll<io::Result<usize>>, stream: &Stream) -> Poll<io::Result<usize>> {
         self.is_blocked.set(poll.is_pending());
-        if let Poll::Ready(Ok(written)) = &poll {
-            self.written.set(self.written.get() + *written as u64);
+        match (stream.written(), &poll) {
+            (Some(all), _) => self.written.set(all),
+            (None, Poll::Ready(Ok(written))) => self.written.set(self.written.get() + *written as u64),
+            (None, _) => {}
         }
         poll
     }
@@ -54,7 +59,8 @@ impl AsyncRead for Wire<'_> {
 
 impl AsyncWrite for Wire<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.flow.note(Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes))
+        let stream = &mut *self.stream.borrow_mut();
+        self.flow.note(Pin::new(&mut *stream).poll_write(cx, bytes), stream)
     }
 
     fn poll_write_vectored(
@@ -62,7 +68,8 @@ impl AsyncWrite for Wire<'_> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.flow.note(Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, slices))
+        let stream = &mut *self.stream.borrow_mut();
+        self.flow.note(Pin::new(&mut *stream).poll_write_vectored(cx, slices), stream)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,39 +87,50 @@ impl AsyncWrite for Wire<'_> {
 
 /// Watches for the end of a peer while hyper does not read.
 pub(super) struct Watch<'s> {
-    stream: &'s RefCell<TcpStream>,
-    /// Set while unread bytes hide what follows them.
-    look: Option<Pin<Box<Sleep>>>,
+    stream: &'s RefCell<Stream>,
+    look: Look,
 }
 
 impl<'s> Watch<'s> {
-    pub(super) fn new(stream: &'s RefCell<TcpStream>) -> Self {
-        Self { stream, look: None }
+    pub(super) fn new(stream: &'s RefCell<Stream>) -> Self {
+        Self { stream, look: Look::default() }
     }
 
     /// Ready when the peer has finished or reset the connection.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.look.poll_gone(&mut self.stream.borrow_mut(), cx)
+    }
+}
+
+/// A look at what a peer does from which nothing is awaited.
+#[derive(Default)]
+pub(super) struct Look {
+    /// Set while unread bytes hide what follows them.
+    next: Option<Pin<Box<Sleep>>>,
+}
+
+impl Look {
+    /// Ready when the peer has finished or reset the connection.
+    pub(super) fn poll_gone(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Some(look) = &mut self.look {
-                std::task::ready!(look.as_mut().poll(cx));
+            if let Some(next) = &mut self.next {
+                std::task::ready!(next.as_mut().poll(cx));
             }
-            let stream = self.stream.borrow();
-            let mut byte = [0];
-            match std::task::ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut byte))) {
-                Ok(1..) if !is_read_closed(&stream, cx) => {}
+            match std::task::ready!(stream.poll_peek(cx)) {
+                Ok(1..) if !is_read_closed(stream.socket(), cx) => {}
                 _ => return Poll::Ready(()),
             }
-            match &mut self.look {
-                Some(look) => look.as_mut().reset(Instant::now() + LOOK),
-                None => self.look = Some(Box::pin(sleep(LOOK))),
+            match &mut self.next {
+                Some(next) => next.as_mut().reset(Instant::now() + LOOK),
+                None => self.next = Some(Box::pin(sleep(LOOK))),
             }
         }
     }
 }
 
 /// Whether the poller has told of a FIN or a reset behind bytes that are there.
-fn is_read_closed(stream: &TcpStream, cx: &mut Context<'_>) -> bool {
-    match pin!(stream.ready(Interest::READABLE)).poll(cx) {
+fn is_read_closed(socket: &TcpStream, cx: &mut Context<'_>) -> bool {
+    match pin!(socket.ready(Interest::READABLE)).poll(cx) {
         Poll::Ready(Ok(ready)) => ready.is_read_closed(),
         Poll::Ready(Err(_)) => true,
         Poll::Pending => false,

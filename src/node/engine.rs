@@ -21,14 +21,15 @@ use napi_derive::napi;
 use super::bell::{self, Bell};
 use super::fault::{self, Result};
 use super::heap;
-use super::settings::RouteSettings;
+use super::settings::{RouteSettings, TlsCredentials};
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
 #[cfg(unix)]
 use crate::gate::bind_unix;
 use crate::gate::{
-    Bind, Bounds, Children, Counts, Declared, Descriptor, Endpoint, Gate, Handler, InvalidInstructions, Routes, bind,
+    Bind, Bounds, Children, Counts, Declared, Descriptor, Endpoint, Gate, Handler, InvalidInstructions, Routes,
+    Security, bind,
 };
 use crate::limits;
 use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
@@ -59,6 +60,8 @@ pub struct Engine {
     threads: u8,
     bounds: Bounds,
     routes: Routes,
+    /// Of an App that speaks TLS.
+    security: Option<Security>,
     next_route: u32,
     is_filtered: bool,
     descriptor: Option<Descriptor>,
@@ -87,66 +90,116 @@ pub struct Listening {
 #[napi]
 impl Engine {
     /// An engine that has no threads yet. `threads` reactors will run, and the head of a request may have
-    /// so many bytes.
+    /// so many bytes. With credentials it speaks TLS.
     #[napi(constructor)]
-    pub fn new(threads: u8, request_head_bytes: u32) -> Self {
+    pub fn new(threads: u8, request_head_bytes: u32, credentials: Option<TlsCredentials>) -> Result<Self> {
         let threads = threads.clamp(1, limits::REACTORS as u8);
         let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
-        Self {
+        let default = credentials.map(|credentials| credentials.identity()).transpose()?;
+        Ok(Self {
             threads,
             bounds,
             routes: Routes::new(),
+            security: default.map(Security::new),
             next_route: 0,
             is_filtered: false,
             descriptor: None,
             children: Arc::default(),
             running: Shared::default(),
-        }
+        })
     }
 
-    /// Adds a route, and returns its id. A pattern that is there already is replaced.
+    /// Adds a route, and returns its id. A pattern that is there already is replaced. The routes of a server name
+    /// are its own: as of all that follows here.
     #[napi]
-    pub fn add_route(&mut self, pattern: String, mut settings: RouteSettings) -> Result<u32> {
+    pub fn add_route(&mut self, pattern: String, mut settings: RouteSettings, domain: Option<String>) -> Result<u32> {
         let id = self.next_id()?;
         let origins = settings.origins()?;
         let endpoint = Endpoint { route: Arc::new(settings.into_route(id)), origins };
-        self.routes.set_websocket(&pattern, Some(Arc::new(endpoint))).map_err(|error| fault::pattern(&error))?;
+        let routes = self.routes(domain)?;
+        routes.set_websocket(&pattern, Some(Arc::new(endpoint))).map_err(|error| fault::pattern(&error))?;
         Ok(self.take_id(id))
     }
 
     /// Takes a route out, if it is there.
     #[napi]
-    pub fn remove_route(&mut self, pattern: String) -> Result<()> {
-        self.routes.set_websocket(&pattern, None).map_err(|error| fault::pattern(&error))
+    pub fn remove_route(&mut self, pattern: String, domain: Option<String>) -> Result<()> {
+        self.routes(domain)?.set_websocket(&pattern, None).map_err(|error| fault::pattern(&error))
     }
 
     /// Adds a handler of a method, as requests name it, or of `ANY`; returns the id of its route. One for the
     /// same method and pattern is replaced.
     #[napi]
-    pub fn add_http_route(&mut self, method: String, pattern: String) -> Result<u32> {
+    pub fn add_http_route(&mut self, method: String, pattern: String, domain: Option<String>) -> Result<u32> {
         let id = self.next_id()?;
-        self.set_handler(&method, &pattern, Some(Handler::Asked(id)))?;
+        self.set_handler(&method, &pattern, domain, Some(Handler::Asked(id)))?;
         Ok(self.take_id(id))
     }
 
     /// Takes such a handler out, if it is there.
     #[napi]
-    pub fn remove_http_route(&mut self, method: String, pattern: String) -> Result<()> {
-        self.set_handler(&method, &pattern, None)
+    pub fn remove_http_route(&mut self, method: String, pattern: String, domain: Option<String>) -> Result<()> {
+        self.set_handler(&method, &pattern, domain, None)
     }
 
     /// Adds a handler that answers with what its instructions declare, without JavaScript; they are as
     /// `lib/declarative_response.js` writes them.
     #[napi]
-    pub fn add_declared_route(&mut self, method: String, pattern: String, instructions: &[u8]) -> Result<()> {
+    pub fn add_declared_route(
+        &mut self,
+        method: String,
+        pattern: String,
+        instructions: &[u8],
+        domain: Option<String>,
+    ) -> Result<()> {
         let declared = Declared::parse(&pattern, instructions).map_err(|InvalidInstructions| {
             fault::fault("TIDEWIRE_OUT_OF_RANGE", "the instructions of a declarative response are damaged")
         })?;
-        self.set_handler(&method, &pattern, Some(Handler::Declared(Arc::new(declared))))
+        self.set_handler(&method, &pattern, domain, Some(Handler::Declared(Arc::new(declared))))
     }
 
-    fn set_handler(&self, method: &str, pattern: &str, handler: Option<Handler>) -> Result<()> {
-        self.routes.set_handler(method, pattern, handler).map_err(|error| fault::pattern(&error))
+    fn set_handler(&self, method: &str, pattern: &str, domain: Option<String>, handler: Option<Handler>) -> Result<()> {
+        self.routes(domain)?.set_handler(method, pattern, handler).map_err(|error| fault::pattern(&error))
+    }
+
+    /// The routes of a server name, or those of all that have none of their own.
+    fn routes(&self, domain: Option<String>) -> Result<Routes> {
+        match domain {
+            Some(name) => Ok(self.security()?.routes(&name)),
+            None => Ok(self.routes.clone()),
+        }
+    }
+
+    fn security(&self) -> Result<&Security> {
+        self.security.as_ref().ok_or_else(|| fault::fault("TIDEWIRE_NO_TLS", "the App speaks no TLS"))
+    }
+
+    /// Sets the identity of a server name, or the default, for the handshakes that begin from now on. Checked first:
+    /// what there was stays if it throws.
+    #[napi]
+    pub fn set_identity(&self, server_name: Option<String>, credentials: TlsCredentials) -> Result<()> {
+        self.security()?.set(server_name.as_deref(), credentials.identity()?);
+        Ok(())
+    }
+
+    /// Whether a server name was added.
+    #[napi]
+    pub fn has_server_name(&self, server_name: String) -> bool {
+        self.security.as_ref().is_some_and(|security| security.has(&server_name))
+    }
+
+    /// Takes a server name out, and its routes. `false`: it is not there.
+    #[napi]
+    pub fn remove_server_name(&self, server_name: String) -> bool {
+        self.security.as_ref().is_some_and(|security| security.remove(&server_name))
+    }
+
+    /// Whether JavaScript is asked for server names that are not there.
+    #[napi]
+    pub fn set_asks_server_name(&self, on: bool) {
+        if let Some(security) = &self.security {
+            security.ask(on);
+        }
     }
 
     fn next_id(&self) -> Result<RouteId> {
@@ -214,8 +267,9 @@ impl Engine {
             Ok(())
         });
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
-        let (routes, children) = (self.routes.clone(), self.children.clone());
-        match started.and_then(|()| Gate::start(routes, adopters, census.clone(), self.bounds, children, ring())) {
+        let (routes, children, security) = (self.routes.clone(), self.children.clone(), self.security.clone());
+        let gate = |()| Gate::start(routes, adopters, census.clone(), self.bounds, children, security, ring());
+        match started.and_then(gate) {
             Ok(gate) => Ok((gate, reactors)),
             Err(error) => {
                 reactors.into_iter().for_each(ReactorThread::join);
@@ -392,11 +446,11 @@ impl Engine {
         match &*self.running.borrow() {
             Some(running) => EngineStats {
                 reactors: running.reactors.iter().map(|reactor| ReactorStats::of(reactor.shared())).collect(),
-                gate: running.gate.counts().into(),
+                gate: GateStats::of(running.gate.counts(), self.security.is_some()),
             },
             None => EngineStats {
                 reactors: (0..self.threads).map(|_| ReactorStats::none()).collect(),
-                gate: GateStats::from(Counts::default()),
+                gate: GateStats::of(Counts::default(), self.security.is_some()),
             },
         }
     }

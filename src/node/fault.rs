@@ -4,6 +4,7 @@ use napi::Error;
 
 use crate::error::{HostFault, shortage};
 use crate::gate::InvalidPattern;
+use crate::tls::TlsMisuse;
 
 /// The stable code of an error that the engine throws.
 pub struct Code(String);
@@ -44,6 +45,11 @@ pub fn start(source: &std::io::Error) -> Error<Code> {
 
 /// The pattern of a route is none.
 pub fn pattern(source: &InvalidPattern) -> Error<Code> {
+    fault(source.code(), source)
+}
+
+/// Keys or certificates are wrong.
+pub fn tls(source: &TlsMisuse) -> Error<Code> {
     fault(source.code(), source)
 }
 

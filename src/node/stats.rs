@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use napi_derive::napi;
 
 use crate::bridge::{CloseCause, Waiting};
-use crate::gate::Counts;
+use crate::gate::{Counts, TlsCounts};
 use crate::reactor::{Shared, Tally};
 
 /// The numbers of the whole engine. What each one means stands in `index.d.ts`.
@@ -92,6 +92,17 @@ pub struct GateStats {
     pub timed_out: f64,
     pub refused: BTreeMap<String, f64>,
     pub accept_pauses: AcceptPauses,
+    /// Of an App that speaks it.
+    pub tls: Option<TlsStats>,
+}
+
+/// The handshakes of TLS: see [`TlsCounts`].
+#[napi(object)]
+pub struct TlsStats {
+    pub handshakes: f64,
+    pub resumed: f64,
+    /// Those that there were, by the reason.
+    pub failed: BTreeMap<String, f64>,
 }
 
 /// The pauses of accepting.
@@ -162,8 +173,9 @@ impl ReactorStats {
     }
 }
 
-impl From<Counts> for GateStats {
-    fn from(counts: Counts) -> Self {
+impl GateStats {
+    /// Of a gate with these counts.
+    pub fn of(counts: Counts, speaks_tls: bool) -> Self {
         Self {
             accepted: counts.accepted as f64,
             handshakes: counts.handshakes as f64,
@@ -177,6 +189,17 @@ impl From<Counts> for GateStats {
                 code: counts.accept_pause_code.map(str::to_owned),
                 now: counts.pausing_listeners > 0,
             },
+            tls: speaks_tls.then(|| counts.tls.into()),
+        }
+    }
+}
+
+impl From<TlsCounts> for TlsStats {
+    fn from(counts: TlsCounts) -> Self {
+        Self {
+            handshakes: counts.handshakes as f64,
+            resumed: counts.resumed as f64,
+            failed: counts.failed.into_iter().map(|(reason, count)| (reason.to_owned(), count as f64)).collect(),
         }
     }
 }

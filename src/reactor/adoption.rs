@@ -6,16 +6,20 @@ use std::sync::Arc;
 use super::{Pass, Route, Visit};
 use crate::bridge::Ticket;
 use crate::protocol::Agreement;
+use crate::tls::Session;
 
 /// A connection whose opening handshake is done: the 101 response is written, what follows is frames.
 pub struct Adoption {
     /// Non-blocking, with `TCP_NODELAY` set.
     pub stream: TcpStream,
+    /// What speaks TLS over it, its handshake done. `None`: the connection is plain.
+    pub session: Option<Box<Session>>,
     /// The route that its request matched.
     pub route: Arc<Route>,
     /// What was agreed on with the client, if it is compression.
     pub agreement: Option<Agreement>,
-    /// Bytes that came behind the request's head in the same read.
+    /// Bytes that came behind the request's head in the same read; of a secure connection, their plaintext. What
+    /// it has of a record that is cut is in the session.
     pub early: Vec<u8>,
     /// The peer's address, where it has one.
     pub peer: Option<SocketAddr>,

@@ -124,7 +124,7 @@ fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
         Arrival::Adoption(Adoption { stream, early, pass: Some(pass), .. }) => {
             reactor.seat(TcpStream::from_std(stream), &pass, early);
         }
-        Arrival::Adoption(Adoption { stream, route, agreement, early, peer, ticket, pass: None }) => {
+        Arrival::Adoption(Adoption { stream, route, agreement, early, peer, ticket, pass: None, .. }) => {
             ticket.forget();
             reactor.adopt(TcpStream::from_std(stream), &route, agreement, peer, early, now);
         }

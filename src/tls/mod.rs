@@ -22,6 +22,6 @@ pub use hello::{Hello, Progress};
 pub use identity::{Credentials, Identity};
 pub use line::{Received, Scratch, Wire};
 pub use misuse::TlsMisuse;
-pub use names::{Found, Names};
+pub use names::{Found, Names, normal as normal_name};
 pub use outgoing::Outgoing;
 pub use session::Session;

@@ -85,6 +85,6 @@ impl Names {
 }
 
 /// A name as it is compared: a dot at its end is the root, and says nothing.
-fn normal(name: &str) -> String {
+pub fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -106,7 +106,7 @@ fn bounded_site(bounds: Bounds) -> Site {
     }
     let children = Arc::new(Children::default());
     let gate =
-        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), Box::new(|| {})).unwrap();
+        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), None, Box::new(|| {})).unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
@@ -465,6 +465,7 @@ fn what_becomes_of_connections_is_counted() {
 fn a_gate_needs_a_reactor() {
     let census = Census::new(|| {});
     assert!(
-        Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default(), Box::new(|| {})).is_err()
+        Gate::start(Routes::new(), Vec::new(), census, Bounds::default(), Arc::default(), None, Box::new(|| {}))
+            .is_err()
     );
 }

@@ -49,6 +49,7 @@ impl Running {
         let peer = stream.peer_addr().ok();
         self.thread.handle().adopt(Adoption {
             stream,
+            session: None,
             route: routed(|_| {}),
             agreement: None,
             early: Vec::new(),

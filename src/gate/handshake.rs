@@ -1,0 +1,228 @@
+//! The TLS handshake of a connection, before its first request.
+//!
+//! Who comes first is served first: a bounded number has its handshake under way, the others wait in line with
+//! nothing but their ClientHello. One deadline covers all of it, from `accept` on, but for the time that JavaScript
+//! takes when it is asked for a name. Memory: the future, boxed, and the session, which stays.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::futures::Notified;
+use tokio::task::yield_now;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::bench::Bench;
+use super::closing::Closing;
+use super::desk::Desk;
+use super::greeting::Greeting;
+use super::security::Security;
+use super::stream::{Secure, Stream};
+use super::wire::Look;
+use crate::limits;
+use crate::tls::{Fault, Found, Progress};
+
+/// Where a gate's handshakes are made.
+pub(super) struct Reception {
+    pub(super) security: Security,
+    bench: Bench,
+    /// In the order in which they were asked for.
+    permits: Semaphore,
+}
+
+/// A client whose handshake is done.
+pub(super) struct Guest {
+    pub(super) stream: Stream,
+    /// The name, as it was added, whose identity it got.
+    pub(super) name: Option<std::sync::Arc<str>>,
+    /// Whom a proxy speaks for.
+    pub(super) proxied: Option<SocketAddr>,
+    pub(super) is_resumed: bool,
+}
+
+/// Why there is none.
+pub(super) enum Parting {
+    /// The client was told; it may still read that.
+    Fault(Fault, Stream),
+    /// The client is gone.
+    Closed,
+    /// Its time is over.
+    TimedOut,
+    /// The App shuts down.
+    Leaving,
+}
+
+const PATIENCE: Duration = Duration::from_secs(limits::TLS_HANDSHAKE_SECONDS);
+const PERMIT_PATIENCE: Duration = Duration::from_millis(limits::TLS_PERMIT_MILLISECONDS);
+
+impl Reception {
+    pub(super) fn new(security: Security) -> Self {
+        Self { security, bench: Bench::default(), permits: Semaphore::new(limits::TLS_HANDSHAKES) }
+    }
+
+    /// Lets go of buffers, once there are no connections.
+    pub(super) fn let_go(&self) {
+        self.bench.let_go();
+    }
+
+    /// Shakes hands with a client that was accepted at this time.
+    pub(super) async fn shake_hands(
+        &self,
+        mut stream: TcpStream,
+        accepted: Instant,
+        desk: &Desk,
+        closing: &Closing,
+    ) -> Result<Guest, Parting> {
+        let mut bound = pin!(sleep_until(accepted + PATIENCE));
+        let mut bound = Bound { deadline: bound.as_mut(), closing, watch: pin!(closing.watch()) };
+        let mut greeting = Greeting::default();
+        let server_name = match bound.by(|cx| self.poll_greeting(&mut stream, &mut greeting, cx)).await?? {
+            Progress::Whole { server_name } => server_name,
+            Progress::Failed { fault, answer } => {
+                // As well as can be: what has not been sent before has room.
+                let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_write(cx, &answer))).await;
+                return Err(Parting::Fault(fault, Stream::Plain(stream)));
+            }
+            Progress::More => return Err(Parting::Closed),
+        };
+        let mut stream = Stream::Plain(stream);
+        let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
+        let mut permit = Some(self.permit(&mut stream, &mut bound).await?);
+        let Stream::Plain(socket) = stream else { return Err(Parting::Closed) };
+        let mut secure = Secure::begin(socket, &identity, self.bench.clone()).ok_or(Parting::Closed)?;
+        let (mut first, proxied) = greeting.into_parts();
+        let mut step = poll_fn(|cx| Poll::Ready(secure.take(cx, &mut first).map(|()| true))).await;
+        drop(first);
+        loop {
+            match step {
+                Ok(true) => {}
+                Ok(false) => return Err(Parting::Closed),
+                Err(error) => {
+                    let fault = Fault::inside(&error).ok_or(Parting::Closed)?;
+                    return Err(Parting::Fault(fault, Stream::Secure(Box::new(secure))));
+                }
+            }
+            // A step may take a millisecond: others have their turn.
+            yield_now().await;
+            if !secure.is_shaking_hands() {
+                break;
+            }
+            step = loop {
+                let next = bound.by(|cx| secure.poll_step(cx));
+                if permit.is_none() {
+                    break next.await?;
+                }
+                match timeout(PERMIT_PATIENCE, next).await {
+                    Ok(step) => break step?,
+                    // A slow one does not hold others up.
+                    Err(_) => permit = None,
+                }
+            };
+        }
+        let is_resumed = secure.is_resumed();
+        Ok(Guest { stream: Stream::Secure(Box::new(secure)), name, proxied, is_resumed })
+    }
+
+    /// Reads until it is known what the client wants.
+    fn poll_greeting(
+        &self,
+        stream: &mut TcpStream,
+        greeting: &mut Greeting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Progress, Parting>> {
+        loop {
+            let mut tools = self.bench.tools();
+            let mut buffer = ReadBuf::new(tools.behind(0).0);
+            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(Err(Parting::Closed)),
+            }
+            match greeting.take(buffer.filled()) {
+                Progress::More => {}
+                progress => return Poll::Ready(Ok(progress)),
+            }
+        }
+    }
+
+    /// The identity for a server name. JavaScript is asked if it has none, and if it wants to be.
+    async fn identity_for(
+        &self,
+        server_name: Option<&str>,
+        stream: &mut Stream,
+        desk: &Desk,
+        bound: &mut Bound<'_, '_>,
+    ) -> Result<Found, Parting> {
+        let Some(name) = server_name else { return Ok(self.security.default()) };
+        if let Some(found) = self.security.find(name) {
+            return Ok(found);
+        }
+        if self.security.asks() {
+            let asked = Instant::now();
+            let conversation = desk.ask_server_name(&name.to_ascii_lowercase());
+            let mut look = Look::default();
+            let answered = |cx: &mut Context<'_>| match conversation.poll_verdict(cx) {
+                Poll::Ready(_) => Poll::Ready(Ok(())),
+                Poll::Pending => look.poll_gone(stream, cx).map(|()| Err(Parting::Closed)),
+            };
+            bound.unhurried(answered).await??;
+            bound.extend(asked.elapsed());
+        }
+        Ok(self.security.find(name).unwrap_or_else(|| self.security.default()))
+    }
+
+    /// Waits in line. Who leaves it, or has no time left, costs the others nothing.
+    async fn permit(
+        &self,
+        stream: &mut Stream,
+        bound: &mut Bound<'_, '_>,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, Parting> {
+        let mut permit = pin!(self.permits.acquire());
+        let mut look = Look::default();
+        bound
+            .by(|cx| match permit.as_mut().poll(cx) {
+                Poll::Ready(permit) => Poll::Ready(permit.map_err(|_| Parting::Closed)),
+                Poll::Pending => look.poll_gone(stream, cx).map(|()| Err(Parting::Closed)),
+            })
+            .await?
+    }
+}
+
+/// What bounds the steps of one handshake.
+struct Bound<'a, 'n> {
+    deadline: Pin<&'a mut Sleep>,
+    closing: &'n Closing,
+    watch: Pin<&'a mut Notified<'n>>,
+}
+
+impl Bound<'_, '_> {
+    /// Waits for something within the deadline.
+    async fn by<T>(&mut self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, Parting> {
+        poll_fn(|cx| match poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if self.closing.poll(self.watch.as_mut(), cx) => Poll::Ready(Err(Parting::Leaving)),
+            Poll::Pending => self.deadline.as_mut().poll(cx).map(|()| Err(Parting::TimedOut)),
+        })
+        .await
+    }
+
+    /// Waits for JavaScript.
+    async fn unhurried<T>(&mut self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, Parting> {
+        poll_fn(|cx| match poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if self.closing.poll(self.watch.as_mut(), cx) => Poll::Ready(Err(Parting::Leaving)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// This time does not count.
+    fn extend(&mut self, time: Duration) {
+        let due = self.deadline.deadline() + time;
+        self.deadline.as_mut().reset(due);
+    }
+}
