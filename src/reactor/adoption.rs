@@ -29,6 +29,16 @@ pub struct Adoption {
     pub pass: Option<Pass>,
 }
 
+/// What a connection is spoken over, as a reactor takes it.
+pub struct Transport<S> {
+    /// Its socket.
+    pub socket: S,
+    /// See [`Adoption::session`].
+    pub session: Option<Box<Session>>,
+    /// See [`Adoption::early`].
+    pub early: Vec<u8>,
+}
+
 /// Takes connections over. A reactor's handle is one; the gate sees no more of it.
 pub trait Adopter: Send + Sync {
     /// Hands the connection over; never blocks. May be called on any thread.

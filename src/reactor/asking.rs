@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::address;
+use super::adoption::Transport;
 use super::network::Network;
 use super::obey::range;
 use super::slot::Phase;
@@ -65,7 +66,8 @@ impl<N: Network> Reactor<N> {
 
     /// The socket of an upgraded request comes: writes what waits for it, and goes on as with any.
     /// JavaScript may have closed the connection meanwhile, or be closing it.
-    pub fn seat(&mut self, mut socket: N::Socket, pass: &Pass, mut early: Vec<u8>) {
+    pub fn seat(&mut self, transport: Transport<N::Socket>, pass: &Pass) {
+        let Transport { mut socket, session, mut early } = transport;
         let Some(connection) = pass.connection() else { return };
         let index = connection.index;
         let Some(slot) = self.slab.find(connection) else { return };
@@ -76,6 +78,8 @@ impl<N: Network> Reactor<N> {
             return self.lose_to_error(index);
         }
         slot.socket = Some(socket);
+        self.slab.secure(index, session);
+        let slot = self.slab.slot(index);
         if slot.phase == Phase::Arriving {
             slot.phase = Phase::Open;
             self.intake.tally.bytes_in += early.len() as u64;
@@ -96,6 +100,7 @@ impl<N: Network> Reactor<N> {
         if !early.is_empty() {
             self.decode(index, &mut early);
         }
+        self.end_session(index);
         self.turn_away(index);
     }
 

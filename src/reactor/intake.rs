@@ -22,7 +22,7 @@ pub struct Intake {
     shared: Arc<Shared>,
     open: Batch,
     waiting_bytes: usize,
-    /// Memory of the control frames' events that were told although the intake was full.
+    /// Memory of what came although the intake was full, in events of control frames and elsewhere.
     excess_bytes: usize,
     /// The newest flush carried out, while JavaScript is not told of it.
     applied: Option<u32>,
@@ -53,6 +53,11 @@ impl Intake {
     /// Memory of what came although the intake was full, at most.
     pub fn excess_bytes(&self) -> usize {
         self.excess_bytes
+    }
+
+    /// So much was read although the intake was full, and is kept elsewhere.
+    pub fn exceed(&mut self, bytes: usize) {
+        self.excess_bytes += bytes;
     }
 
     /// The commands of flush `number` are being carried out. JavaScript is told before the next event,

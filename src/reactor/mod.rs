@@ -15,6 +15,7 @@ mod contexts;
 mod ebb;
 mod gather;
 mod intake;
+mod line;
 mod network;
 mod obey;
 mod outbox;
@@ -24,6 +25,7 @@ mod read;
 mod route;
 #[cfg(test)]
 mod scripted;
+mod secure;
 mod served;
 mod shared;
 mod shutdown;

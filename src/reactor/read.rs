@@ -49,7 +49,10 @@ impl<N: Network> Reactor<N> {
     /// Reads once from a connection that may have something, and decodes it.
     pub(super) fn read(&mut self, index: u32) {
         let Some(limit) = self.readable_bytes(index) else { return };
-        let slot = self.slab.slot(index);
+        let (slot, session) = self.slab.slot_and_session(index);
+        if session.is_some() {
+            return self.read_records(index, limit);
+        }
         let Some(socket) = slot.socket.as_mut() else { return };
         match socket.receive(&mut self.buffer[..limit]) {
             Ok(0) => self.lose(index, CloseCause::Fin),
@@ -76,7 +79,7 @@ impl<N: Network> Reactor<N> {
         let full = self.intake.is_full();
         let held = self.parked_bytes + self.intake.excess_bytes();
         let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
-        let slot = self.slab.slot(index);
+        let (slot, session) = self.slab.slot_and_session(index);
         match slot.phase {
             Phase::Open => {}
             Phase::Lingering => {
@@ -86,7 +89,7 @@ impl<N: Network> Reactor<N> {
             Phase::Vacant | Phase::Asking | Phase::Arriving | Phase::Ending | Phase::Gone => return None,
         }
         let parked = slot.rare_if_any().is_some_and(|rare| !rare.leftover.is_empty());
-        let cut = slot.assembly.is_some();
+        let cut = slot.assembly.is_some() || session.is_some_and(|session| !session.cut().is_empty());
         if parked || full && (cut || !room_to_park) {
             self.leave_unread(index);
             return None;
@@ -95,7 +98,7 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Remembers that the socket may have more; the poller will not tell it again.
-    fn leave_unread(&mut self, index: u32) {
+    pub(super) fn leave_unread(&mut self, index: u32) {
         let Some(connection) = self.slab.connection(index) else { return };
         let slot = self.slab.slot(index);
         if !slot.unread {
@@ -170,13 +173,12 @@ impl<N: Network> Reactor<N> {
         self.slab.slot(connection.index).rare().leftover = bytes.to_vec();
     }
 
-    /// Reads and throws away what comes behind our close frame, until the peer's FIN. A peer that has
-    /// finished its side may still read what waits for it.
+    /// Reads and throws away what comes behind our close frame, until the peer's FIN; of a secure connection,
+    /// records. A peer that has finished its side may still read what waits for it.
     fn discard(&mut self, index: u32) {
         for _ in 0..DISCARDS {
-            let slot = self.slab.slot(index);
-            let waits = slot.waiting_bytes() > 0;
-            let Some(socket) = slot.socket.as_mut() else { return };
+            let waits = self.slab.waits(index);
+            let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
             match socket.receive(&mut self.buffer) {
                 Ok(0) if waits => return,
                 Ok(0) => return self.part(index),
@@ -200,6 +202,9 @@ impl<N: Network> Reactor<N> {
             && self.slab.slot(index).phase.is_open()
         {
             self.intake.close(connection, cause, 1006, reason);
+        }
+        if cause == CloseCause::Fin {
+            self.take_leave(index);
         }
         self.close_socket(index);
     }

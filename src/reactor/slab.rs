@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::slot::{Phase, Slot};
 use crate::bridge::{ConnectionId, RouteId};
 use crate::limits;
+use crate::tls::Session;
 
 /// Slots of one page: about 50 KiB.
 pub const PAGE_SLOTS: usize = 1 << PAGE_BITS;
@@ -23,7 +24,11 @@ pub struct Page<S> {
     pub idle: [u8; PAGE_SLOTS],
     /// When the connection is old enough, in ticks; 0 is never.
     pub lifetime: [u16; PAGE_SLOTS],
+    /// The sessions of secure connections. Born with the first one that is placed here; stays with the page.
+    sessions: Option<Box<Sessions>>,
 }
+
+type Sessions = [Option<Box<Session>>; PAGE_SLOTS];
 
 /// All connections of one reactor.
 pub struct Slab<S> {
@@ -32,12 +37,14 @@ pub struct Slab<S> {
     pages: Vec<Box<Page<S>>>,
     vacant: u32,
     occupied: usize,
+    /// Pages that have a column of sessions.
+    secure_pages: usize,
 }
 
 impl<S> Slab<S> {
     /// Without a page.
     pub fn new() -> Self {
-        Self { pages: Vec::new(), vacant: NONE, occupied: 0 }
+        Self { pages: Vec::new(), vacant: NONE, occupied: 0, secure_pages: 0 }
     }
 
     /// Whether there is no connection.
@@ -105,9 +112,47 @@ impl<S> Slab<S> {
         (slot.phase != Phase::Vacant).then_some(ConnectionId { index, generation: slot.generation })
     }
 
-    /// Memory of all places.
+    /// Gives the connection at a place its session, if it has one.
+    pub fn secure(&mut self, index: u32, session: Option<Box<Session>>) {
+        let Some(session) = session else { return };
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        self.secure_pages += usize::from(page.sessions.is_none());
+        let sessions = page.sessions.get_or_insert_with(|| Box::new([const { None }; PAGE_SLOTS]));
+        sessions[index as usize % PAGE_SLOTS] = Some(session);
+    }
+
+    /// The session of the connection at a place, if it is secure.
+    pub fn session(&mut self, index: u32) -> Option<&mut Session> {
+        self.slot_and_session(index).1
+    }
+
+    /// Both, to be used together.
+    pub fn slot_and_session(&mut self, index: u32) -> (&mut Slot<S>, Option<&mut Session>) {
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        let place = index as usize % PAGE_SLOTS;
+        (&mut page.slots[place], page.sessions.as_mut().and_then(|sessions| sessions[place].as_deref_mut()))
+    }
+
+    /// Whether something waits to be written at a place: bytes, or records.
+    pub fn waits(&mut self, index: u32) -> bool {
+        let (slot, session) = self.slot_and_session(index);
+        slot.waiting_bytes() > 0 || session.is_some_and(|session| session.is_unsent())
+    }
+
+    /// Closes the socket at a place and frees all that hung off it. Returns the bytes of leftover.
+    pub fn empty(&mut self, index: u32) -> usize {
+        let page = &mut self.pages[index as usize >> PAGE_BITS];
+        let place = index as usize % PAGE_SLOTS;
+        if let Some(sessions) = &mut page.sessions {
+            sessions[place] = None;
+        }
+        page.slots[place].empty()
+    }
+
+    /// Memory of all places; what sessions own themselves is not in it.
     pub fn bytes(&self) -> usize {
         self.pages.len() * (size_of::<Page<S>>() + PAGE_SLOTS * size_of::<Slot<S>>())
+            + self.secure_pages * size_of::<Sessions>()
     }
 
     /// Sets when something is due for the slot.
@@ -145,7 +190,7 @@ impl<S> Slab<S> {
         let last = first + PAGE_SLOTS - 1;
         let slots =
             (first..=last).map(|index| Slot::vacant(if index == last { NONE } else { index as u32 + 1 })).collect();
-        self.pages.push(Box::new(Page { slots, idle: [0; PAGE_SLOTS], lifetime: [0; PAGE_SLOTS] }));
+        self.pages.push(Box::new(Page { slots, idle: [0; PAGE_SLOTS], lifetime: [0; PAGE_SLOTS], sessions: None }));
         self.vacant = first as u32;
         Some(())
     }
@@ -169,7 +214,7 @@ mod tests {
                     model.push((id, number as u32));
                 } else {
                     let (id, _) = model.swap_remove(which.index(model.len()));
-                    slab.slot(id.index).empty();
+                    slab.empty(id.index);
                     slab.remove(id.index);
                     dead.push(id);
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use super::adoption::Arrival;
+use super::adoption::{Arrival, Transport};
 use super::network::Network;
 use super::poller::Poller;
 use super::shared::{Hooks, Shared};
@@ -121,12 +121,13 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
 fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
     match arrival {
         // The place of a visit is counted in already, so the ticket counts out.
-        Arrival::Adoption(Adoption { stream, early, pass: Some(pass), .. }) => {
-            reactor.seat(TcpStream::from_std(stream), &pass, early);
+        Arrival::Adoption(Adoption { stream, session, early, pass: Some(pass), .. }) => {
+            reactor.seat(Transport { socket: TcpStream::from_std(stream), session, early }, &pass);
         }
-        Arrival::Adoption(Adoption { stream, route, agreement, early, peer, ticket, pass: None, .. }) => {
+        Arrival::Adoption(Adoption { stream, session, route, agreement, early, peer, ticket, pass: None }) => {
             ticket.forget();
-            reactor.adopt(TcpStream::from_std(stream), &route, agreement, peer, early, now);
+            let transport = Transport { socket: TcpStream::from_std(stream), session, early };
+            reactor.adopt(transport, &route, agreement, peer, now);
         }
         Arrival::Visit(visit) => reactor.receive(visit, now),
         Arrival::Departure(pass) => reactor.depart(&pass),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::adoption::Transport;
 use super::agenda::Agenda;
 use super::clock::Clock;
 use super::contexts::Contexts;
@@ -25,6 +26,7 @@ use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
 use crate::limits;
 use crate::protocol::Agreement;
+use crate::tls::Scratch;
 use crate::topics::Index;
 
 /// Memory that an opening handshake takes for a while, at the gate and in JavaScript: a rough figure,
@@ -52,6 +54,8 @@ pub struct Reactor<N: Network> {
     pub(super) published: Published,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
+    /// What is opened and sealed lies here; one for all secure connections.
+    pub(super) scratch: Scratch,
     /// Connections whose sockets may have bytes that were not read.
     pub(super) unread: Vec<ConnectionId>,
     /// Connections with bytes that were not decoded.
@@ -86,6 +90,7 @@ impl<N: Network> Reactor<N> {
             topics: Index::default(),
             published: Published::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
+            scratch: Scratch::default(),
             unread: Vec::new(),
             parked: Vec::new(),
             parked_bytes: 0,
@@ -99,17 +104,16 @@ impl<N: Network> Reactor<N> {
         reactor
     }
 
-    /// Places an established connection; its census entry becomes the slab's. `early` are bytes that
-    /// the gate has read beyond the opening handshake.
+    /// Places an established connection; its census entry becomes the slab's.
     pub fn adopt(
         &mut self,
-        socket: N::Socket,
+        transport: Transport<N::Socket>,
         route: &Arc<Route>,
         agreement: Option<Agreement>,
         peer: Option<SocketAddr>,
-        mut early: Vec<u8>,
         now: Instant,
     ) {
+        let Transport { socket, session, mut early } = transport;
         if self.slab.is_empty() {
             self.clock.restart(now);
         }
@@ -120,6 +124,7 @@ impl<N: Network> Reactor<N> {
         };
         let index = connection.index;
         self.slab.slot(index).agreement = agreement;
+        self.slab.secure(index, session);
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
@@ -134,6 +139,7 @@ impl<N: Network> Reactor<N> {
         if !early.is_empty() {
             self.decode(index, &mut early);
         }
+        self.end_session(index);
         self.turn_away(index);
     }
 
@@ -164,7 +170,8 @@ impl<N: Network> Reactor<N> {
     }
 
     fn memory(&self) -> Memory {
-        let buffers = self.buffer.len() + self.orders.capacity_bytes() + self.intake.open_bytes();
+        let buffers =
+            self.buffer.len() + self.scratch.capacity_bytes() + self.orders.capacity_bytes() + self.intake.open_bytes();
         Memory {
             connections: self.slab.bytes() as u64,
             subscriptions: self.topics.bytes() as u64,
@@ -178,6 +185,7 @@ impl<N: Network> Reactor<N> {
     pub(super) fn give_back_memory(&mut self) {
         // A new one is not touched, and so takes no memory, until something is read into it.
         self.buffer = vec![0; self.buffer.len()].into_boxed_slice();
+        self.scratch = Scratch::default();
         self.orders = Orders::default();
         self.agenda = Agenda::default();
         self.gather = Gather::default();

@@ -1,5 +1,6 @@
 //! From a reactor to the wire: one write for each connection and turn, and what waits behind it.
 
+use super::line::Line;
 use super::network::{Network, Socket};
 use super::shutdown::Parting;
 use super::slot::Phase;
@@ -11,23 +12,26 @@ impl<N: Network> Reactor<N> {
     /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
     /// goes to the outbox. `commands` is the buffer that gathered ranges refer to.
     pub(super) fn transmit(&mut self, index: u32, commands: &[u8]) {
-        let slot = self.slab.slot(index);
+        let (slot, session) = self.slab.slot_and_session(index);
         let mut sent = 0;
         let mut takes = slot.waiting_bytes() == 0;
         let Some(socket) = slot.socket.as_mut() else { return self.hold_back(index, commands) };
+        let mut line = Line::new(socket, session, &mut self.scratch);
         while takes && sent < self.gather.bytes() {
             let attempt = self.gather.with_slices(commands, sent, |slices| {
-                socket.send(slices).map(|count| (count, slices.iter().map(|slice| slice.len()).sum::<usize>()))
+                line.send(slices).map(|count| (count, slices.iter().map(|slice| slice.len()).sum::<usize>()))
             });
             match attempt {
                 Ok((0, _)) => return self.lose_unsent(index),
                 Ok((count, offered)) => {
                     sent += count;
                     self.intake.tally.bytes_out += count as u64;
-                    takes = count == offered || !N::Socket::SHORT_READ_DRAINS;
+                    takes = !line.is_choked(count < offered);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => takes = false,
+                // Its end is known, and told when its turn comes.
+                Err(_) if self.has_failed(index) => return self.gather.clear(),
                 Err(_) => return self.lose_unsent(index),
             }
         }
@@ -52,11 +56,16 @@ impl<N: Network> Reactor<N> {
     /// Goes on writing what waits, now that the socket may take more.
     pub(super) fn write_on(&mut self, index: u32) {
         let Some(connection) = self.slab.connection(index) else { return };
-        let slot = self.slab.slot(index);
+        if !self.flush(index) {
+            return;
+        }
+        let (slot, session) = self.slab.slot_and_session(index);
         let Some(mut rare) = slot.take_rare() else { return };
         let waited = rare.outbox.bytes();
         let outcome = match slot.socket.as_mut() {
-            Some(socket) if !rare.outbox.is_empty() => rare.outbox.write_to(socket),
+            Some(socket) if !rare.outbox.is_empty() => {
+                rare.outbox.write_to(&mut Line::new(socket, session, &mut self.scratch))
+            }
             _ => Ok(0),
         };
         let waiting = rare.outbox.bytes();
@@ -87,17 +96,21 @@ impl<N: Network> Reactor<N> {
     /// the last byte of a closing connection.
     pub(super) fn settle(&mut self, index: u32) {
         let slot = self.slab.slot(index);
-        if slot.phase == Phase::Lingering && slot.waiting_bytes() == 0 {
-            if slot.hang_up {
+        let (hang_up, finished) = (slot.hang_up, slot.finished);
+        if slot.phase == Phase::Lingering && !self.slab.waits(index) {
+            if hang_up {
                 return self.part(index);
             }
-            if !slot.finished {
-                slot.finished = true;
-                let finished = slot.socket.as_mut().is_some_and(|socket| socket.finish().is_ok());
-                if !finished {
-                    return self.close_socket(index);
+            if !finished {
+                match self.line(index).map(|mut line| line.finish()) {
+                    Some(Ok(())) => {
+                        self.slab.slot(index).finished = true;
+                        self.read(index);
+                    }
+                    // A part of close_notify waits.
+                    Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    _ => return self.close_socket(index),
                 }
-                self.read(index);
             }
         }
         self.slab.slot(index).tidy();
@@ -105,7 +118,9 @@ impl<N: Network> Reactor<N> {
 
     /// Closes a socket whose peer has closed its side, too, behind all that was for it.
     pub(super) fn part(&mut self, index: u32) {
-        self.leave(index, Parting::Whole);
+        let parting = if self.has_failed(index) { Parting::Cut } else { Parting::Whole };
+        self.take_leave(index);
+        self.leave(index, parting);
     }
 
     /// Closes the socket, frees what hung off the slot, and the slot too if JavaScript has released it.
@@ -127,7 +142,7 @@ impl<N: Network> Reactor<N> {
         }
         let slot = self.slab.slot(index);
         self.intake.tally.outbox_shrinks(slot.waiting_bytes());
-        self.parked_bytes -= slot.empty();
+        self.parked_bytes -= self.slab.empty(index);
         self.slab.set_idle(index, 0);
         self.slab.set_lifetime(index, 0);
         self.vacate(index);
@@ -148,7 +163,7 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Bytes went out that had to wait: the peer takes what we send, so it is alive.
-    fn delivered(&mut self, index: u32, all: bool) {
+    pub(super) fn delivered(&mut self, index: u32, all: bool) {
         match self.slab.slot(index).phase {
             Phase::Open if all => self.heard(index),
             Phase::Lingering => {

@@ -109,7 +109,8 @@ fn certified_key(credentials: &Credentials<'_>, provider: &CryptoProvider) -> Re
 /// All certificates of a text in PEM. The error: which of them is none, counted from 1.
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, usize> {
     let sections = pem::sections(text);
-    let labelled = sections.iter().filter(|section| [&b"CERTIFICATE"[..], b"X509 CERTIFICATE"].contains(&section.label));
+    let labelled =
+        sections.iter().filter(|section| [&b"CERTIFICATE"[..], b"X509 CERTIFICATE"].contains(&section.label));
     labelled.enumerate().map(|(at, section)| Ok(section.der().ok_or(at + 1)?.into())).collect()
 }
 

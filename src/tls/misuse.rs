@@ -102,7 +102,9 @@ impl fmt::Display for TlsMisuse {
             Self::UnservedCipher(name) => {
                 return write!(f, "'{name}' is not served: take it out; served are {}", super::suites::Served);
             }
-            Self::NoCipher => return write!(f, "the list leaves no cipher suite; served are {}", super::suites::Served),
+            Self::NoCipher => {
+                return write!(f, "the list leaves no cipher suite; served are {}", super::suites::Served);
+            }
             Self::NoRandomness => "the host has no randomness to make keys of",
         })
     }

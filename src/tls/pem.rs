@@ -60,10 +60,7 @@ mod tests {
     fn sections_stand_in_any_text_and_white_space() {
         let text = "subject=x\r\n\t -----BEGIN A B----- \r\n  YWJj\r\n\r\n ZGVm \r\n-----END A B-----\n\
             -----BEGIN C-----\rYQ==\r-----END C-----";
-        assert_eq!(
-            read(text),
-            [("A B".to_owned(), Some(b"abcdef".to_vec())), ("C".to_owned(), Some(b"a".to_vec()))]
-        );
+        assert_eq!(read(text), [("A B".to_owned(), Some(b"abcdef".to_vec())), ("C".to_owned(), Some(b"a".to_vec()))]);
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Session {
         self.is_finished
     }
 
+    /// What it has failed with. Its alert is sent, or waits, and nothing follows that.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
     /// Whether it resumes an earlier session (RFC 8446 §2.2), once the handshake is done.
     pub fn is_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
@@ -112,12 +117,7 @@ impl Session {
     }
 
     /// Opens all records that are whole. Returns how much of `incoming` they took.
-    fn open_whole(
-        &mut self,
-        incoming: &mut [u8],
-        plaintext: &mut Vec<u8>,
-        out: &mut Outgoing,
-    ) -> Result<usize, Fault> {
+    fn open_whole(&mut self, incoming: &mut [u8], plaintext: &mut Vec<u8>, out: &mut Outgoing) -> Result<usize, Fault> {
         let mut opened = 0;
         loop {
             let UnbufferedStatus { discard, state, .. } = self.connection.process_tls_records(&mut incoming[opened..]);

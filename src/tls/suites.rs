@@ -19,18 +19,9 @@ struct Suite {
 }
 
 const TLS12: [Suite; 6] = [
-    Suite {
-        suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        name: "ECDHE-ECDSA-AES256-GCM-SHA384",
-    },
-    Suite {
-        suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        name: "ECDHE-ECDSA-AES128-GCM-SHA256",
-    },
-    Suite {
-        suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-        name: "ECDHE-ECDSA-CHACHA20-POLY1305",
-    },
+    Suite { suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, name: "ECDHE-ECDSA-AES256-GCM-SHA384" },
+    Suite { suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, name: "ECDHE-ECDSA-AES128-GCM-SHA256" },
+    Suite { suite: cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, name: "ECDHE-ECDSA-CHACHA20-POLY1305" },
     Suite { suite: cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, name: "ECDHE-RSA-AES256-GCM-SHA384" },
     Suite { suite: cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, name: "ECDHE-RSA-AES128-GCM-SHA256" },
     Suite { suite: cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, name: "ECDHE-RSA-CHACHA20-POLY1305" },

@@ -253,7 +253,7 @@ fn the_end_of_all_ends_those_that_came_before_it_and_are_taken_behind_it() {
     let (socket, late) = connection();
     rig.census.enter().forget();
     rig.reactor.turn(&[], rig.now);
-    rig.reactor.adopt(socket, &routed(|_| {}), None, None, Vec::new(), rig.now);
+    rig.reactor.adopt(plain(socket, Vec::new()), &routed(|_| {}), None, None, rig.now);
     assert!(!late.is_closed());
     rig.run();
     assert!(late.is_closed());

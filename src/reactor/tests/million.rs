@@ -106,7 +106,7 @@ fn crowd(route: &Arc<Route>, now: Instant, counts: &mut [usize; 9]) -> (Reactor<
     let mut reactor = Reactor::new(Nowhere, shared.clone(), now);
     for number in 0..CONNECTIONS {
         census.enter().forget();
-        reactor.adopt(Silent::new(number as u32), route, None, None, Vec::new(), now);
+        reactor.adopt(plain(Silent::new(number as u32), Vec::new()), route, None, None, now);
         if number % 10_000 == 0 {
             reactor.turn(&[], now);
             drain(&shared, counts, |_| {});

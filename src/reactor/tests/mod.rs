@@ -6,6 +6,7 @@
 mod asking;
 mod backpressure;
 mod chaos;
+mod client;
 mod closing;
 mod compression;
 mod echo;
@@ -17,6 +18,9 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod secure;
+mod secure_ends;
+mod secure_waiting;
 mod shutdown;
 mod tally;
 mod topics;
@@ -25,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::adoption::Transport;
 use super::clock::TICK;
 use super::route::tests::route;
 use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
@@ -48,7 +53,7 @@ struct Rig<const SHORT_READ_DRAINS: bool = true> {
     now: Instant,
     asleep: bool,
     woken: Arc<AtomicBool>,
-    adoptions: Vec<(ScriptedSocket<SHORT_READ_DRAINS>, Arc<Route>, Vec<u8>)>,
+    adoptions: Vec<(Transport<ScriptedSocket<SHORT_READ_DRAINS>>, Arc<Route>)>,
     /// What was agreed on with all clients.
     agreement: Option<Agreement>,
 }
@@ -88,11 +93,15 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     /// Hands a connection over, as the gate does, and runs.
     fn adopt(&mut self, route: &Arc<Route>, early: &[u8]) -> Peer {
         let (socket, peer) = connection();
+        self.hand_over(plain(socket, early.to_vec()), route);
+        peer
+    }
+
+    fn hand_over(&mut self, transport: Transport<ScriptedSocket<SHORT_READ_DRAINS>>, route: &Arc<Route>) {
         self.census.enter().forget();
-        self.adoptions.push((socket, route.clone(), early.to_vec()));
+        self.adoptions.push((transport, route.clone()));
         self.shared.ring();
         self.run();
-        peer
     }
 
     /// The same, and takes the Open event.
@@ -122,8 +131,8 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             self.shared.crossing.answer();
             self.reactor.collect();
             let agreement = self.agreement;
-            for (socket, route, early) in std::mem::take(&mut self.adoptions) {
-                self.reactor.adopt(socket, &route, agreement, None, early, self.now);
+            for (transport, route) in std::mem::take(&mut self.adoptions) {
+                self.reactor.adopt(transport, &route, agreement, None, self.now);
             }
             self.reactor.turn(&ready, self.now);
         }
@@ -180,8 +189,14 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
         assert_eq!(self.reactor.gather.bytes(), 0);
         assert_eq!(self.reactor.contexts.len(), 0);
+        assert!((0..self.reactor.slab.places()).all(|index| self.reactor.slab.session(index).is_none()));
         assert_eq!(self.reactor.rest(self.now), None);
     }
+}
+
+/// What a connection without TLS is spoken over.
+fn plain<S>(socket: S, early: Vec<u8>) -> Transport<S> {
+    Transport { socket, session: None, early }
 }
 
 /// What a peer has read since it last looked.

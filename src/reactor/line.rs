@@ -1,0 +1,99 @@
+//! A connection's socket, with the TLS session that speaks over it if it has one, for one call.
+//!
+//! Writing is the same for both kinds: plaintext goes in, and what is told as sent is plaintext. Reading is not:
+//! a plain connection's bytes are decoded where they are read, a secure one's records are [opened](Line::open)
+//! into the scratch. Owns nothing.
+
+use std::io::{self, IoSlice};
+
+use super::network::Socket;
+use crate::tls::{Received, Scratch, Session, Wire};
+
+/// A socket and what speaks over it.
+pub struct Line<'a, S> {
+    raw: Raw<'a, S>,
+    session: Option<&'a mut Session>,
+    scratch: &'a mut Scratch,
+}
+
+impl<'a, S: Socket> Line<'a, S> {
+    /// `scratch` is of use to a session alone.
+    pub fn new(socket: &'a mut S, session: Option<&'a mut Session>, scratch: &'a mut Scratch) -> Self {
+        Self { raw: Raw { socket, written: 0 }, session, scratch }
+    }
+
+    /// Whether a write that took a part of what it was offered says that the host takes no more now. A session
+    /// seals a bounded part at a time, and says itself when the host takes no more.
+    pub fn is_choked(&self, is_short: bool) -> bool {
+        is_short && S::SHORT_READ_DRAINS && self.session.is_none()
+    }
+
+    /// Reads records once, and appends what is in them to the scratch's plaintext.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Session::receive`].
+    pub fn open(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        match &mut self.session {
+            Some(session) => session.receive(&mut self.raw, buffer, self.scratch),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Writes the records that wait.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Session::flush`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.session.as_mut().map_or(Ok(()), |session| session.flush(&mut self.raw))
+    }
+
+    /// Bytes of records that the host has taken in this call.
+    pub fn written_bytes(&self) -> usize {
+        self.raw.written
+    }
+}
+
+impl<S: Socket> Socket for Line<'_, S> {
+    const SHORT_READ_DRAINS: bool = S::SHORT_READ_DRAINS;
+
+    /// What is there, as it is: for who throws it away.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.raw.socket.receive(buffer)
+    }
+
+    fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.session {
+            Some(session) => session.send(&mut self.raw, slices, self.scratch),
+            None => self.raw.socket.send(slices),
+        }
+    }
+
+    /// Says close_notify before the FIN (RFC 8446 §6.1). [`io::ErrorKind::WouldBlock`]: some of it waits, and this
+    /// is to be called again.
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(session) = &mut self.session {
+            session.finish(&mut self.raw, self.scratch)?;
+        }
+        self.raw.socket.finish()
+    }
+}
+
+/// The socket as a session sees it.
+struct Raw<'a, S> {
+    socket: &'a mut S,
+    written: usize,
+}
+
+impl<S: Socket> Wire for Raw<'_, S> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.receive(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.socket.send(&[IoSlice::new(bytes)])?;
+        self.written += count;
+        Ok(count)
+    }
+}
