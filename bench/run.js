@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
+const { KINDS, certificate } = require('./certificate');
 const { build, load } = require('./client');
 const { recipe, start, stopAll, version } = require('./launch');
 const { machine, sentence } = require('./machine');
@@ -16,8 +17,8 @@ const { medians, table } = require('./table');
 
 const SERVERS = 'raw,tidewire,bun,ws';
 
-/** Those that compress. */
-const DEFLATING = 'tidewire,bun,ws';
+/** Those that compress, and that speak TLS. */
+const CAPABLE = 'tidewire,bun,ws';
 
 /** Above this share of its processor the client, not the server, may be what was measured. */
 const CLIENT_BUSY = 0.95;
@@ -32,6 +33,10 @@ const OTHER_WORK = 0.1;
  * @property {boolean} pin
  * @property {boolean} json
  * @property {Record<string, string>} env of the servers
+ *
+ * @typedef {object} Means what a row is measured with
+ * @property {Record<string, string>} env of the servers
+ * @property {string[]} args of the load client, besides those of the scenario
  */
 
 /**
@@ -59,6 +64,8 @@ function plan(words) {
       echo: flag,
       browser: flag,
       deflate: flag,
+      tls: flag,
+      key: text,
       servers: text,
       'binary-type': text,
       pin: flag,
@@ -75,9 +82,14 @@ function plan(words) {
   if (options.rounds !== undefined && !(Number(options.rounds) >= 1)) {
     throw new Error(`--rounds is ${options.rounds}, but must be 1 or more`);
   }
+  if (options.key !== undefined && !KINDS.includes(options.key)) {
+    throw new Error(`--key is ${options.key}, but there are ${KINDS.join(' and ')}`);
+  }
+  const { variants = [{}], secure, servers: usual } = scenario === undefined ? {} : SCENARIOS[scenario];
+  if (secure) options.tls = true;
+  else if (options.key !== undefined) options.tls = true;
+  const capable = options.deflate || options.tls ? CAPABLE : SERVERS;
   const set = DEFAULT_SET.map((row) => ({ ...row, options: { ...row.options, ...options } }));
-  const { variants = [{}], servers: usual = values.deflate ? DEFLATING : SERVERS } =
-    scenario === undefined ? {} : SCENARIOS[scenario];
   const asked = variants.map((variant) => ({
     scenario: String(scenario),
     options: { ...variant, ...options },
@@ -86,7 +98,7 @@ function plan(words) {
   const isChosen = varied.some((name) => options[name] !== undefined);
   return {
     rows: scenario === undefined ? set : isChosen ? asked.slice(0, 1) : asked,
-    servers: (servers ?? usual).split(',').filter(Boolean),
+    servers: (servers ?? usual ?? capable).split(',').filter(Boolean),
     pin: !noPin && (pin || canPin()),
     json: json ?? false,
     env: {
@@ -102,17 +114,30 @@ function canPin() {
 }
 
 /**
+ * @param {import('./scenarios').Options} options of a row
+ * @param {Plan} plan
+ * @returns {Means}
+ */
+function means({ tls, key = 'ecdsa' }, { env }) {
+  if (!tls) return { env, args: [] };
+  const files = certificate(key);
+  return { env: { ...env, TLS_KEY: files.key, TLS_CERT: files.cert }, args: ['--tls', files.cert] };
+}
+
+/**
  * The servers that can be started; a line for each that cannot.
  *
  * @param {Plan} plan
  * @param {import('./client').Programs} programs
  * @param {string | undefined} folder of `bench/servers/`
+ * @param {Means} means
  * @returns {Promise<Map<string, import('./launch').Recipe>>}
  */
-async function available({ servers, env }, programs, folder) {
+async function available({ servers }, programs, folder, { env, args }) {
   const found = new Map();
   for (const name of servers) {
     try {
+      if (name === 'raw' && args.length > 0) throw new Error('it speaks no TLS');
       const way = recipe(name, programs.raw, folder);
       await (await start(way, { env })).stop();
       found.set(name, way);
@@ -129,10 +154,11 @@ async function available({ servers, env }, programs, folder) {
  * @param {Plan['rows'][number]} row
  * @param {Map<string, import('./launch').Recipe>} recipes
  * @param {import('./client').Programs} programs
- * @param {Plan} plan
+ * @param {boolean} pin
+ * @param {Means} means
  * @returns {Promise<{ reports: Map<string, import('./scenarios').Report[]>, failures: string[] }>}
  */
-async function measure({ scenario, options }, recipes, programs, { pin, env }) {
+async function measure({ scenario, options }, recipes, programs, pin, { env, args: further }) {
   const { args, rounds } = SCENARIOS[scenario];
   /** @type {Map<string, import('./scenarios').Report[]>} */
   const reports = new Map();
@@ -142,7 +168,7 @@ async function measure({ scenario, options }, recipes, programs, { pin, env }) {
       const server = await start(way, { core: pin ? 0 : undefined, env });
       try {
         const seconds = Number(options.seconds ?? 5);
-        const report = await load(programs.load, args(options, way.collects), server, {
+        const report = await load(programs.load, [...args(options, way.collects), ...further], server, {
           core: pin ? 1 : undefined,
           seconds,
         });
@@ -207,11 +233,13 @@ async function main() {
   let hasFailed = false;
   for (const row of asked.rows) {
     const { title, columns, rounds, folder } = SCENARIOS[row.scenario];
-    const recipes = found.get(folder) ?? (await available(asked, programs, folder));
+    const way = means(row.options, asked);
+    const recipes = found.get(folder) ?? (await available(asked, programs, folder, way));
     found.set(folder, recipes);
     hasFailed ||= recipes.size === 0;
-    console.log(`\n${title(row.options)} (median of ${row.options.rounds ?? rounds})`);
-    const { reports, failures } = await measure(row, recipes, programs, asked);
+    const over = row.options.tls ? `, over TLS (${row.options.key ?? 'ecdsa'} key)` : '';
+    console.log(`\n${title(row.options)}${over} (median of ${row.options.rounds ?? rounds})`);
+    const { reports, failures } = await measure(row, recipes, programs, asked.pin, way);
     if (reports.size > 0) console.log(table(columns, reports));
     for (const note of notes(columns, reports)) console.log(note);
     for (const failure of failures) console.log(`failed: ${failure}`);

@@ -27,6 +27,9 @@
  * @property {boolean} [deflate]
  * @property {boolean} [echo]
  * @property {boolean} [browser]
+ * @property {boolean} [tls]
+ * @property {string} [key] of the servers: `ecdsa` or `rsa`
+ * @property {string} [live]
  *
  * @typedef {object} Scenario
  * @property {number} rounds how often each server is measured, unless told
@@ -36,6 +39,7 @@
  * @property {Column[]} columns
  * @property {string} [folder] of `bench/servers/`, where the echo servers are not what it needs
  * @property {string} [servers] those that are measured unless told, where they are not the usual ones
+ * @property {boolean} [secure] whether it is always over TLS
  * @property {Options[]} [variants] its rows, where one option has several defaults; one row if that is given
  */
 
@@ -104,13 +108,16 @@ const SCENARIOS = {
 
   idle: {
     rounds: 1,
-    title: ({ connections = '18000', 'message-bytes': bytes = '65536' }) =>
+    title: ({ tls, connections = tls ? '5000' : '18000', 'message-bytes': bytes = '65536' }) =>
       `idle, ${connections} connections` +
       (bytes === '0' ? '' : `; and after a message of ${bytes} B on each`) +
       '; resident bytes for each, garbage collected before each reading',
     args: ({ 'message-bytes': bytes = '65536', ...options }, collects) => [
       'idle',
-      ...given(options, ['connections', 'settle-seconds']),
+      ...given({ ...(options.tls ? { connections: '5000' } : {}), ...options }, [
+        'connections',
+        'settle-seconds',
+      ]),
       ...(bytes === '0' ? [] : ['--message-bytes', bytes]),
       ...(collects ? ['--collect'] : []),
     ],
@@ -187,6 +194,25 @@ const SCENARIOS = {
       ...CPU,
       ...latency('latencyMicros'),
       CLIENT,
+    ],
+  },
+
+  storm: {
+    rounds: 3,
+    secure: true,
+    variants: [{ key: 'ecdsa' }, { key: 'rsa' }],
+    title: ({ connections = '2000', live = '50' }) =>
+      `${connections} connections at once; latency of ${live} that talk meanwhile`,
+    args: (options) => ['storm', ...given(options, ['connections', 'live', 'size'])],
+    columns: [
+      { title: 'calm p50 µs', value: (report) => report.calmMicros.p50, digits: 1 },
+      { title: 'p99 µs', value: (report) => report.calmMicros.p99, digits: 1 },
+      { title: 'storm p50 µs', value: (report) => report.stormMicros.p50, digits: 0 },
+      { title: 'p99 µs', value: (report) => report.stormMicros.p99, digits: 0, ratio: 'p99' },
+      { title: 'max µs', value: (report) => report.stormMicros.max, digits: 0 },
+      { title: 'opened/s', value: (report) => report.connectionsPerSecond, ratio: 'rate' },
+      { title: 'failed', value: (report) => report.failed },
+      { title: 'CPU µs each', value: (report) => report.serverCpu?.micros, ratio: 'CPU' },
     ],
   },
 };

@@ -2,7 +2,8 @@
 
 /**
  * The Autobahn testsuite against an echo server: `npm run autobahn`, `npm run autobahn -- --quick`, or with
- * cases: `npm run autobahn -- '7.*' 10.1.1`. `--shared` takes the route whose compressors keep no context.
+ * cases: `npm run autobahn -- '7.*' 10.1.1`. `--shared` takes the route whose compressors keep no context,
+ * `--secure` goes over TLS and takes a sample of each group, or the cases that are named.
  * Installs the suite at the first run into AUTOBAHN_HOME, by
  * default node_modules/.cache/autobahn. Ends with 0 if all results are those of expected.json, with 1 if one
  * is not, better or worse, and with 2 if the suite could not be run.
@@ -12,12 +13,14 @@ const { fork, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const path = require('node:path');
 const expected = require('./expected.json');
-const { ALL, QUICK, VERDICTS, runCases } = require('./suite');
+const { ALL, QUICK, SECURE, VERDICTS, runCases } = require('./suite');
 
 const HOME = path.resolve(
   process.env.AUTOBAHN_HOME ?? path.join(__dirname, '../../node_modules/.cache/autobahn'),
 );
 const REPORTS = path.join(HOME, 'reports');
+
+const FLAGS = ['--quick', '--shared', '--secure'];
 
 /** Runs at once: the suite works on one core, and the server on another. */
 const RUNS_AT_ONCE = 2;
@@ -37,12 +40,13 @@ function install() {
 
 /**
  * The server, and where it listens.
+ * @param {boolean | undefined} secure
  * @returns {Promise<{ server: import('node:child_process').ChildProcess, url: string }>}
  */
-async function startServer() {
-  const server = fork(path.join(__dirname, 'server.js'));
+async function startServer(secure) {
+  const server = fork(path.join(__dirname, 'server.js'), secure ? ['--secure'] : []);
   const [port] = await Promise.race([once(server, 'message'), once(server, 'exit').then(() => [0])]);
-  if (port) return { server, url: `ws://127.0.0.1:${port}` };
+  if (port) return { server, url: `${secure ? 'wss' : 'ws'}://127.0.0.1:${port}` };
   return giveUp('The Autobahn testsuite is NOT run: the echo server does not start (npm run build).');
 }
 
@@ -100,9 +104,13 @@ function judge(/** @type {Map<string, string>} */ verdicts) {
   });
 }
 
-/** What is wrong with the number of cases that a whole run had. */
-function judgeCounts(/** @type {Map<string, string>} */ verdicts) {
-  return Object.entries(expected.cases).flatMap(([group, count]) => {
+/**
+ * What is wrong with the number of cases that a whole run had.
+ * @param {Map<string, string>} verdicts
+ * @param {Record<string, number>} cases
+ */
+function judgeCounts(verdicts, cases) {
+  return Object.entries(cases).flatMap(([group, count]) => {
     const ran = [...verdicts.keys()].filter((id) => id.startsWith(`${group}.`)).length;
     return ran === count ? [] : [`${ran} cases of ${group}, expected ${count}`];
   });
@@ -110,20 +118,21 @@ function judgeCounts(/** @type {Map<string, string>} */ verdicts) {
 
 async function main() {
   const wanted = process.argv.slice(2);
-  const [quick, shared] = ['--quick', '--shared'].map((flag) => wanted.includes(flag));
-  const patterns = wanted.filter((word) => !['--quick', '--shared'].includes(word));
+  const [quick, shared, secure] = FLAGS.map((flag) => wanted.includes(flag));
+  const patterns = wanted.filter((word) => !FLAGS.includes(word));
   if (patterns.some((pattern) => !/^\d[\d.]*\*?$/.test(pattern)))
     giveUp(
-      "Usage: npm run autobahn [-- [--quick] [--shared] [CASES...]], where cases are like 7.1.6 or '7.*'",
+      "Usage: npm run autobahn [-- [--quick] [--shared] [--secure] [CASES...]], where cases are like 7.1.6 or '7.*'",
     );
 
   install();
-  const { server, url } = await startServer();
+  const { server, url } = await startServer(secure);
   const started = Date.now();
-  const lists = patterns.length > 0 ? [patterns] : quick ? QUICK : ALL;
+  const lists = patterns.length > 0 ? [patterns] : secure ? SECURE : quick ? QUICK : ALL;
   const { verdicts, faults } = await runAll(lists, shared ? `${url}/shared` : url);
   const differences = judge(verdicts);
-  if (lists === ALL) faults.push(...judgeCounts(verdicts));
+  if (lists === ALL) faults.push(...judgeCounts(verdicts, expected.cases));
+  if (lists === SECURE) faults.push(...judgeCounts(verdicts, expected.secureCases));
   if (server.exitCode !== null || server.signalCode !== null)
     faults.push(`the echo server ended with ${server.signalCode ?? server.exitCode}`);
   server.disconnect();

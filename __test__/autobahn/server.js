@@ -2,7 +2,7 @@
 
 /**
  * The echo server under test, in a process of its own: tells its parent the port, and ends with it. Its
- * compressors keep a context for each connection, at `/shared` they do not.
+ * compressors keep a context for each connection, at `/shared` they do not. With `--secure` it speaks TLS.
  */
 
 const {
@@ -10,8 +10,10 @@ const {
   DEDICATED_COMPRESSOR,
   DEDICATED_DECOMPRESSOR,
   SHARED_COMPRESSOR,
+  SSLApp,
   us_socket_local_port,
 } = require('tidewire');
+const { selfSigned } = require('../../examples/support/certificate');
 
 const MIB = 1024 * 1024;
 
@@ -20,10 +22,13 @@ const behavior = {
   maxPayloadLength: 16 * MIB,
   maxBackpressure: 64 * MIB,
   idleTimeout: 60,
+  binaryType: 'nodebuffer',
   message: (ws, message, isBinary) => ws.send(message, isBinary, true),
 };
 
-App({ binaryType: 'nodebuffer' })
+const app = process.argv.includes('--secure') ? SSLApp(selfSigned()) : App();
+
+app
   .ws('/*', { ...behavior, compression: DEDICATED_COMPRESSOR | DEDICATED_DECOMPRESSOR })
   .ws('/shared', { ...behavior, compression: SHARED_COMPRESSOR })
   .listen('127.0.0.1', 0, (token) => process.send?.(token ? us_socket_local_port(token) : 0));

@@ -42,6 +42,20 @@ const QUICK = [
   numbered(['13.1', '13.2', '13.3', '13.4', '13.5', '13.6', '13.7'], [1, 3, 5, 11]),
 ];
 
+/** Over TLS: a sample of each group. The frames are the same; what is tried is how records cut and join them. */
+const SECURE = [
+  [
+    ...['1.*', '2.*', '3.*', '4.*', '5.*', '7.1.*', '7.3.*', '7.5.*', '7.7.*', '10.*'],
+    ...numbered(['6.1', '6.2', '6.3', '6.4'], [1, 2, 3, 4]),
+  ],
+  [
+    ...numbered(['9.1', '9.2', '9.3', '9.4'], [1, 4, 6]),
+    ...numbered(['9.5', '9.6', '9.7', '9.8'], [1, 4]),
+    ...numbered(['12.1', '12.2', '12.3', '12.4', '12.5'], [1, 5, 11]),
+    ...numbered(['13.1', '13.2', '13.3', '13.4', '13.5', '13.6', '13.7'], [1, 5]),
+  ],
+];
+
 /**
  * @param {string[]} groups
  * @param {number[]} numbers
@@ -110,4 +124,4 @@ function worse(one, other) {
   return rank(one) > rank(other) ? one : other;
 }
 
-module.exports = { ALL, QUICK, VERDICTS, runCases };
+module.exports = { ALL, QUICK, SECURE, VERDICTS, runCases };

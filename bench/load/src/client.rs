@@ -2,16 +2,15 @@
 //! poller and the read buffer. An idle connection holds no buffer: one is born when the kernel
 //! does not take a write or a read cuts a head or control frame, and is freed when that is over.
 
-use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::io;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
 use crate::failure::Failure;
 use crate::frame::{self, BadFrame, FrameReader, Piece};
 use crate::handshake;
 use crate::payload::MASKING_KEY;
+use crate::stream::{Arrival, Room, Stream};
 
 /// Where a connection stands.
 enum Phase {
@@ -70,27 +69,17 @@ pub enum Heard<'a> {
 
 /// A WebSocket connection of the bench.
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
     phase: Phase,
     reader: FrameReader,
-    unsent: Vec<u8>,
     control: Vec<u8>,
     failed_write: Option<io::Error>,
 }
 
 impl Client {
-    /// Begins to connect, edge-triggered in both directions for all of its life. `reader` is a new one.
-    pub fn connect(address: SocketAddr, registry: &Registry, token: Token, reader: FrameReader) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self {
-            stream,
-            phase: Phase::Connecting,
-            reader,
-            unsent: Vec::new(),
-            control: Vec::new(),
-            failed_write: None,
-        })
+    /// On a stream that begins to connect. `reader` is a new one.
+    pub fn new(stream: Stream, reader: FrameReader) -> Self {
+        Self { stream, phase: Phase::Connecting, reader, control: Vec::new(), failed_write: None }
     }
 
     /// Whether messages may be written.
@@ -100,18 +89,13 @@ impl Client {
 
     /// Bytes that the kernel has not taken yet.
     pub fn unsent_bytes(&self) -> usize {
-        self.unsent.len()
+        self.stream.unsent_bytes()
     }
 
     /// Writes whole frames with one system call; what the kernel does not take follows by itself.
     pub fn write(&mut self, frames: &[u8]) {
-        if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(frames);
-            return;
-        }
-        match write_some(&mut self.stream, frames) {
-            Ok(written) => self.unsent.extend_from_slice(&frames[written..]),
-            Err(error) => self.failed_write = Some(error),
+        if let Err(error) = self.stream.write(frames) {
+            self.failed_write = Some(error);
         }
     }
 
@@ -126,33 +110,22 @@ impl Client {
     /// The socket can be written: the connection is made, or there is room again.
     pub(crate) fn on_writable(&mut self, request: &[u8]) -> Result<(), End> {
         if let Phase::Connecting = self.phase {
-            if let Some(error) = self.stream.take_error().map_err(End::Io)? {
-                return Err(End::Io(error));
-            }
-            self.stream.set_nodelay(true).map_err(End::Io)?;
+            self.stream.begin().map_err(End::Io)?;
             self.phase = Phase::Upgrading(Vec::new());
             self.write(request);
-        } else if !self.unsent.is_empty() {
-            let written = write_some(&mut self.stream, &self.unsent).map_err(|e| self.end_of(e))?;
-            self.unsent.drain(..written);
-            if self.unsent.is_empty() {
-                self.unsent = Vec::new();
-            }
+            return Ok(());
         }
-        Ok(())
+        self.stream.flush().map_err(|error| self.end_of(error))
     }
 
-    /// Reads once. `None` when there is nothing.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, End> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) if matches!(self.phase, Phase::Closing) => return Err(End::Clean),
-                Ok(0) => return Err(End::Fin),
-                Ok(read) => return Ok(Some(read)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.end_of(error)),
-            }
+    /// Reads once. `None` when there is nothing; else what came, and whether there may be more.
+    pub(crate) fn read<'a>(&mut self, room: &'a mut Room) -> Result<Option<(&'a [u8], bool)>, End> {
+        match self.stream.read(room) {
+            Ok(Arrival::Nothing) => Ok(None),
+            Ok(Arrival::Bytes { bytes, is_full }) => Ok(Some((bytes, is_full))),
+            Ok(Arrival::End) if matches!(self.phase, Phase::Closing) => Err(End::Clean),
+            Ok(Arrival::End) => Err(End::Fin),
+            Err(error) => Err(self.end_of(error)),
         }
     }
 
@@ -192,7 +165,7 @@ impl Client {
 
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.
     pub(crate) fn look_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.reregister(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+        self.stream.look_again(registry, token)
     }
 
     fn on_control(&mut self, piece: &Piece<'_>) -> Result<(), End> {
@@ -226,19 +199,4 @@ impl Client {
             _ => End::Io(error),
         }
     }
-}
-
-/// Writes until the kernel takes no more; how much it took.
-pub(crate) fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match stream.write(&bytes[written..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(taken) => written += taken,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
 }

@@ -1,10 +1,10 @@
 //! The load client of tidewire's bench: many connections on one thread.
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
-//! [`churn`], [`fanout`]) says what the connections do and what is measured. A mode is one file with `run`;
+//! [`churn`], [`fanout`], [`storm`]) says what the connections do and what is measured. A mode is one file with `run`;
 //! `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
-//! leaner connections, in several processes. The client knows nothing of the server but its port and
-//! its process id.
+//! leaner connections, in several processes. The client knows nothing of the server but its port,
+//! its process id and, for TLS, its certificate.
 
 pub mod args;
 pub mod churn;
@@ -26,5 +26,8 @@ pub mod proc;
 pub mod report;
 pub mod rtt;
 pub mod span;
+pub mod storm;
+pub mod stream;
 pub mod swarm;
 pub mod target;
+pub mod tls;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, fanout, http, idle, million, rtt};
+use tidewire_load::{churn, echo, fanout, http, idle, million, rtt, storm};
 
 fn main() -> ExitCode {
     match run() {
@@ -33,10 +33,11 @@ fn run() -> Result<(), Failure> {
         "churn" => churn::run(args)?,
         "fanout" => fanout::run(args)?,
         "http" => http::run(args)?,
+        "storm" => storm::run(args)?,
         "million" => million::run(args)?,
         other => {
             return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http and million"
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm and million"
             )));
         }
     };

@@ -1,6 +1,6 @@
 //! All connections of a run, one poller and one read buffer, on one thread. A mode opens
 //! connections, then takes turns: [`Swarm::turn`] waits for the sockets and tells the mode's
-//! [`Conversation`] what came. Memory: one slot for each connection and a shared 256 KiB buffer.
+//! [`Conversation`] what came. Memory: one slot for each connection and a shared [`Room`] of 256 KiB.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,12 +11,11 @@ use mio::{Events, Poll, Registry, Token};
 use crate::client::{Client, End, Heard, Stop};
 use crate::failure::Failure;
 use crate::frame::{FrameReader, Piece};
+use crate::stream::{Room, Stream};
 use crate::target::Target;
 
 /// A turn handles at most as many ready sockets.
 const EVENTS_PER_TURN: usize = 1024;
-
-const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Full reads in a row from one socket before the others get their turn.
 const READS_PER_EVENT: usize = 16;
@@ -67,7 +66,7 @@ pub struct Swarm {
     events: Events,
     clients: Vec<Option<Client>>,
     connected: usize,
-    buffer: Box<[u8]>,
+    room: Room,
     last_event: Instant,
     wait: Duration,
 }
@@ -75,13 +74,18 @@ pub struct Swarm {
 impl Swarm {
     /// A swarm without connections yet.
     pub fn new(target: Target) -> Result<Self, Failure> {
+        Self::with_events(target, EVENTS_PER_TURN)
+    }
+
+    /// One whose turns handle at most so many ready sockets.
+    pub fn with_events(target: Target, events_per_turn: usize) -> Result<Self, Failure> {
         Ok(Self {
             target,
             poll: Poll::new().map_err(|error| Failure::io("no poller", &error))?,
-            events: Events::with_capacity(EVENTS_PER_TURN),
+            events: Events::with_capacity(events_per_turn),
             clients: Vec::new(),
             connected: 0,
-            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            room: Room::default(),
             last_event: Instant::now(),
             wait: WAIT,
         })
@@ -112,8 +116,9 @@ impl Swarm {
     pub fn connect(&mut self, id: ClientId) -> Result<(), Failure> {
         let address = self.target.address(self.connected);
         let reader = if self.target.deflate { FrameReader::deflating() } else { FrameReader::default() };
-        let client = Client::connect(address, self.poll.registry(), Token(id.0), reader)
+        let stream = Stream::connect(address, self.poll.registry(), Token(id.0), self.target.tls.as_ref())
             .map_err(|error| cannot_connect(self.living(), &error))?;
+        let client = Client::new(stream, reader);
         self.connected += 1;
         if id.0 == self.clients.len() {
             self.clients.push(Some(client));
@@ -179,7 +184,7 @@ impl Swarm {
             let mut service = Service {
                 id,
                 client,
-                buffer: &mut self.buffer,
+                room: &mut self.room,
                 request: &self.target.request,
                 registry: self.poll.registry(),
             };
@@ -250,7 +255,7 @@ pub(crate) fn cannot_connect(living: usize, error: &io::Error) -> Failure {
 struct Service<'a> {
     id: ClientId,
     client: &'a mut Client,
-    buffer: &'a mut [u8],
+    room: &'a mut Room,
     request: &'a [u8],
     registry: &'a Registry,
 }
@@ -264,28 +269,29 @@ impl Service<'_> {
             return Ok(self.client.take_failed_write()?);
         }
         for _ in 0..READS_PER_EVENT {
-            let Some(read) = self.client.read(self.buffer)? else {
+            let Some((bytes, is_full)) = self.client.read(self.room)? else {
                 return Ok(());
             };
-            self.hand_over(read, talk)?;
+            hand_over(self.id, self.client, bytes, talk)?;
             // A short read has emptied the socket (epoll(7)), unless a FIN stands behind it.
-            if read < self.buffer.len() && !event.is_read_closed() {
+            if !is_full && !event.is_read_closed() {
                 return Ok(());
             }
         }
         Ok(self.client.look_again(self.registry, Token(self.id.0)).map_err(End::Io)?)
     }
+}
 
-    fn hand_over(&mut self, read: usize, talk: &mut impl Conversation) -> Result<(), Stop> {
+fn hand_over(id: ClientId, client: &mut Client, bytes: &[u8], talk: &mut impl Conversation) -> Result<(), Stop> {
+    if !bytes.is_empty() {
         let now = Instant::now();
-        let id = self.id;
-        self.client.digest(&self.buffer[..read], |client, heard| match heard {
+        client.digest(bytes, |client, heard| match heard {
             Heard::Opened => talk.opened(id, client, now),
             Heard::Data(piece) => talk.heard(id, &piece, now),
         })?;
-        talk.rest(id, self.client, now)?;
-        Ok(self.client.take_failed_write()?)
+        talk.rest(id, client, now)?;
     }
+    Ok(client.take_failed_write()?)
 }
 
 /// Connections that open and then say nothing.

@@ -7,6 +7,7 @@ use crate::deflate::OFFER;
 use crate::failure::Failure;
 use crate::handshake;
 use crate::proc::ProcessId;
+use crate::tls::Tls;
 
 /// Connections to one destination address. Each needs a local port of its own there, and Linux has
 /// 28,232 by default, but hands out every second one first: when those 14,116 are taken, a connect
@@ -14,6 +15,7 @@ use crate::proc::ProcessId;
 pub const CONNECTIONS_PER_ADDRESS: usize = 12_000;
 
 /// The server and the ways to it.
+#[derive(Clone)]
 pub struct Target {
     addresses: Vec<SocketAddr>,
     /// The upgrade request, ready to be written.
@@ -22,12 +24,15 @@ pub struct Target {
     pub path: String,
     /// Whether permessage-deflate is offered.
     pub deflate: bool,
+    /// What is spoken beneath HTTP, if it is TLS.
+    pub tls: Option<Tls>,
     /// The server's process, if its CPU time or memory is wanted.
     pub process: Option<ProcessId>,
 }
 
 impl Target {
-    /// Reads `--port`, `--host` (127.0.0.1), `--addresses`, `--path` (/), `--deflate`, `--pid` and `--allow-remote`.
+    /// Reads `--port`, `--host` (127.0.0.1), `--addresses`, `--path` (/), `--deflate`, `--tls` (a PEM file with the
+    /// server's certificate), `--pid` and `--allow-remote`.
     /// The addresses are `host` and those that follow it: 127.0.0.1, 127.0.0.2 and so on.
     pub fn from_args(args: &mut Args, default_addresses: usize) -> Result<Self, Failure> {
         let port: u16 =
@@ -41,11 +46,13 @@ impl Target {
         let addresses = args.count("addresses", default_addresses, 1)?;
         let path = args.value("path", "/".to_owned())?;
         let deflate = args.switch("deflate")?;
+        let tls = args.optional::<String>("tls")?.map(|file| Tls::trusting(&file)).transpose()?;
         Ok(Self {
             addresses: consecutive(host, port, addresses)?,
             request: handshake::request(&SocketAddr::new(host, port).to_string(), &path, deflate.then_some(OFFER)),
             path,
             deflate,
+            tls,
             process: args.optional("pid")?.map(ProcessId),
         })
     }

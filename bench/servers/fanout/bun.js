@@ -5,10 +5,12 @@
 /* global Bun */
 
 const SIZE = Number(process.env.SIZE ?? 20);
+const { TLS_CERT, TLS_KEY } = process.env;
 let published = 0;
 
 const server = Bun.serve({
   port: Number(process.argv[2] ?? 0),
+  tls: TLS_KEY ? { key: Bun.file(TLS_KEY), cert: Bun.file(TLS_CERT) } : undefined,
   fetch(request, server) {
     return server.upgrade(request) ? undefined : new Response('WebSocket only', { status: 400 });
   },

@@ -3,12 +3,13 @@
 // Every connection subscribes; whoever sends a number has so many messages published to all others.
 // `node --expose-gc tidewire.js PORT`.
 
-const { App, us_socket_local_port: localPort } = require('../../..');
+const { App, SSLApp, us_socket_local_port: localPort } = require('../../..');
 
+const { TLS_CERT, TLS_KEY } = process.env;
 const SIZE = Number(process.env.SIZE ?? 20);
 let published = 0;
 
-App()
+(TLS_KEY ? SSLApp({ key_file_name: TLS_KEY, cert_file_name: TLS_CERT }) : App())
   .ws('/*', {
     textType: 'string',
     maxBackpressure: 64 * 1024 * 1024,

@@ -4,8 +4,11 @@
 
 /* global Bun */
 
+const { TLS_CERT, TLS_KEY } = process.env;
+
 const server = Bun.serve({
   port: Number(process.argv[2] ?? 0),
+  tls: TLS_KEY ? { key: Bun.file(TLS_KEY), cert: Bun.file(TLS_CERT) } : undefined,
   fetch() {
     return new Response('Hello World!');
   },

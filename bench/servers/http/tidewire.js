@@ -2,9 +2,11 @@
 
 // Hello world on tidewire. `node --expose-gc tidewire.js PORT`.
 
-const { App, us_socket_local_port: localPort } = require('../../..');
+const { App, SSLApp, us_socket_local_port: localPort } = require('../../..');
 
-App()
+const { TLS_CERT, TLS_KEY } = process.env;
+
+(TLS_KEY ? SSLApp({ key_file_name: TLS_KEY, cert_file_name: TLS_CERT }) : App())
   .get('/', (res) => {
     res.end('Hello World!');
   })

@@ -1,6 +1,6 @@
 //! All connections of the run, one poller and one read buffer, on one thread.
 //!
-//! What [`crate::swarm`] is to WebSockets. Memory: a [`Link`] for each connection and a shared buffer.
+//! What [`crate::swarm`] is to WebSockets. Memory: a [`Link`] for each connection and a shared [`Room`].
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,13 +12,12 @@ use super::link::Link;
 use super::response::Expected;
 use crate::failure::Failure;
 use crate::histogram::Histogram;
+use crate::stream::{Room, Stream};
 use crate::swarm::cannot_connect;
 use crate::target::Target;
 
 /// A turn handles at most as many ready sockets.
 const EVENTS_PER_TURN: usize = 1024;
-
-const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Connections that are being made together: fewer than any server's queue holds.
 const CONNECTING: usize = 64;
@@ -60,7 +59,7 @@ pub(super) struct Crowd {
     links: Vec<Link>,
     connected: usize,
     question: Question,
-    buffer: Box<[u8]>,
+    room: Room,
     last_event: Instant,
     answers: u64,
     is_over: bool,
@@ -77,7 +76,7 @@ impl Crowd {
             links: Vec::with_capacity(count),
             connected: 0,
             question,
-            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            room: Room::default(),
             last_event: Instant::now(),
             answers: 0,
             is_over: false,
@@ -86,10 +85,10 @@ impl Crowd {
         while crowd.connected < count {
             while crowd.links.len() < count.min(crowd.connected + CONNECTING) {
                 let index = crowd.links.len();
-                let in_flight = crowd.question.in_flight;
-                let link = Link::connect(target.address(index), crowd.poll.registry(), Token(index), in_flight)
+                let (address, registry) = (target.address(index), crowd.poll.registry());
+                let stream = Stream::connect(address, registry, Token(index), target.tls.as_ref())
                     .map_err(|error| cannot_connect(index, &error))?;
-                crowd.links.push(link);
+                crowd.links.push(Link::new(stream, crowd.question.in_flight));
             }
             crowd.turn_expecting()?;
         }
@@ -154,10 +153,10 @@ impl Crowd {
         if !event.is_readable() && !event.is_read_closed() {
             return Ok(());
         }
-        while let Some(read) = link.read(&mut self.buffer).map_err(|error| broken(index, &error))? {
+        while let Some((bytes, is_full)) = link.read(&mut self.room).map_err(|error| broken(index, &error))? {
             let now = Instant::now();
             let answered = link
-                .digest(&self.buffer[..read], &self.question.expected, |written| {
+                .digest(bytes, &self.question.expected, |written| {
                     self.latency.record(now.saturating_duration_since(written));
                 })
                 .map_err(|failure| Failure::new(format!("connection {index}: {failure}")))?;
@@ -166,7 +165,7 @@ impl Crowd {
                 link.ask(&self.question, answered, now).map_err(|error| broken(index, &error))?;
             }
             // A short read has emptied the socket (epoll(7)), unless a FIN stands behind it.
-            if read < self.buffer.len() && !event.is_read_closed() {
+            if !is_full && !event.is_read_closed() {
                 break;
             }
         }

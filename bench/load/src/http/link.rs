@@ -1,24 +1,18 @@
 //! One connection: what is under way on it, and what a read has cut. Driven by [`super::crowd`].
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::io;
 use std::time::Instant;
-
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
 
 use super::crowd::Question;
 use super::response::Expected;
-use crate::client::write_some;
 use crate::failure::Failure;
+use crate::stream::{Arrival, Room, Stream};
 
 /// A connection that is kept alive.
 pub(super) struct Link {
-    stream: TcpStream,
+    stream: Stream,
     is_connected: bool,
-    /// What the kernel has not taken yet.
-    unsent: Vec<u8>,
     /// The beginning of a response whose rest has not come.
     held: Vec<u8>,
     /// When each request that has no response yet was written, in order.
@@ -26,17 +20,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Begins to connect, edge-triggered in both directions for all of its life.
-    pub(super) fn connect(
-        address: SocketAddr,
-        registry: &Registry,
-        token: Token,
-        in_flight: usize,
-    ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let written = VecDeque::with_capacity(in_flight);
-        Ok(Self { stream, is_connected: false, unsent: Vec::new(), held: Vec::new(), written })
+    /// On a stream that begins to connect.
+    pub(super) fn new(stream: Stream, in_flight: usize) -> Self {
+        Self { stream, is_connected: false, held: Vec::new(), written: VecDeque::with_capacity(in_flight) }
     }
 
     /// Requests without a response.
@@ -46,38 +32,27 @@ impl Link {
 
     /// The socket can be written. Whether the connection is made by this.
     pub(super) fn on_writable(&mut self) -> io::Result<bool> {
-        if !self.is_connected {
-            if let Some(error) = self.stream.take_error()? {
-                return Err(error);
-            }
-            self.stream.set_nodelay(true)?;
-            self.is_connected = true;
-            return Ok(true);
+        if self.is_connected {
+            self.stream.flush()?;
+            return Ok(false);
         }
-        let written = write_some(&mut self.stream, &self.unsent)?;
-        self.unsent.drain(..written);
-        Ok(false)
+        self.stream.begin()?;
+        self.is_connected = true;
+        Ok(true)
     }
 
     /// Writes so many requests with one system call; what the kernel does not take follows by itself.
     pub(super) fn ask(&mut self, question: &Question, count: usize, now: Instant) -> io::Result<()> {
-        let requests = &question.requests[..count * question.request_bytes];
         self.written.extend(std::iter::repeat_n(now, count));
-        let written = if self.unsent.is_empty() { write_some(&mut self.stream, requests)? } else { 0 };
-        self.unsent.extend_from_slice(&requests[written..]);
-        Ok(())
+        self.stream.write(&question.requests[..count * question.request_bytes])
     }
 
-    /// Reads once. `None` when there is nothing.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server has closed it")),
-                Ok(read) => return Ok(Some(read)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    /// Reads once. `None` when there is nothing; else what came, and whether there may be more.
+    pub(super) fn read<'a>(&mut self, room: &'a mut Room) -> io::Result<Option<(&'a [u8], bool)>> {
+        match self.stream.read(room)? {
+            Arrival::Nothing => Ok(None),
+            Arrival::Bytes { bytes, is_full } => Ok(Some((bytes, is_full))),
+            Arrival::End => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server has closed it")),
         }
     }
 
