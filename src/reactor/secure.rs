@@ -9,7 +9,11 @@ use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
+use crate::limits;
 use crate::tls::Fault;
+
+// What is cut lies at the front of a read: while the intake is full, nothing is read behind it.
+const _: () = assert!(limits::READ_BUFFER_BYTES > limits::TLS_CUT_BYTES);
 
 impl<N: Network> Reactor<N> {
     /// The socket of a connection, and its session if it is secure. `None`: the socket is not here.

@@ -50,6 +50,12 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
+/// docs/memory.md has the parts.
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Session>() <= 1160, "{} bytes", size_of::<Session>());
+}
+
 #[test]
 fn both_sides_are_heard() {
     for version in VERSIONS {
