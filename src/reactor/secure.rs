@@ -9,7 +9,11 @@ use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
+use crate::limits;
 use crate::tls::Fault;
+
+// What is cut lies at the front of a read: while the intake is full, nothing is read behind it.
+const _: () = assert!(limits::READ_BUFFER_BYTES > limits::TLS_CUT_BYTES);
 
 impl<N: Network> Reactor<N> {
     /// The socket of a connection, and its session if it is secure. `None`: the socket is not here.
@@ -50,9 +54,8 @@ impl<N: Network> Reactor<N> {
         }
         plaintext.clear();
         self.scratch.plaintext = plaintext;
-        match outcome {
-            Err(error) if Fault::inside(&error).is_none() => self.lose_to_error(index),
-            _ => _ = self.end_session(index),
+        if !self.end_session(index) && outcome.is_err() {
+            self.lose_to_error(index);
         }
     }
 
@@ -68,6 +71,9 @@ impl<N: Network> Reactor<N> {
         }
         if slot.rare_if_any().is_some_and(|rare| !rare.leftover.is_empty()) {
             self.leave_unread(index);
+            if fault.is_some() {
+                self.throw_away(index);
+            }
         } else if let Some(fault) = fault {
             self.fail(index, fault);
         } else {
@@ -77,19 +83,28 @@ impl<N: Network> Reactor<N> {
     }
 
     /// The session has failed: tells JavaScript, and lingers behind the alert, since a close over unread bytes would
-    /// reset the connection before the peer has read it. What waited cannot be sealed any more.
+    /// reset the connection before the peer has read it.
     fn fail(&mut self, index: u32, fault: Fault) {
         let Some(connection) = self.slab.connection(index) else { return };
         self.intake.close(connection, CloseCause::Protocol, 1006, fault.to_string().as_bytes());
         let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
         self.slab.set_idle(index, due);
         self.slab.set_lifetime(index, 0);
+        self.throw_away(index);
         let slot = self.slab.slot(index);
-        self.intake.tally.outbox_shrinks(slot.waiting_bytes());
         slot.phase = Phase::Lingering;
         slot.assembly = None;
         slot.take_rare();
         self.settle(index);
+    }
+
+    /// What waits for the peer of a session that has failed cannot be sealed any more.
+    fn throw_away(&mut self, index: u32) {
+        let slot = self.slab.slot(index);
+        self.intake.tally.outbox_shrinks(slot.waiting_bytes());
+        if let Some(rare) = slot.rare_if_any() {
+            (rare.outbox, rare.pong) = (Default::default(), None);
+        }
     }
 
     /// Whether a connection's session has failed.
@@ -124,9 +139,7 @@ impl<N: Network> Reactor<N> {
         let (Some(socket), Some(session)) = (slot.socket.as_mut(), session) else { return };
         let mut line = Line::new(socket, Some(session), &mut self.scratch);
         // Neither of them changes that the socket is closed.
-        if !slot.finished {
-            let _ = line.finish();
-        }
+        let _ = line.finish();
         let _ = line.receive(&mut self.buffer);
     }
 }

@@ -30,6 +30,8 @@ impl<N: Network> Reactor<N> {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => takes = false,
+                // Its end is known, and told when its turn comes.
+                Err(_) if self.has_failed(index) => return self.gather.clear(),
                 Err(_) => return self.lose_unsent(index),
             }
         }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::client::{Client, TLS12, TLS13, connecting, shake};
 use super::frames::{BINARY, CONTINUATION, PING, PONG, TEXT, close, fragment, frame};
 use super::*;
 use crate::limits;
@@ -13,8 +14,10 @@ use crate::protocol::{MessageKind, Payload};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Open { strict: bool },
-    Says(Index, Vec<u8>),
+    Open { strict: bool, speaks: Speaks },
+    Says(Index, Vec<u8>, Option<Index>),
+    UpdatesKeys(Index),
+    ClosesSession(Index),
     Garbage(Index, Vec<u8>),
     Ends(Index),
     Resets(Index),
@@ -30,6 +33,54 @@ enum Step {
     Drain,
     FillIntake,
     Ticks(u32),
+}
+
+/// What a connection is spoken over.
+#[derive(Clone, Copy, Debug)]
+enum Speaks {
+    Plain,
+    Tls12,
+    Tls13,
+}
+
+/// The peer of a connection.
+struct Party {
+    peer: Peer,
+    client: Option<Client>,
+    /// Whether it has said close_notify.
+    is_done: bool,
+    /// Records, or parts of them, that are to come with the next ones.
+    held: Vec<u8>,
+}
+
+impl Party {
+    /// Says bytes; of their records a part may come later.
+    fn says(&mut self, bytes: &[u8], cut: Option<&Index>) {
+        let Some(client) = &mut self.client else { return self.peer.says(bytes) };
+        if !self.is_done {
+            self.held.extend(client.sealed(bytes));
+            let now = cut.map_or(self.held.len(), |cut| cut.index(self.held.len() + 1));
+            let rest = self.held.split_off(now);
+            self.peer.says(&self.held);
+            self.held = rest;
+        }
+    }
+
+    /// The next records have new keys, and ask for new ones.
+    fn updates_keys(&mut self) {
+        if let Some(client) = self.client.as_mut().filter(|_| !self.is_done) {
+            // TLS 1.2 has no such thing.
+            let _ = client.connection.refresh_traffic_keys();
+        }
+    }
+
+    fn closes_session(&mut self) {
+        if let Some(client) = self.client.as_mut().filter(|_| !self.is_done) {
+            self.held.extend(client.sealed_end());
+            self.is_done = true;
+            self.peer.says(&std::mem::take(&mut self.held));
+        }
+    }
 }
 
 fn said_by_a_client() -> impl Strategy<Value = Vec<u8>> {
@@ -50,13 +101,16 @@ fn said_by_a_client() -> impl Strategy<Value = Vec<u8>> {
 fn step() -> impl Strategy<Value = Step> {
     let who = any::<Index>;
     prop_oneof![
-        3 => any::<bool>().prop_map(|strict| Step::Open { strict }),
-        10 => (who(), said_by_a_client(), any::<Index>(), any::<bool>()).prop_map(|(who, mut bytes, cut, whole)| {
+        3 => (any::<bool>(), prop_oneof![2 => Just(Speaks::Plain), 1 => Just(Speaks::Tls12), 1 => Just(Speaks::Tls13)])
+            .prop_map(|(strict, speaks)| Step::Open { strict, speaks }),
+        10 => (who(), said_by_a_client(), any::<Index>(), any::<bool>(), any::<Option<Index>>()).prop_map(|(who, mut bytes, cut, whole, later)| {
             if !whole {
                 bytes.truncate(cut.index(bytes.len()) + 1);
             }
-            Step::Says(who, bytes)
+            Step::Says(who, bytes, later)
         }),
+        1 => who().prop_map(Step::UpdatesKeys),
+        1 => who().prop_map(Step::ClosesSession),
         1 => (who(), prop::collection::vec(any::<u8>(), 1..20)).prop_map(|(who, bytes)| Step::Garbage(who, bytes)),
         1 => who().prop_map(Step::Ends),
         1 => who().prop_map(Step::Resets),
@@ -78,7 +132,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// JavaScript's and the peers' side of the story.
 struct World<const SHORT_READ_DRAINS: bool> {
     rig: Rig<SHORT_READ_DRAINS>,
-    peers: Vec<Peer>,
+    parties: Vec<Party>,
     /// Opened, and neither told of a close nor closed by JavaScript itself.
     alive: BTreeMap<ConnectionId, ()>,
     opens: usize,
@@ -101,11 +155,15 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             route.max_backpressure_bytes = 0;
             route.max_lifetime_minutes = 1;
         });
-        Self { rig: Rig::of_host(), peers: Vec::new(), alive: BTreeMap::new(), opens: 0, strict, lenient }
+        Self { rig: Rig::of_host(), parties: Vec::new(), alive: BTreeMap::new(), opens: 0, strict, lenient }
+    }
+
+    fn party(&mut self, who: &Index) -> Option<&mut Party> {
+        (!self.parties.is_empty()).then(|| who.get_mut(&mut self.parties))
     }
 
     fn peer(&self, who: &Index) -> Option<&Peer> {
-        (!self.peers.is_empty()).then(|| who.get(&self.peers))
+        (!self.parties.is_empty()).then(|| &who.get(&self.parties).peer)
     }
 
     fn connection(&self, who: &Index) -> Option<ConnectionId> {
@@ -119,12 +177,13 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             Some(connection)
         };
         match step {
-            Step::Open { strict } => {
-                let route = if *strict { self.strict.clone() } else { self.lenient.clone() };
-                let peer = self.rig.adopt(&route, &frame(TEXT, b"early"));
-                self.peers.push(peer);
+            Step::Open { strict, speaks } => self.open(*strict, *speaks),
+            Step::Says(who, bytes, later) => {
+                self.party(who).into_iter().for_each(|party| party.says(bytes, later.as_ref()));
             }
-            Step::Says(who, bytes) | Step::Garbage(who, bytes) => {
+            Step::UpdatesKeys(who) => self.party(who).into_iter().for_each(Party::updates_keys),
+            Step::ClosesSession(who) => self.party(who).into_iter().for_each(Party::closes_session),
+            Step::Garbage(who, bytes) => {
                 self.peer(who).into_iter().for_each(|peer| peer.says(bytes));
             }
             Step::Ends(who) => self.peer(who).into_iter().for_each(Peer::ends),
@@ -167,6 +226,25 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
         }
     }
 
+    fn open(&mut self, strict: bool, speaks: Speaks) {
+        let route = if strict { self.strict.clone() } else { self.lenient.clone() };
+        let version = match speaks {
+            Speaks::Plain => None,
+            Speaks::Tls12 => Some(&TLS12),
+            Speaks::Tls13 => Some(&TLS13),
+        };
+        let early = frame(TEXT, b"early");
+        let (peer, client) = match version {
+            None => (self.rig.adopt(&route, &early), None),
+            Some(version) => {
+                let (session, client) = shake(connecting(version, |_| {}));
+                let client = self.rig.adopt_session(&route, session, client, &early);
+                (client.peer.clone(), Some(client))
+            }
+        };
+        self.parties.push(Party { peer, client, is_done: false, held: Vec::new() });
+    }
+
     fn release(&mut self, connection: Option<ConnectionId>) {
         if let Some(connection) = connection {
             self.alive.remove(&connection);
@@ -196,7 +274,11 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
         for index in 0..reactor.slab.places() {
             let listed = |list: &[ConnectionId]| list.iter().filter(|one| one.index == index).count();
             let (in_unread, in_parked) = (listed(&reactor.unread), listed(&reactor.parked));
-            let slot = reactor.slab.slot(index);
+            let (slot, session) = reactor.slab.slot_and_session(index);
+            assert!(slot.socket.is_some() || session.is_none(), "a session is freed with its socket");
+            let has_ended = session.is_some_and(|session| session.is_finished() || session.fault().is_some());
+            let waits = slot.unread && slot.rare.as_ref().is_some_and(|rare| !rare.leftover.is_empty());
+            assert!(slot.phase != Phase::Open || !has_ended || waits, "the end of a session waits for what is parked");
             assert_eq!(slot.socket.is_some(), !matches!(slot.phase, Phase::Vacant | Phase::Gone));
             assert!(!slot.unread || in_unread > 0, "an unread connection is remembered");
             assert!(slot.phase == Phase::Open || slot.assembly.is_none());
@@ -212,7 +294,7 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
         }
         assert_eq!(reactor.parked_bytes, parked);
         let tally = self.rig.shared.tally();
-        assert_eq!((tally.connections(), tally.opened), (open, self.peers.len() as u64));
+        assert_eq!((tally.connections(), tally.opened), (open, self.parties.len() as u64));
         assert_eq!((tally.outbox_bytes, tally.parked_bytes), (outbox as u64, parked as u64));
     }
 
@@ -220,16 +302,21 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
     fn finish(mut self) {
         self.drain();
         self.drain();
-        assert_eq!(self.opens, self.peers.len());
+        assert_eq!(self.opens, self.parties.len());
         while let Some((&connection, ())) = self.alive.first_key_value() {
             self.rig.js.command(CommandKind::Terminate, connection, b"");
             self.release(Some(connection));
         }
         self.rig.obey();
-        self.peers.iter().for_each(Peer::ends);
+        self.parties.iter().for_each(|party| party.peer.ends());
         self.rig.ticks(crate::reactor::sweep::CLOSING_TICKS + 1);
         self.drain();
-        assert!(self.peers.iter().all(Peer::is_closed));
+        assert!(self.parties.iter().all(|party| party.peer.is_closed()));
+        for client in self.parties.iter_mut().filter_map(|party| party.client.as_mut()) {
+            // What has come opens, whatever was cut off behind it.
+            let outcome = client.opens();
+            assert!(matches!(outcome, Ok(_) | Err(rustls::Error::AlertReceived(_))), "{outcome:?}");
+        }
         self.rig.assert_vacant();
     }
 }

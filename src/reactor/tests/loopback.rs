@@ -4,11 +4,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
-use super::frames::{TEXT, close, closed, decode, frame, said};
+use super::client::{VERSIONS, connecting, shake};
+use super::frames::{BINARY, TEXT, close, closed, decode, frame, said};
 use super::*;
 use crate::bridge::{ReactorId, Wake};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, ReactorThread};
+use crate::tls::Session;
 
 /// A step that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,13 +46,17 @@ impl Running {
     }
 
     fn adopt(&self, stream: TcpStream) {
+        self.adopt_session(stream, None);
+    }
+
+    fn adopt_session(&self, stream: TcpStream, session: Option<Box<Session>>) {
         stream.set_nonblocking(true).unwrap();
         let ticket = self.census.enter();
         let peer = stream.peer_addr().ok();
         self.thread.handle().adopt(Adoption {
             stream,
-            session: None,
-            route: routed(|_| {}),
+            session,
+            route: routed(|route| route.max_payload_bytes = 1 << 20),
             agreement: None,
             early: Vec::new(),
             peer,
@@ -114,6 +120,59 @@ fn an_echo_and_a_close() {
     assert_eq!(decode(&got), [said(TEXT, b"hello"), closed(1000, "")]);
     running.thread.join();
     assert!(running.census.is_vacant());
+}
+
+#[test]
+fn an_echo_and_a_close_over_tls() {
+    for version in VERSIONS {
+        let mut running = Running::start();
+        let (client, server) = pair();
+        let (session, connection) = shake(connecting(version, |_| {}));
+        running.adopt_session(server, Some(session));
+        let id = running.until(EventKind::Open)[0].connection;
+        let mut client = rustls::StreamOwned::new(connection, client);
+        // More than the kernel takes at a time, so some of it waits.
+        let payload: Vec<u8> = (0..1 << 20).map(|at| (at % 251) as u8).collect();
+        for _ in 0..4 {
+            client.write_all(&frame(BINARY, &payload)).unwrap();
+            let events = running.until(EventKind::Message);
+            let message = events.into_iter().find(|event| event.kind == EventKind::Message).unwrap();
+            running.js.send_large(id, BINARY, message.payload);
+        }
+        client.write_all(&close(1000, "bye")).unwrap();
+        client.flush().unwrap();
+        let mut got = vec![0; 4 * (payload.len() + 10)];
+        client.read_exact(&mut got).unwrap();
+        running.until(EventKind::Close);
+        running.js.command(CommandKind::Release, id, b"");
+        running.js.flush();
+        client.read_to_end(&mut got).expect("close_notify comes before the FIN");
+        let frames = decode(&got);
+        assert!(frames.len() == 5 && frames[..4].iter().all(|frame| *frame == said(BINARY, &payload)));
+        assert_eq!(frames[4..], [closed(1000, "")]);
+        running.thread.join();
+        assert!(running.census.is_vacant());
+    }
+}
+
+#[test]
+fn an_alert_comes_although_more_is_on_its_way_to_us() {
+    let mut running = Running::start();
+    let (mut client, server) = pair();
+    let (session, mut connection) = shake(connecting(VERSIONS[1], |_| {}));
+    running.adopt_session(server, Some(session));
+    let id = running.until(EventKind::Open)[0].connection;
+    client.write_all(&vec![0; 2_000_000]).unwrap();
+    assert_eq!(running.until(EventKind::Close)[0].code(), 1006);
+    client.write_all(&vec![0; 100_000]).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut alert = Vec::new();
+    client.read_to_end(&mut alert).unwrap();
+    connection.read_tls(&mut &alert[..]).unwrap();
+    assert!(matches!(connection.process_new_packets(), Err(rustls::Error::AlertReceived(_))));
+    running.js.command(CommandKind::Release, id, b"");
+    running.js.flush();
+    running.thread.join();
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn what_is_published_goes_to_secure_and_plain_subscribers() {
     assert!(heard(&plain) == expected);
     assert!(secure[0].0.hears() == expected);
     let mut got = secure[1].0.opens().unwrap();
-    while rig.slot(secure[1].1).waiting_bytes() > 0 {
+    for _ in 0..100 {
         secure[1].0.peer.room(7000);
         rig.run();
         got.extend(secure[1].0.opens().unwrap());
