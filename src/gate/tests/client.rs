@@ -11,29 +11,29 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, Support
 use super::*;
 use crate::tls::{Credentials, Identity, Scratch, Session, Wire};
 
-pub(super) use rustls::version::{TLS12, TLS13};
+pub(in crate::gate) use rustls::version::{TLS12, TLS13};
 
-pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+pub(in crate::gate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 /// A connection on the client's side.
-pub(super) type Client = StreamOwned<ClientConnection, TcpStream>;
+pub(in crate::gate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 /// A certificate and its key, in PEM.
-pub(super) struct Issued {
-    pub(super) cert: String,
-    pub(super) key: String,
+pub(in crate::gate) struct Issued {
+    pub(in crate::gate) cert: String,
+    pub(in crate::gate) key: String,
 }
 
 impl Issued {
     /// One that nobody else has signed.
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::gate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         Self { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
     }
 
     /// One for a client, and the PEM of the authority that has signed it.
-    pub(super) fn of_client() -> (Self, String) {
+    pub(in crate::gate) fn of_client() -> (Self, String) {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -43,22 +43,26 @@ impl Issued {
         (Self { cert, key: key.serialize_pem() }, authority.pem())
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(in crate::gate) fn identity(&self) -> Identity {
         self.identity_asking(None)
     }
 
     /// One that asks clients for certificates of an authority.
-    pub(super) fn identity_asking(&self, ca: Option<&str>) -> Identity {
+    pub(in crate::gate) fn identity_asking(&self, ca: Option<&str>) -> Identity {
         let (cert, key, ca) = (self.cert.as_bytes(), self.key.as_bytes(), ca.map(str::as_bytes));
         Identity::new(&Credentials { cert, key, passphrase: None, ca, ciphers: None }).unwrap()
     }
 
-    pub(super) fn der(&self) -> CertificateDer<'static> {
+    pub(in crate::gate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()
     }
 
     /// A client that trusts this one alone, and shows a certificate if it has one.
-    pub(super) fn trusted(&self, version: &'static SupportedProtocolVersion, own: Option<&Self>) -> Arc<ClientConfig> {
+    pub(in crate::gate) fn trusted(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        own: Option<&Self>,
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -107,12 +111,12 @@ impl SecureSite {
     }
 }
 
-pub(super) fn connection(config: &Arc<ClientConfig>, name: &str) -> ClientConnection {
+pub(in crate::gate) fn connection(config: &Arc<ClientConfig>, name: &str) -> ClientConnection {
     ClientConnection::new(config.clone(), name.to_owned().try_into().unwrap()).unwrap()
 }
 
 /// All that a client has to say now.
-pub(super) fn said(connection: &mut ClientConnection) -> Vec<u8> {
+pub(in crate::gate) fn said(connection: &mut ClientConnection) -> Vec<u8> {
     let mut said = Vec::new();
     while connection.wants_write() {
         connection.write_tls(&mut said).unwrap();

@@ -1,7 +1,7 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 mod asking;
-mod client;
+pub(super) mod client;
 mod closing;
 mod handlers;
 mod heads;

@@ -4,6 +4,9 @@ use super::client::{TLS13, VERSIONS, connection, said, secure_site};
 use super::*;
 use rustls::StreamOwned;
 
+/// Whether an answer is as it should be.
+type Check<'a> = &'a dyn Fn(&[u8]) -> bool;
+
 /// A ClientHello as clients of SSL 3 to TLS 1.1 say it: without extensions.
 fn old_hello(minor: u8) -> Vec<u8> {
     let body = [&[3, minor][..], &[7; 32], &[0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0]].concat();
@@ -14,7 +17,7 @@ fn old_hello(minor: u8) -> Vec<u8> {
 fn what_is_no_handshake_of_ours_is_answered_and_counted() {
     let site = secure_site();
     let version_alert = [21, 3, 3, 0, 2, 2, 70];
-    let cases: &[(Vec<u8>, &str, &dyn Fn(&[u8]) -> bool)] = &[
+    let cases: &[(Vec<u8>, &str, Check)] = &[
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), "plainHttp", &|answer| {
             answer.starts_with(b"HTTP/1.1 400 ") && answer.ends_with(b"use https:// or wss:// with it\n")
         }),

@@ -31,7 +31,9 @@ fn a_name_is_found_as_it_is_or_by_its_wildcard() {
     for name in ["b.example.org", "B.example.org", "xn--bcher-kva.example.org."] {
         assert!(is(names.find(name), &wildcard, Some("*.example.org")), "{name}");
     }
-    for name in ["example.org", "a.b.example.org", "org", "", ".", "..", "example.org.example", "127.0.0.1"] {
+    for name in
+        ["example.org", ".example.org", "a.b.example.org", "org", "", ".", "..", "example.org.example", "127.0.0.1"]
+    {
         assert!(names.find(name).is_none(), "{name}");
     }
     assert!(is(Some(names.default()), &default, None));
