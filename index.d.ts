@@ -364,9 +364,9 @@ export interface WebSocketMethods<UserData = unknown> {
    * What ended the connection, in the close handler and after it; `undefined` while it is open. Never throws.
    *
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
-   * FIN without a close frame. `'reset'`: a reset, or another error of the socket. `'timeout'`: `idleTimeout`.
-   * `'protocol'`: a violation of RFC 6455 or of a limit. `'backpressure'`: `closeOnBackpressureLimit`.
-   * `'shutdown'`: `app.shutdown`.
+   * FIN, or its `close_notify` of TLS, without a close frame. `'reset'`: a reset, or another error of the socket.
+   * `'timeout'`: `idleTimeout`. `'protocol'`: a violation of RFC 6455, of TLS or of a limit. `'backpressure'`:
+   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`.
    */
   readonly closeCause:
     | 'peer'
@@ -1105,13 +1105,13 @@ export interface ReactorStats {
     peer: number;
     /** `ws.end()`, `ws.close()`, `app.close()` or `maxLifetime`. */
     local: number;
-    /** The peer's FIN without a close frame. */
+    /** The peer's FIN, or its `close_notify` of TLS, without a close frame. */
     fin: number;
     /** A reset, or another error of the socket. */
     reset: number;
     /** `idleTimeout`. */
     timeout: number;
-    /** The peer broke RFC 6455, or exceeded a limit. */
+    /** The peer broke RFC 6455 or TLS, or exceeded a limit. */
     protocol: number;
     /** `closeOnBackpressureLimit`. */
     backpressure: number;
@@ -1125,7 +1125,7 @@ export interface ReactorStats {
   /** Messages that were framed for a peer, written or waiting. A published one counts for each subscriber. */
   messagesOut: number;
 
-  /** Bytes that were read from WebSockets: frames, with their heads. */
+  /** Bytes that were read from WebSockets: frames, with their heads. With TLS, what is in its records. */
   bytesIn: number;
 
   /** Bytes that the kernel has taken for WebSockets, likewise. */
@@ -1179,7 +1179,7 @@ export interface ReactorStats {
    * connections that are no WebSockets yet are with the gate: neither is in here.
    */
   memory: {
-    /** Places of connections, and what is kept for each. */
+    /** Places of connections, and what is kept for each but its session of TLS. */
     connections: number;
     /** Subscriptions and topics, without the names. */
     subscriptions: number;
@@ -1232,8 +1232,8 @@ export interface GateStats {
   /** Those whose peer did not send a request within 10 seconds, or did not take the answer. */
   timedOut: number;
 
-  /** Handshakes of TLS; all 0 without it. */
-  tls: TlsStats;
+  /** Handshakes, of an App with TLS. */
+  tls?: TlsStats;
 
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
   refused: { [status: number]: number };

@@ -20,7 +20,7 @@ const PAGE = `<!doctype html>
 <title>TLS</title>
 <p id="heard">connecting</p>
 <script>
-  const socket = new WebSocket('wss://' + location.host);
+  const socket = new WebSocket('wss://' + location.host + '/echo');
   socket.onopen = () => socket.send('hello over TLS');
   socket.onmessage = ({ data }) => { heard.textContent = data; };
   socket.onclose = () => { heard.textContent += ' (the connection ended)'; };
@@ -43,7 +43,7 @@ app
   .get('/', (res) => {
     res.writeHeader('content-type', 'text/html; charset=utf-8').end(PAGE);
   })
-  .ws('/*', {
+  .ws('/echo', {
     origins: 'same',
     message: (ws, message, isBinary) => {
       ws.send(message, isBinary);

@@ -36,8 +36,8 @@ class Engine {
   #httpRoutes = [];
   /** @type {((response: any, count: number) => unknown)[]} */
   #filters = [];
-  /** @type {(hostname: string) => unknown} asked for server names without a certificate */
-  #askedName = () => {};
+  /** @type {((hostname: string) => unknown) | null} called with server names that have no certificate */
+  #missingServerName = null;
   /** Whether the gate has anything to tell. */
   #hasHttp = false;
   /** @type {Lane[]} empty while the threads do not run */
@@ -82,7 +82,7 @@ class Engine {
 
   /** @param {(hostname: string) => unknown} callback for names without a certificate */
   askServerNames(callback) {
-    this.#askedName = callback;
+    this.#missingServerName = callback;
     this.#native.setAsksServerName(true);
     this.#addHttp();
   }
@@ -322,7 +322,9 @@ class Engine {
   }
 
   #newHttpLane() {
-    return new HttpLane(this.#native, this.#threads, this.#httpRoutes, this.#filters);
+    const lane = new HttpLane(this.#native, this.#threads, this.#httpRoutes, this.#filters);
+    lane.missingServerName = (hostname) => this.#missingServerName?.(hostname);
+    return lane;
   }
 
   /** Called by the bell, and by itself when a wake-up has to go on. */

@@ -58,7 +58,8 @@ impl Server {
         let endpoint = Endpoint { route: Arc::new(route()), origins: Origins::Any };
         routes.set_websocket("/echo", Some(Arc::new(endpoint))).unwrap();
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
-        let gate = Gate::start(routes, adopters, census, Bounds::default(), Arc::default(), Box::new(|| {})).unwrap();
+        let gate =
+            Gate::start(routes, adopters, census, Bounds::default(), Arc::default(), None, Box::new(|| {})).unwrap();
         let listener = bind(&Bind { host: Some("127.0.0.1".into()), port: 0, exclusive: true }).unwrap();
         let port = listener.local_addr().unwrap().port();
         gate.listen(listener).unwrap();

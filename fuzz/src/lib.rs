@@ -4,19 +4,20 @@
 
 pub mod choices;
 pub mod differential;
+pub mod sealed;
 pub mod served;
 mod targets;
 pub mod wire;
 
 pub use targets::{
-    close, commands, content, declared, extensions, frames, handshake, inflate, messages, proxy, router,
+    close, commands, content, declared, extensions, frames, handshake, inflate, messages, proxy, router, tls,
 };
 
 /// Panics where a property does not hold for the input.
 pub type Check = fn(&[u8]);
 
 /// Each target by its name: that of its binary, its corpus and its regressions.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("close", close::check),
     ("commands", commands::check),
     ("content", content::check),
@@ -28,4 +29,5 @@ pub const TARGETS: [(&str, Check); 11] = [
     ("messages", messages::check),
     ("proxy", proxy::check),
     ("router", router::check),
+    ("tls", tls::check),
 ];

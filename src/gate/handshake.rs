@@ -226,3 +226,182 @@ impl Bound<'_, '_> {
         self.deadline.as_mut().reset(due);
     }
 }
+
+/// Under a paused clock, as the tests of [`serve`](super::serve).
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream as Client;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use rustls::ClientConnection;
+    use tokio::net::TcpListener;
+    use tokio::runtime::{Builder, LocalOptions};
+    use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+    use tokio::time::sleep;
+
+    use super::super::desk::crossing;
+    use super::super::tests::client::{Issued, TLS12, TLS13, connection, said};
+    use super::*;
+    use crate::bridge::command::encode;
+    use crate::bridge::{CommandKind, ConnectionId, Crossing};
+
+    /// Handshakes under way at most.
+    const PERMITS: usize = 1;
+
+    struct Place {
+        reception: Rc<Reception>,
+        desk: Rc<Desk>,
+        crossing: Arc<Crossing>,
+        listener: TcpListener,
+        issued: Issued,
+    }
+
+    type Shaking = JoinHandle<Result<Guest, Parting>>;
+
+    fn at_the_reception(test: impl AsyncFnOnce(Place)) {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let issued = Issued::new("localhost");
+            let mut reception = Reception::new(Security::new(issued.identity()));
+            reception.permits = Semaphore::new(PERMITS);
+            let (crossing, bell) = crossing(Box::new(|| {}));
+            let desk = Rc::new(Desk::new(crossing.clone(), bell));
+            let keeper = spawn_local({
+                let desk = desk.clone();
+                poll_fn(move |cx| {
+                    desk.turn(cx);
+                    Poll::<()>::Pending
+                })
+            });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            test(Place { reception: Rc::new(reception), desk, crossing, listener, issued }).await;
+            keeper.abort();
+        });
+    }
+
+    impl Place {
+        /// A client, and the other side of it.
+        async fn meet(&self) -> (Client, Shaking) {
+            let address = self.listener.local_addr().unwrap();
+            let client = spawn_blocking(move || Client::connect(address).unwrap());
+            let (stream, _) = self.listener.accept().await.unwrap();
+            let (reception, desk) = (self.reception.clone(), self.desk.clone());
+            let accepted = Instant::now();
+            let shaking =
+                spawn_local(async move { reception.shake_hands(stream, accepted, &desk, &Closing::default()).await });
+            let client = client.await.unwrap();
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            (client, shaking)
+        }
+
+        fn says(&self) -> ClientConnection {
+            connection(&self.issued.trusted(&TLS13, None), "localhost")
+        }
+    }
+
+    /// Waits for what the gate says, and answers that.
+    async fn reply(mut client: Client, mut connection: ClientConnection) -> (Client, ClientConnection) {
+        spawn_blocking(move || {
+            while connection.is_handshaking() {
+                connection.read_tls(&mut client).unwrap();
+                connection.process_new_packets().unwrap();
+            }
+            client.write_all(&said(&mut connection)).unwrap();
+            (client, connection)
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn is_timed_out(shaking: Shaking) -> bool {
+        matches!(shaking.await.unwrap(), Err(Parting::TimedOut))
+    }
+
+    #[test]
+    fn a_handshake_that_does_not_go_on_ends_in_time() {
+        at_the_reception(async |place| {
+            for version in [&TLS12, &TLS13] {
+                let hello = said(&mut connection(&place.issued.trusted(version, None), "localhost"));
+                for length in [0, 1, hello.len() - 1, hello.len()] {
+                    let (mut client, shaking) = place.meet().await;
+                    let began = Instant::now();
+                    client.write_all(&hello[..length]).unwrap();
+                    assert!(is_timed_out(shaking).await);
+                    assert_eq!(began.elapsed().as_secs(), limits::TLS_HANDSHAKE_SECONDS);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn bytes_that_drip_win_no_time() {
+        at_the_reception(async |place| {
+            let hello = said(&mut place.says());
+            let (mut client, shaking) = place.meet().await;
+            let began = Instant::now();
+            for byte in &hello[..9] {
+                client.write_all(&[*byte]).unwrap();
+                sleep(Duration::from_secs(1)).await;
+            }
+            assert!(!shaking.is_finished());
+            assert!(is_timed_out(shaking).await);
+            assert_eq!(began.elapsed().as_secs(), limits::TLS_HANDSHAKE_SECONDS);
+        });
+    }
+
+    #[test]
+    fn the_time_that_javascript_takes_does_not_count() {
+        at_the_reception(async |place| {
+            place.reception.security.ask(true);
+            let (mut client, shaking) = place.meet().await;
+            let began = Instant::now();
+            client.write_all(&said(&mut place.says())).unwrap();
+            sleep(Duration::from_secs(3600)).await;
+            assert!(!shaking.is_finished());
+            let mut looked = Vec::new();
+            let asked = ConnectionId { index: 0, generation: 0 };
+            encode(&mut looked, CommandKind::ServerNameLooked, 0, asked, b"");
+            place.crossing.inbox.push(&looked, None);
+            place.crossing.ring();
+            assert!(is_timed_out(shaking).await);
+            assert_eq!(began.elapsed().as_secs(), 3600 + limits::TLS_HANDSHAKE_SECONDS);
+        });
+    }
+
+    #[test]
+    fn who_rests_lets_the_next_in_line_go_first_and_loses_nothing() {
+        at_the_reception(async |place| {
+            let began = Instant::now();
+            let mut line = Vec::new();
+            for _ in 0..4 {
+                let (mut client, shaking) = place.meet().await;
+                let mut connection = place.says();
+                client.write_all(&said(&mut connection)).unwrap();
+                // The kernel's word of it has to come first.
+                spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
+                line.push((client, connection, shaking));
+            }
+            assert_eq!(place.reception.permits.available_permits(), 0);
+            // The third has gone before its turn.
+            let (gone, _, shaking) = line.remove(2);
+            drop(gone);
+            assert!(matches!(shaking.await.unwrap(), Err(Parting::Closed)));
+            let [first, second, last] = line.try_into().ok().unwrap();
+            assert!(began.elapsed() < PERMIT_PATIENCE);
+
+            sleep(PERMIT_PATIENCE).await;
+            let (_client, _connection) = reply(second.0, second.1).await;
+            assert!(second.2.await.unwrap().is_ok());
+            // Its permit is the next one's at once.
+            let (_client, _connection) = reply(last.0, last.1).await;
+            assert!(last.2.await.unwrap().is_ok());
+            assert!(began.elapsed() < 2 * PERMIT_PATIENCE);
+            let (_client, _connection) = reply(first.0, first.1).await;
+            assert!(first.2.await.unwrap().is_ok());
+            assert_eq!(place.reception.permits.available_permits(), PERMITS);
+        });
+    }
+}

@@ -54,12 +54,19 @@ pub struct Routes(Arc<RwLock<Trees>>);
 struct Trees {
     methods: HashMap<Method, Router<Leaf>>,
     any: Router<Leaf>,
+    /// How many leaves they have.
+    leaves: usize,
 }
 
 impl Routes {
     /// A table without routes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).leaves == 0
     }
 
     /// Sets the WebSocket's route of a pattern, or takes it out. Live connections keep theirs.
@@ -102,15 +109,18 @@ impl Routes {
         pattern: &str,
         change: impl FnOnce(&mut Leaf),
     ) -> Result<(), InvalidPattern> {
-        let mut trees = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let trees = &mut *self.0.write().unwrap_or_else(PoisonError::into_inner);
         let tree = match method {
             Some(method) => trees.methods.entry(method).or_default(),
             None => &mut trees.any,
         };
-        let mut leaf = tree.remove(pattern)?.unwrap_or_default();
+        let known = tree.remove(pattern)?;
+        trees.leaves -= usize::from(known.is_some());
+        let mut leaf = known.unwrap_or_default();
         change(&mut leaf);
         if leaf.websocket.is_some() || leaf.handler.is_some() {
             tree.insert(pattern, leaf)?;
+            trees.leaves += 1;
         }
         Ok(())
     }
@@ -161,5 +171,9 @@ mod tests {
         routes.set_handler("GET", "/r/*", None).unwrap();
         assert_eq!(found(&routes, Method::GET, "/r/x"), [""; 0]);
         assert!(routes.set_handler("ANY", "no slash", None).is_err());
+        assert!(!routes.is_empty());
+        routes.set_handler("ANY", "/r/static", None).unwrap();
+        routes.set_handler("GET", "/:p/static", None).unwrap();
+        assert!(routes.is_empty());
     }
 }

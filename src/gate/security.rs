@@ -50,7 +50,7 @@ impl Security {
         self.asks.store(on, Ordering::Relaxed);
     }
 
-    /// The routes of a name's own; they are there from now on.
+    /// The routes of a name's own. While there are none in it, it has those of the App.
     pub fn routes(&self, server_name: &str) -> Routes {
         self.domains().entry(normal_name(server_name).into()).or_default().clone()
     }
@@ -73,7 +73,7 @@ impl Security {
 
     /// The routes of a name that was found, if it has its own.
     pub(super) fn routes_of(&self, name: &str) -> Option<Routes> {
-        self.domains().get(name).cloned()
+        self.domains().get(name).filter(|routes| !routes.is_empty()).cloned()
     }
 
     fn domains(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Routes>> {

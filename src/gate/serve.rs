@@ -5,128 +5,28 @@
 //! connection has its deadline, and an upgraded one leaves hyper and tokio behind.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::closing::Closing;
 use super::desk::Desk;
+use super::entrance::{Entrance, Terms};
 use super::exchange::{Exchange, Owed};
-use super::hand_over::{Admitted, Reactors};
+use super::hand_over::Admitted;
 use super::handshake::{Guest, Parting, Reception};
-use super::screened::{Findings, ReadBuffer, Screened};
-use super::security::Security;
+use super::screened::{Findings, Screened};
 use super::stream::Stream;
-use super::tally::{Tally, Visit};
+use super::tally::Visit;
 use super::wire::{Flow, Wire};
-use super::{Bounds, Routes};
 use crate::bridge::{EventKind, Ticket};
-use crate::http::HeadScreen;
 use crate::limits;
-
-/// hyper's smallest buffer.
-const HYPER_BUFFER_BYTES: usize = 8 * 1024;
-
-/// What all connections of a gate share.
-pub(super) struct Entrance {
-    routes: Routes,
-    reactors: Reactors,
-    desk: Rc<Desk>,
-    tally: Arc<Tally>,
-    closing: Closing,
-    screen: HeadScreen,
-    buffer: Box<RefCell<ReadBuffer>>,
-    http: http1::Builder,
-    /// Where TLS is spoken.
-    reception: Option<Reception>,
-}
-
-/// What one connection's requests are answered by.
-pub(super) struct Terms {
-    /// The App's, or those of the domain that its client asked for.
-    pub(super) routes: Routes,
-    /// The peer's address, where it has one.
-    pub(super) peer: Option<SocketAddr>,
-    /// The client's certificate as a line of a request's head, in hexadecimal; empty if it has shown none.
-    pub(super) certificate: String,
-}
-
-impl Entrance {
-    pub(super) fn new(
-        routes: Routes,
-        reactors: Reactors,
-        desk: Desk,
-        tally: Arc<Tally>,
-        bounds: Bounds,
-        security: Option<Security>,
-    ) -> Self {
-        let mut http = http1::Builder::new();
-        // hyper's own deadline for a head is left out: `converse` has one that covers the writing,
-        // too. Its bounds are above those of the screen, which has judged before, and answers with a
-        // sentence. A client that has finished sending still gets its answer; with this setting hyper
-        // reads nothing, either, while a request is being answered, so no frame is taken for a head.
-        http.max_buf_size(bounds.request_head_bytes + HYPER_BUFFER_BYTES)
-            .max_headers(limits::REQUEST_HEADER_LINES)
-            .half_close(true);
-        let (desk, closing, buffer) = (Rc::new(desk), Closing::default(), Box::new(RefCell::new([0; _])));
-        let screen = HeadScreen::new(bounds.request_head_bytes);
-        let reception = security.map(Reception::new);
-        Self { routes, reactors, desk, tally, closing, screen, buffer, http, reception }
-    }
-
-    /// Those of a connection without TLS.
-    fn terms(&self, peer: Option<SocketAddr>) -> Terms {
-        Terms { routes: self.routes.clone(), peer, certificate: String::new() }
-    }
-
-    /// Those of one that has shaken hands.
-    fn terms_for(&self, reception: &Reception, guest: &Guest, peer: Option<SocketAddr>) -> Terms {
-        let own = guest.name.as_deref().and_then(|name| reception.security.routes_of(name));
-        let mut certificate = String::new();
-        if let Some(bytes) = guest.stream.client_certificate() {
-            certificate.push_str(":certificate:");
-            // Into memory: it does not fail.
-            bytes.iter().for_each(|byte| _ = write!(certificate, "{byte:02x}"));
-            certificate.push('\n');
-        }
-        Terms { routes: own.unwrap_or_else(|| self.routes.clone()), peer, certificate }
-    }
-
-    pub(super) fn reactors(&self) -> &Reactors {
-        &self.reactors
-    }
-
-    pub(super) fn desk(&self) -> &Rc<Desk> {
-        &self.desk
-    }
-
-    pub(super) fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    /// Lets go of buffers, once there are no connections.
-    pub(super) fn let_go(&self) {
-        self.desk.let_go();
-        if let Some(reception) = &self.reception {
-            reception.let_go();
-        }
-    }
-
-    /// The App shuts down: connections end at which no request is under way, and others behind theirs.
-    pub(super) fn close(&self) {
-        self.closing.begin();
-    }
-}
 
 /// Serves a connection to its end, or until a reactor has it. It is counted at once, not when the
 /// task is first polled.
@@ -212,7 +112,7 @@ enum Outcome {
     Ended(Stream),
     /// The peer did not send its request in time, or did not take the response.
     TimedOut,
-    /// JavaScript was asked, and there is no response: it wants none, or the peer is gone. Or there was no request.
+    /// There is no response: JavaScript wants none, or the peer is gone.
     Unanswered,
 }
 
@@ -345,8 +245,13 @@ mod tests {
     use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
     use tokio::time::advance;
 
-    use super::super::Handler;
+    use std::sync::Arc;
+
     use super::super::desk::crossing;
+    use super::super::hand_over::Reactors;
+    use super::super::tally::Tally;
+    use super::super::tests::client::{Issued, TLS13, connection};
+    use super::super::{Bounds, Counts, Handler, Routes, Security};
     use super::*;
     use crate::bridge::command::{FLAG_FIN, encode};
     use crate::bridge::{Census, CommandKind, ConnectionId, Crossing, RouteId};
@@ -360,6 +265,10 @@ mod tests {
 
     /// The same, with a handler at `/handled`, and the lane on which it is asked.
     fn with_javascript(test: impl AsyncFnOnce(JoinHandle<()>, Client, Arc<Crossing>)) -> u64 {
+        counted(None, test).timed_out
+    }
+
+    fn counted(security: Option<Security>, test: impl AsyncFnOnce(JoinHandle<()>, Client, Arc<Crossing>)) -> Counts {
         let tally = Arc::new(Tally::default());
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
@@ -373,7 +282,7 @@ mod tests {
             let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell));
             let routes = Routes::new();
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
-            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), None));
+            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance.clone(), stream, Some(peer), ticket));
             let keeper = spawn_local(poll_fn(move |cx| {
@@ -385,7 +294,7 @@ mod tests {
         });
         let counts = tally.counts();
         assert_eq!((counts.accepted, counts.handshakes, counts.upgraded, counts.http_connections), (1, 0, 0, 0));
-        counts.timed_out
+        counts
     }
 
     /// What JavaScript says in the first conversation of a desk.
@@ -425,6 +334,27 @@ mod tests {
                 assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
             });
             assert_eq!(timed_out, 1);
+        }
+    }
+
+    #[test]
+    fn a_handshake_and_the_first_request_have_a_time_each() {
+        let issued = Issued::new("localhost");
+        for shakes in [false, true] {
+            let mut tls = connection(&issued.trusted(&TLS13, None), "localhost");
+            let counts = counted(Some(Security::new(issued.identity())), async move |served, client, _| {
+                let began = Instant::now();
+                sleep(Duration::from_secs(limits::TLS_HANDSHAKE_SECONDS - 1)).await;
+                let mut shake = client.try_clone().unwrap();
+                if shakes {
+                    spawn_blocking(move || tls.complete_io(&mut shake).unwrap()).await.unwrap();
+                }
+                served.await.unwrap();
+                assert_eq!(began.elapsed().as_secs(), limits::TLS_HANDSHAKE_SECONDS + if shakes { 9 } else { 0 });
+                drop(client);
+            });
+            assert_eq!((counts.timed_out, counts.tls.handshakes), (1, u64::from(shakes)));
+            assert_eq!(counts.tls.failed.get("timedOut"), (!shakes).then_some(&1));
         }
     }
 

@@ -21,7 +21,8 @@ use napi_derive::napi;
 use super::bell::{self, Bell};
 use super::fault::{self, Result};
 use super::heap;
-use super::settings::{RouteSettings, TlsCredentials};
+use super::identities::TlsCredentials;
+use super::settings::RouteSettings;
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
@@ -61,7 +62,7 @@ pub struct Engine {
     bounds: Bounds,
     routes: Routes,
     /// Of an App that speaks TLS.
-    security: Option<Security>,
+    pub(super) security: Option<Security>,
     next_route: u32,
     is_filtered: bool,
     descriptor: Option<Descriptor>,
@@ -167,38 +168,6 @@ impl Engine {
         match domain {
             Some(name) => Ok(self.security()?.routes(&name)),
             None => Ok(self.routes.clone()),
-        }
-    }
-
-    fn security(&self) -> Result<&Security> {
-        self.security.as_ref().ok_or_else(|| fault::fault("TIDEWIRE_NO_TLS", "the App speaks no TLS"))
-    }
-
-    /// Sets the identity of a server name, or the default, for the handshakes that begin from now on. Checked first:
-    /// what there was stays if it throws.
-    #[napi]
-    pub fn set_identity(&self, server_name: Option<String>, credentials: TlsCredentials) -> Result<()> {
-        self.security()?.set(server_name.as_deref(), credentials.identity()?);
-        Ok(())
-    }
-
-    /// Whether a server name was added.
-    #[napi]
-    pub fn has_server_name(&self, server_name: String) -> bool {
-        self.security.as_ref().is_some_and(|security| security.has(&server_name))
-    }
-
-    /// Takes a server name out, and its routes. `false`: it is not there.
-    #[napi]
-    pub fn remove_server_name(&self, server_name: String) -> bool {
-        self.security.as_ref().is_some_and(|security| security.remove(&server_name))
-    }
-
-    /// Whether JavaScript is asked for server names that are not there.
-    #[napi]
-    pub fn set_asks_server_name(&self, on: bool) {
-        if let Some(security) = &self.security {
-            security.ask(on);
         }
     }
 

@@ -7,5 +7,6 @@ mod bell;
 mod engine;
 mod fault;
 mod heap;
+mod identities;
 mod settings;
 mod stats;

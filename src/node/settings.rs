@@ -1,13 +1,12 @@
 //! The options of a route as they cross from JavaScript, which has validated them (`lib/options.js`).
 
-use napi::bindgen_prelude::{Either, Uint8Array};
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
 use super::fault::{self, Result};
 use crate::bridge::RouteId;
 use crate::gate::{Origin, Origins};
 use crate::reactor::{Compression, Route};
-use crate::tls::{Credentials, Identity};
 
 /// What the engine needs of a route's options.
 #[napi(object)]
@@ -79,34 +78,5 @@ impl RouteSettings {
             wants_pong: self.wants_pong,
             wants_dropped: self.wants_dropped,
         }
-    }
-}
-
-/// What an App gives for TLS: see [`Credentials`]. No copy of the key is made here.
-#[napi(object, object_to_js = false)]
-pub struct TlsCredentials {
-    /// PEM.
-    pub cert: Uint8Array,
-    /// PEM.
-    pub key: Uint8Array,
-    /// Of the key.
-    pub passphrase: Option<String>,
-    /// PEM.
-    pub ca: Option<Uint8Array>,
-    /// Names, separated by colons.
-    pub ciphers: Option<String>,
-}
-
-impl TlsCredentials {
-    /// Checks them.
-    pub fn identity(&self) -> Result<Identity> {
-        let credentials = Credentials {
-            cert: &self.cert,
-            key: &self.key,
-            passphrase: self.passphrase.as_deref(),
-            ca: self.ca.as_deref(),
-            ciphers: self.ciphers.as_deref(),
-        };
-        Identity::new(&credentials).map_err(|misuse| fault::tls(&misuse))
     }
 }

@@ -9,7 +9,11 @@ use super::network::{Network, Socket};
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
+use crate::limits;
 use crate::tls::Fault;
+
+// What is cut lies at the front of a read: while the intake is full, nothing is read behind it.
+const _: () = assert!(limits::READ_BUFFER_BYTES > limits::TLS_CUT_BYTES);
 
 impl<N: Network> Reactor<N> {
     /// The socket of a connection, and its session if it is secure. `None`: the socket is not here.
@@ -50,13 +54,7 @@ impl<N: Network> Reactor<N> {
         }
         plaintext.clear();
         self.scratch.plaintext = plaintext;
-        if self.end_session(index) {
-            return;
-        }
-        // A fault behind a close frame changes nothing: what comes there is thrown away in any case.
-        if let Err(error) = outcome
-            && (Fault::inside(&error).is_none() || self.slab.slot(index).phase == Phase::Open)
-        {
+        if !self.end_session(index) && outcome.is_err() {
             self.lose_to_error(index);
         }
     }
@@ -141,9 +139,7 @@ impl<N: Network> Reactor<N> {
         let (Some(socket), Some(session)) = (slot.socket.as_mut(), session) else { return };
         let mut line = Line::new(socket, Some(session), &mut self.scratch);
         // Neither of them changes that the socket is closed.
-        if !slot.finished {
-            let _ = line.finish();
-        }
+        let _ = line.finish();
         let _ = line.receive(&mut self.buffer);
     }
 }

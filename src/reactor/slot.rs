@@ -2,7 +2,8 @@
 //!
 //! An idle connection is a slot and nothing else. What only some connections need at some times
 //! hangs off it: the protocol's [`Assembly`] while a frame or a message is incomplete, and [`Rare`]
-//! while something waits; both die as soon as they are empty.
+//! while something waits; both die as soon as they are empty. The session of a secure connection is
+//! beside it, in a column of the page.
 
 use crate::bridge::RouteId;
 use crate::protocol::{Agreement, Assembly, ClosePayload};

@@ -97,7 +97,6 @@ impl<N: Network> Reactor<N> {
     fn idle_due(&mut self, index: u32) {
         self.slab.set_idle(index, 0);
         let full = self.intake.is_full();
-        let waits = self.slab.waits(index);
         let slot = self.slab.slot(index);
         match slot.phase {
             Phase::Open => {
@@ -118,7 +117,7 @@ impl<N: Network> Reactor<N> {
                 self.settle(index);
             }
             // A shutdown gives a slow peer as long as it has itself.
-            Phase::Lingering if self.shutdown.is_some() && waits => {
+            Phase::Lingering if self.shutdown.is_some() && slot.waiting_bytes() > 0 => {
                 let due = self.clock.idle_due(CLOSING_TICKS);
                 self.slab.set_idle(index, due);
             }

@@ -16,7 +16,7 @@ pub struct Tally {
     pub messages_in: u64,
     /// Messages that were framed for a peer, written or waiting.
     pub messages_out: u64,
-    /// Bytes that were read from sockets, with the heads of frames.
+    /// Bytes that were read from sockets, with the heads of frames; of secure connections, what is in the records.
     pub bytes_in: u64,
     /// Bytes that the kernel has taken, likewise.
     pub bytes_out: u64,
@@ -48,13 +48,13 @@ pub struct Tally {
 /// Memory of one reactor in bytes, but for what waits ([`Tally::outbox_bytes`] and so on).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Places of connections, vacant ones as well.
+    /// Places of connections, vacant ones as well. What TLS sessions own is not in it.
     pub connections: u64,
     /// Subscriptions, and the topics' chains of them.
     pub subscriptions: u64,
     /// What compression keeps for connections with context takeover.
     pub contexts: u64,
-    /// The read buffer, and those for the commands and events of a turn.
+    /// The read buffer, those for the commands and events of a turn, and those for TLS.
     pub buffers: u64,
 }
 

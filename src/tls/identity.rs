@@ -18,13 +18,16 @@ use super::{pem, suites};
 pub struct Credentials<'a> {
     /// The certificate, and those between it and its root, in PEM (RFC 7468).
     pub cert: &'a [u8],
-    /// The private key in PEM: PKCS#8, PKCS#1 or SEC1.
+    /// The private key in PEM: PKCS#8, PKCS#1 or SEC1; RSA of 2048 to 4096 bits, ECDSA of P-256 or P-384, or Ed25519.
     pub key: &'a [u8],
     /// What the key is encrypted with, if it is (RFC 5958 §3).
     pub passphrase: Option<&'a str>,
     /// Certification authorities in PEM. With some, a client that has a certificate must have it from one of them.
     pub ca: Option<&'a [u8]>,
-    /// Cipher suites by the names of OpenSSL or the IANA, separated by colons. `None`: all that are served.
+    /// Cipher suites by the names of OpenSSL or the IANA, separated by colons, and OpenSSL's words for several, such
+    /// as `HIGH` or `ECDHE+AESGCM`. What is not served is an error that names it, save behind `!`. Without a suite of
+    /// TLS 1.3, all of these stay; without one of TLS 1.2, only TLS 1.3 is spoken. The client's order is followed.
+    /// `None`: all that are served.
     pub ciphers: Option<&'a str>,
 }
 

@@ -151,7 +151,7 @@ impl Session {
             return Ok(());
         }
         if self.unsent.bytes.len() + bytes.len() > crate::limits::TLS_UNSENT_BYTES {
-            return Err(Fault::Protocol.into());
+            return Err(self.fail(Fault::Protocol).into());
         }
         self.unsent.bytes.extend_from_slice(bytes);
         self.unsent.plaintext += plaintext;

@@ -16,6 +16,8 @@ mod outgoing;
 mod pem;
 mod session;
 mod suites;
+#[cfg(test)]
+mod tests;
 
 pub use fault::Fault;
 pub use hello::{Hello, Progress};

@@ -69,7 +69,8 @@ impl Names {
     pub fn find(&self, server_name: &str) -> Option<Found> {
         let table = self.lock();
         let name = normal(server_name);
-        let wildcard = || name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        let wildcard =
+            || name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| format!("*.{parent}"));
         let named = table.named.get(name.as_str()).or_else(|| table.named.get(wildcard()?.as_str()))?;
         Some(Found { identity: named.identity.clone(), name: Some(named.name.clone()) })
     }

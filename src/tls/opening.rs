@@ -21,6 +21,9 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const TLS_1_2: [u8; 2] = [3, 3];
 
+/// Bytes of a record that has a version of a ClientHello in it, and of one that is not too long for rustls.
+const HELLO_RECORD_BYTES: std::ops::Range<u16> = 6..18_432;
+
 /// Letters of a method at most: `UPDATEREDIRECTREF` is the longest that is registered.
 const METHOD_LETTERS: usize = 20;
 
@@ -50,7 +53,7 @@ fn method(bytes: &[u8]) -> Opening {
 /// CLIENT-HELLO of SSL 2.0, by which clients of later versions once began, too (RFC 5246 §E.2).
 fn ssl2(bytes: &[u8]) -> Opening {
     match bytes {
-        [_, _, CLIENT_HELLO, 0, 2, ..] | [_, _, CLIENT_HELLO, 3, 0 | 1 | 2 | 3, ..] => Opening::Old,
+        [_, _, CLIENT_HELLO, 0, 2, ..] | [_, _, CLIENT_HELLO, 3, 0..=3, ..] => Opening::Old,
         [_] | [_, _] | [_, _, CLIENT_HELLO] | [_, _, CLIENT_HELLO, 0 | 3] => Opening::More,
         _ => Opening::Unknown,
     }
@@ -61,7 +64,9 @@ fn ssl2(bytes: &[u8]) -> Opening {
 fn tls(bytes: &[u8]) -> Opening {
     match bytes {
         [HANDSHAKE, _, _, long, short, CLIENT_HELLO, _, _, _, version @ ..]
-            if u16::from_be_bytes([*long, *short]) >= 6 && version.len() >= 2 && version[..2] < TLS_1_2[..] =>
+            if HELLO_RECORD_BYTES.contains(&u16::from_be_bytes([*long, *short]))
+                && version.len() >= 2
+                && version[..2] < TLS_1_2[..] =>
         {
             Opening::Old
         }
@@ -96,6 +101,7 @@ mod tests {
             (&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 2], Opening::Old),
             (&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 1], Opening::Old),
             (&[22, 3, 0, 0, 50, 1, 0, 0, 46, 3, 0], Opening::Old),
+            (&[22, 3, 0, 72, 1, 1, 0, 0, 46, 3, 0], Opening::Tls),
             (&[21, 3, 1, 0, 2, 2, 40], Opening::Tls),
             (&[0x80], Opening::More),
             (&[0x80, 46, 1, 3], Opening::More),

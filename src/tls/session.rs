@@ -72,7 +72,7 @@ impl Session {
         self.is_finished
     }
 
-    /// What it has failed with. Its alert is sent, or waits, and nothing follows that.
+    /// What it has failed of. It is of no more use then: its alert is sent, or waits, and nothing follows that.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
@@ -109,7 +109,7 @@ impl Session {
         };
         let most = if self.is_shaking { limits::TLS_CUT_BYTES } else { limits::TLS_CUT_RECORD_BYTES };
         if rest.len() > most {
-            return self.fail(Fault::Protocol);
+            return Err(self.fail(Fault::Protocol));
         }
         // To the byte: most of these are short, and some thousand peers may have one at a time.
         self.cut = rest.into();
@@ -144,7 +144,7 @@ impl Session {
                 Ok(_) => false,
                 Err(error) => {
                     self.alert(out);
-                    return self.fail(Fault::of(&error));
+                    return Err(self.fail(Fault::of(&error)));
                 }
             };
             opened += discard;
@@ -167,11 +167,12 @@ impl Session {
         }
     }
 
-    fn fail<T>(&mut self, fault: Fault) -> Result<T, Fault> {
+    /// Nothing is read or said any more.
+    pub(super) fn fail(&mut self, fault: Fault) -> Fault {
         self.fault = Some(fault);
         // rustls is not asked again, so it needs no bytes again.
         self.cut = Vec::new();
-        Err(fault)
+        fault
     }
 
     /// Seals plaintext in records, which are appended to `out`: [`limits::TLS_SEALED_BYTES`] of it at most.
@@ -268,7 +269,7 @@ impl Session {
         }
         self.alert(out);
         // A handshake that is under way has not failed for that.
-        if self.is_shaking { Err(Fault::Internal) } else { self.fail(Fault::Internal) }
+        Err(if self.is_shaking { Fault::Internal } else { self.fail(Fault::Internal) })
     }
 }
 

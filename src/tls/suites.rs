@@ -79,17 +79,19 @@ pub(super) fn suites(list: Option<&str>) -> Result<Vec<SupportedCipherSuite>, Tl
     let mut banned = Vec::new();
     let mut is_asked = false;
     for entry in list.split([':', ',', ';', ' ']).filter(|entry| !entry.is_empty()) {
-        match entry.split_at(1) {
-            ("!", name) => banned.extend(found(name)?.unwrap_or_default()),
-            ("-", name) => {
+        let (sign, name) = entry.split_at(usize::from(entry.starts_with(['!', '-', '+', '@'])));
+        match (sign, name) {
+            ("!", _) => banned.extend(found(name)?.unwrap_or_default()),
+            ("-", _) => {
                 let taken = found(name)?.unwrap_or_default();
                 added.retain(|suite| !taken.contains(suite));
             }
-            ("+", name) => drop(found(name)?),
+            ("+", _) => drop(found(name)?),
             ("@", "STRENGTH" | "SECLEVEL=0" | "SECLEVEL=1" | "SECLEVEL=2") => {}
+            ("@", _) => return Err(TlsMisuse::UnknownCipher(entry.to_owned())),
             _ => {
                 is_asked = true;
-                added.extend(found(entry)?.ok_or_else(|| TlsMisuse::UnservedCipher(entry.to_owned()))?);
+                added.extend(found(name)?.ok_or_else(|| TlsMisuse::UnservedCipher(name.to_owned()))?);
             }
         }
     }
@@ -114,7 +116,7 @@ fn found(name: &str) -> Result<Option<Vec<SupportedCipherSuite>>, TlsMisuse> {
     for word in name.split('+') {
         match WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, part)) => left.retain(|entry| entry.name.contains(part)),
-            None if word.split(['-', '_']).all(|part| is_known(part)) => left.clear(),
+            None if word.split(['-', '_']).all(is_known) => left.clear(),
             None => return Err(TlsMisuse::UnknownCipher(name.to_owned())),
         }
     }
@@ -132,5 +134,114 @@ impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = TLS13.iter().map(|(_, name)| *name).chain(TLS12.iter().map(|entry| entry.name));
         f.write_str(&names.collect::<Vec<_>>().join(":"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &str) -> Vec<String> {
+        let suites = suites(Some(list)).unwrap_or_else(|misuse| panic!("{list}: {misuse}"));
+        let openssl = |suite: &SupportedCipherSuite| {
+            let of_tls12 = TLS12.iter().find(|entry| entry.suite == *suite).map(|entry| entry.name);
+            of_tls12.or_else(|| TLS13.iter().find(|entry| entry.0 == *suite).map(|entry| entry.1))
+        };
+        suites.iter().filter_map(openssl).map(str::to_owned).collect()
+    }
+
+    /// Those of TLS 1.2.
+    fn old(list: &str) -> Vec<String> {
+        names(list).into_iter().filter(|name| !name.starts_with("TLS_")).collect()
+    }
+
+    #[test]
+    fn without_a_list_all_are_served() {
+        let all = suites(None).expect("all");
+        assert_eq!(all.len(), 9);
+        assert!(rustls::crypto::ring::ALL_CIPHER_SUITES.iter().all(|suite| all.contains(suite)));
+    }
+
+    #[test]
+    fn a_suite_has_two_names() {
+        for entry in &TLS12 {
+            let iana = entry.suite.suite().as_str().expect("a name");
+            assert_eq!(old(entry.name), [entry.name]);
+            assert_eq!(old(iana), [entry.name]);
+        }
+        for (suite, name) in TLS13 {
+            assert_eq!(suites(Some(name)), Ok(vec![suite]));
+        }
+    }
+
+    #[test]
+    fn a_list_of_one_version_says_what_becomes_of_the_other() {
+        assert_eq!(names("ECDHE-RSA-AES128-GCM-SHA256").len(), 4);
+        assert_eq!(names("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384").len(), 2);
+        assert_eq!(
+            names("TLS_AES_128_GCM_SHA256 ECDHE-RSA-AES128-GCM-SHA256"),
+            ["TLS_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
+        );
+        assert_eq!(names("HIGH:!TLS_AES_128_GCM_SHA256").len(), 8);
+    }
+
+    #[test]
+    fn words_are_read_as_openssl_does() {
+        let cases = [
+            ("HIGH:!aNULL:!MD5", 6),
+            ("DEFAULT:!DES:!RC4:!3DES:!kRSA:!DSS:!SRP:!PSK:!SHA1:!CAMELLIA", 6),
+            ("ALL:-AES128:AES128", 6),
+            ("ALL:!AES128:AES128", 4),
+            ("AESGCM", 4),
+            ("AESGCM:!aRSA", 2),
+            ("CHACHA20", 2),
+            ("EECDH+AESGCM:EECDH+CHACHA20", 6),
+            ("ECDHE+aECDSA+AES256", 1),
+            ("ECDHE:!AES256:@STRENGTH", 4),
+            ("ECDHE,+AES128;@SECLEVEL=2", 6),
+            ("ALL:!ECDHE-RSA-AES128-GCM-SHA256:!ECDHE-RSA-AES128-SHA:!TLS_RSA_WITH_3DES_EDE_CBC_SHA", 5),
+        ];
+        for (list, count) in cases {
+            assert_eq!(old(list).len(), count, "{list}");
+        }
+    }
+
+    #[test]
+    fn the_first_name_that_is_not_served_is_told() {
+        let unserved = |name: &str| TlsMisuse::UnservedCipher(name.to_owned());
+        let unknown = |name: &str| TlsMisuse::UnknownCipher(name.to_owned());
+        let cases = [
+            ("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:X", unserved("DHE-RSA-AES128-GCM-SHA256")),
+            ("ECDHE-RSA-AES128-SHA", unserved("ECDHE-RSA-AES128-SHA")),
+            ("AES128-SHA", unserved("AES128-SHA")),
+            ("TLS_RSA_WITH_AES_128_CBC_SHA256", unserved("TLS_RSA_WITH_AES_128_CBC_SHA256")),
+            ("TLS_AES_128_CCM_SHA256", unserved("TLS_AES_128_CCM_SHA256")),
+            ("HIGH:MEDIUM", unserved("MEDIUM")),
+            ("ECDHE+SHA", unserved("ECDHE+SHA")),
+            ("ECHDE-RSA-AES128-GCM-SHA256", unknown("ECHDE-RSA-AES128-GCM-SHA256")),
+            ("HIGH:!ECDHE-RSA-AES128-GCM-SHA265", unknown("ECDHE-RSA-AES128-GCM-SHA265")),
+            ("high", unknown("high")),
+            ("HIGH:-aNUL", unknown("aNUL")),
+            ("HIGH:@SECLEVEL=5", unknown("@SECLEVEL=5")),
+            ("HIGH:!", unknown("")),
+            ("ä", unknown("ä")),
+        ];
+        for (list, misuse) in cases {
+            assert_eq!(suites(Some(list)), Err(misuse), "{list}");
+        }
+        assert!(unserved("X").to_string().contains("'X' is not served"));
+        assert!(unknown("X").to_string().contains("TLS_AES_256_GCM_SHA384:"));
+    }
+
+    #[test]
+    fn a_list_that_leaves_none_is_a_misuse() {
+        for list in [
+            "",
+            ":",
+            "!AES",
+            "ECDHE:!ECDHE:!TLS_AES_128_GCM_SHA256:!TLS_AES_256_GCM_SHA384:!TLS_CHACHA20_POLY1305_SHA256",
+        ] {
+            assert_eq!(suites(Some(list)), Err(TlsMisuse::NoCipher), "{list}");
+        }
     }
 }

@@ -19,6 +19,7 @@ fn main() {
     declared();
     router();
     commands();
+    tls();
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
@@ -228,4 +229,50 @@ fn commands() {
     );
     write("commands", "unknown", b"\x0c\0\0\0\0\0\0\0\0\0\0\0");
     write("commands", "short", b"\x05\0\0");
+}
+
+fn tls() {
+    // Cuts of 5 bytes.
+    let raw = |bytes: &[u8]| [&[0, 5, 0], bytes].concat();
+    // A ClientHello of SSL 3.0 to TLS 1.2, without extensions.
+    for (name, minor) in [("ssl-3", 0), ("tls-1-0", 1), ("tls-1-2-bare", 3)] {
+        let body = [&[3, minor][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0]].concat();
+        let head = [22, 3, 1, 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8];
+        write("tls", name, &raw(&[&head, body.as_slice()].concat()));
+    }
+    write("tls", "ssl-2", &raw(b"\x80\x1c\x01\x00\x02\x00\x03\x00\x00\x00\x10\x01\x00\x80"));
+    write("tls", "http", &raw(b"GET / HTTP/1.1\r\n\r\n"));
+    write("tls", "hello", &raw(&client_hello()));
+    let records: [(&str, &[u8]); 7] = [
+        ("data", b"\x17\x05\x00Hello\x17\x03\x00all"),
+        ("longest", b"\x17\x00\x40a\x17\x01\x40b"),
+        ("end", b"\x17\x02\x00by\x15\x02\x00\x01\x00\x17\x01\x00x"),
+        ("alert", b"\x15\x02\x00\x02\x28"),
+        ("key-update", b"\x16\x02\x00\x18\x00\x16\x03\x00\x00\x01\x01\x17\x01\x00x"),
+        ("renegotiation", b"\x16\x06\x00\x01\x00\x00\x02\x03\x03\x16\x06\x00\x01\x00\x00\x02\x03\x03"),
+        ("interleaved", b"\x16\x03\x00\x18\x00\x00\x17\x01\x00x"),
+    ];
+    for (name, records) in records {
+        write("tls", &format!("{name}-of-1-2"), &[b"\x02\x07\x00", records].concat());
+        write("tls", &format!("{name}-of-1-3"), &[b"\x03\x07\x00", records].concat());
+    }
+}
+
+/// One of a client that has TLS 1.3 and 1.2, always the same.
+fn client_hello() -> Vec<u8> {
+    let extension = |kind: u8, content: &[u8]| [&[0, kind, 0, content.len() as u8], content].concat();
+    let extensions = [
+        extension(0, b"\0\x0e\0\0\x0bexample.org"),
+        extension(10, &[0, 2, 0, 29]),
+        extension(13, &[0, 4, 4, 3, 8, 4]),
+        extension(43, &[4, 3, 4, 3, 3]),
+        extension(45, &[1, 1]),
+        extension(51, &[&[0, 36, 0, 29, 0, 32][..], &[9; 32]].concat()),
+    ]
+    .concat();
+    let suites = [0, 4, 0x13, 0x03, 0xcc, 0xa9];
+    let random = [7; 32];
+    let mut body = [&[3, 3][..], &random, &[0], &suites, &[1, 0, 0, extensions.len() as u8]].concat();
+    body.extend(extensions);
+    [&[22, 3, 1, 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8], body.as_slice()].concat()
 }

@@ -11,3 +11,4 @@ pub mod inflate;
 pub mod messages;
 pub mod proxy;
 pub mod router;
+pub mod tls;

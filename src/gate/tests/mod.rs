@@ -1,12 +1,16 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
 mod asking;
+pub(super) mod client;
 mod closing;
 mod handlers;
 mod heads;
 mod javascript;
 mod passing;
 mod room;
+mod secure;
+mod server_names;
+mod shaking;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,7 +19,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, bind};
+use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, Security, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit, test_route};
@@ -80,6 +84,10 @@ fn site() -> Site {
 }
 
 fn bounded_site(bounds: Bounds) -> Site {
+    built_site(bounds, None)
+}
+
+fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
     let census = Census::new(move || {
@@ -106,7 +114,8 @@ fn bounded_site(bounds: Bounds) -> Site {
     }
     let children = Arc::new(Children::default());
     let gate =
-        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), None, Box::new(|| {})).unwrap();
+        Gate::start(routes.clone(), adopters, census.clone(), bounds, children.clone(), security, Box::new(|| {}))
+            .unwrap();
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
@@ -151,7 +160,7 @@ impl Site {
 }
 
 /// The head of the next response, and its content if it has a length.
-fn answer(stream: &mut TcpStream) -> String {
+fn answer(stream: &mut impl Read) -> String {
     let mut answer = Vec::new();
     let mut byte = [0];
     while !answer.ends_with(b"\r\n\r\n") {

@@ -8,7 +8,7 @@ use super::client::{Client, TLS12, TLS13, VERSIONS, connecting, shake};
 use super::frames::{CLOSE, TEXT, close, closed, frame, said};
 use super::*;
 use crate::bridge::CloseCause;
-use crate::bridge::command::FLAG_SHUTDOWN;
+use crate::bridge::command::{ANSWER_UPGRADE, FLAG_SHUTDOWN};
 use crate::reactor::shutdown::Departed;
 use crate::reactor::sweep::CLOSING_TICKS;
 
@@ -338,23 +338,34 @@ fn a_renegotiation_is_declined_once_and_then_a_fault() {
 
 #[test]
 fn a_session_that_ended_at_the_gate_ends_here() {
-    for has_failed in [true, false] {
-        let (mut session, mut connection) = shake(connecting(&TLS13, |_| {}));
+    for (has_failed, asks) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (mut session, mut tls) = shake(connecting(&TLS13, |_| {}));
         let mut bytes = Vec::new();
-        connection.send_close_notify();
-        connection.write_tls(&mut bytes).unwrap();
+        tls.send_close_notify();
+        tls.write_tls(&mut bytes).unwrap();
         if has_failed {
             bytes[10] ^= 1;
         }
         let outcome = session.take(&mut client::Memory::default(), &mut bytes, &mut crate::tls::Scratch::default());
         assert_eq!(outcome.is_err(), has_failed);
-        let mut rig = Rig::new();
-        let client = rig.adopt_session(&routed(|_| {}), session, connection, &frame(TEXT, b"early"));
+        let (mut rig, route, early) = (Rig::new(), routed(|_| {}), frame(TEXT, b"early"));
+        let peer = if asks {
+            let (asked, connection) = super::asking::ask(&mut rig, &route);
+            rig.js.answer(connection, ANSWER_UPGRADE, b"\n");
+            rig.obey();
+            let (socket, peer) = super::connection();
+            rig.reactor.seat(Transport { socket, session: Some(session), early }, &asked.pass());
+            rig.shared.ring();
+            peer
+        } else {
+            rig.adopt_session(&route, session, tls, &early).peer
+        };
         let events = rig.events();
-        assert_eq!(kinds(&events), [EventKind::Open, EventKind::Message, EventKind::Close]);
+        let events = &events[usize::from(!asks)..];
+        assert_eq!(kinds(events), [EventKind::Message, EventKind::Close]);
         let cause = if has_failed { CloseCause::Protocol } else { CloseCause::Fin };
-        assert_eq!(events[2].flags, cause as u8);
-        client.peer.ends();
+        assert_eq!(events[1].flags, cause as u8);
+        peer.ends();
         rig.release(events[0].connection);
         rig.assert_vacant();
     }
@@ -364,7 +375,7 @@ fn a_session_that_ended_at_the_gate_ends_here() {
 fn a_secure_socket_comes_for_a_request_and_says_what_waited() {
     let mut rig = Rig::new();
     let (asked, connection) = super::asking::ask(&mut rig, &routed(|_| {}));
-    rig.js.answer(connection, crate::bridge::command::ANSWER_UPGRADE, b"\n");
+    rig.js.answer(connection, ANSWER_UPGRADE, b"\n");
     rig.js.send(connection, TEXT, b"waited");
     rig.js.end(connection, 1000, "");
     rig.release(connection);

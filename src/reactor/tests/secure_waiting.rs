@@ -121,16 +121,20 @@ fn the_latest_ping_is_answered_behind_a_backlog() {
 #[test]
 fn a_close_notify_that_is_cut_goes_on_and_fin_follows_it() {
     // A close frame of 4 bytes is a record of 26, and close_notify one of 24.
-    for room in [26, 27, 49] {
+    for (room, ends) in [(26, false), (27, false), (49, false), (27, true)] {
         let (mut rig, mut client, connection) = opened(|_| {});
         client.peer.room(room);
         rig.js.end(connection, 1000, "");
         rig.release(connection);
         assert!(rig.slot(connection).waiting_bytes() == 0 && rig.session(connection).is_unsent());
-        assert!(!client.peer.is_finished());
+        if ends {
+            client.peer.ends();
+            rig.run();
+        }
+        assert!(!client.peer.is_finished() && !client.peer.is_closed());
         client.peer.room(50 - room);
         rig.run();
-        assert!(client.peer.is_finished());
+        assert!(client.peer.is_finished() && client.peer.is_closed() == ends);
         assert_eq!(client.hears(), [closed(1000, "")]);
         assert!(client.is_told_the_end());
         client.peer.ends();
@@ -214,6 +218,24 @@ fn what_is_parked_and_what_ends_the_session_behind_it_stay_in_order() {
         rig.release(connection);
         rig.assert_vacant();
     }
+}
+
+#[test]
+fn what_waits_for_a_session_that_failed_does_not_lose_what_is_parked() {
+    let (mut rig, mut client, connection) = opened(|_| {});
+    client.peer.room(0);
+    rig.js.send(connection, TEXT, b"to nobody");
+    rig.obey();
+    full(&mut rig);
+    client.says(&frame(TEXT, b"parked"));
+    client.peer.says(&[0; 50]);
+    rig.run();
+    assert_eq!((rig.slot(connection).waiting_bytes(), rig.shared.tally().outbox_bytes), (0, 0));
+    client.peer.room(usize::MAX);
+    rig.run();
+    let events = drained(&mut rig);
+    assert_eq!(kinds(&events), [EventKind::Backlog, EventKind::Message, EventKind::Close]);
+    assert_eq!((&events[1].payload[..], events[2].flags), (&b"parked"[..], CloseCause::Protocol as u8));
 }
 
 #[test]
