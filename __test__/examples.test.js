@@ -351,8 +351,9 @@ test(
     assert.deepEqual(await polite.closed, { code: 1012, reason: 'restarting' });
     assert.deepEqual(await silent.closeFrame(), { code: 1012, reason: 'restarting' });
     child.process.kill('SIGINT');
-    const lines = [await child.line(), await child.line(), await child.line()];
-    assert.deepEqual(lines, ['a client was told 1012', 'a client was told 1012', '1 closed, 1 cut off']);
+    assert.deepEqual(Array(2).fill('a client was told 1012'), [await child.line(), await child.line()]);
+    // The server may not have read the first one's FIN before the second signal.
+    assert.match(await child.line(), /^(1 closed, 1|0 closed, 2) cut off$/);
     assert.deepEqual(await child.exited, { code: 0, signal: null });
     await silent.ended;
   },

@@ -9,8 +9,8 @@ const { connect } = require('../support/client');
 const { opening } = require('../support/raw_client');
 
 const FLOOD_BYTES = 16 * 1024;
-/** More than the 64 MiB that may wait for JavaScript. */
-const FLOOD_MESSAGES = 6_000;
+/** More than the 64 MiB that may wait for JavaScript, and what the kernel buffers for a connection. */
+const FLOOD_MESSAGES = 9_000;
 const NEWCOMERS = 50;
 
 /** The server: it is blocked from the first message on, until its standard input has a byte. */
