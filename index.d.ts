@@ -78,8 +78,9 @@ export interface TlsOptions {
 
   /**
    * Cipher suites that may be used, by the names of OpenSSL or the IANA, separated by colons; without it all that are
-   * served: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or ChaCha20-Poly1305.
-   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that is none of them
+   * served: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or ChaCha20-Poly1305. Others that OpenSSL
+   * knows are passed over, as `DHE-RSA-AES128-GCM-SHA256`, and so is the order: the client's is followed.
+   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that nobody knows, or a list of which nothing is served
    */
   ssl_ciphers?: RecognizedString | undefined;
 

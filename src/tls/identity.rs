@@ -25,9 +25,9 @@ pub struct Credentials<'a> {
     /// Certification authorities in PEM. With some, a client that has a certificate must have it from one of them.
     pub ca: Option<&'a [u8]>,
     /// Cipher suites by the names of OpenSSL or the IANA, separated by colons, and OpenSSL's words for several, such
-    /// as `HIGH` or `ECDHE+AESGCM`. What is not served is an error that names it, save behind `!`. Without a suite of
-    /// TLS 1.3, all of these stay; without one of TLS 1.2, only TLS 1.3 is spoken. The client's order is followed.
-    /// `None`: all that are served.
+    /// as `HIGH` or `ECDHE+AESGCM`. What is known and not served is passed over. Without a suite of TLS 1.3, all of
+    /// these stay; without one of TLS 1.2, only TLS 1.3 is spoken. The client's order is followed. `None`: all that
+    /// are served.
     pub ciphers: Option<&'a str>,
 }
 

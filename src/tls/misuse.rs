@@ -31,7 +31,7 @@ pub enum TlsMisuse {
     Authority(usize),
     /// A name of a cipher suite that nobody knows.
     UnknownCipher(String),
-    /// A cipher suite, or a word for some, of which none is served.
+    /// The first of a list of which nothing is served.
     UnservedCipher(String),
     /// A list of cipher suites that leaves none.
     NoCipher,
@@ -100,7 +100,11 @@ impl fmt::Display for TlsMisuse {
                 return write!(f, "no cipher suite is named '{name}'; served are {}", super::suites::Served);
             }
             Self::UnservedCipher(name) => {
-                return write!(f, "'{name}' is not served: take it out; served are {}", super::suites::Served);
+                return write!(
+                    f,
+                    "'{name}' is not served, nor is anything else of the list; served are {}",
+                    super::suites::Served
+                );
             }
             Self::NoCipher => {
                 return write!(f, "the list leaves no cipher suite; served are {}", super::suites::Served);

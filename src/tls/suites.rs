@@ -1,8 +1,8 @@
 //! A list of cipher suites by names, as `ssl_ciphers` has them.
 //!
 //! It reads as OpenSSL's cipher list does (`man openssl-ciphers`), over the suites that are served: those of
-//! TLS 1.2 with ECDHE and AEAD, and those of TLS 1.3. What is not served is an error where it is asked for,
-//! and none where it is excluded.
+//! TLS 1.2 with ECDHE and AEAD, and those of TLS 1.3. What is known and not served is passed over, as OpenSSL
+//! does with what it was built without; what nobody knows is an error.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ const UNSERVED: &str = "3DES ADH AECDH AESCCM AESCCM8 ARIA ARIA128 ARIA256 ARIAG
 /// The suites of a list; `None` is all that are served.
 ///
 /// Entries stand between colons, commas or spaces: a suite by OpenSSL's or the IANA's name, or a word of OpenSSL's
-/// for several of TLS 1.2, also joined with `+`. `!` and `-` take out; with them, what is not served is no error.
+/// for several of TLS 1.2, also joined with `+`. `!` and `-` take out. Of what it asks for, something must be served.
 /// A leading `+`, `@STRENGTH` and `@SECLEVEL` up to 2 say nothing here: the client's order is followed, and what is
 /// served is of level 2. A list without a suite of TLS 1.3 leaves all of these, as OpenSSL does, less those
 /// that it takes out; one without a suite of TLS 1.2 leaves none of those: TLS 1.2 is not served then.
@@ -77,7 +77,7 @@ pub(super) fn suites(list: Option<&str>) -> Result<Vec<SupportedCipherSuite>, Tl
     };
     let mut added = Vec::new();
     let mut banned = Vec::new();
-    let mut is_asked = false;
+    let (mut is_served, mut first_unserved) = (false, None);
     for entry in list.split([':', ',', ';', ' ']).filter(|entry| !entry.is_empty()) {
         let (sign, name) = entry.split_at(usize::from(entry.starts_with(['!', '-', '+', '@'])));
         match (sign, name) {
@@ -89,10 +89,13 @@ pub(super) fn suites(list: Option<&str>) -> Result<Vec<SupportedCipherSuite>, Tl
             ("+", _) => drop(found(name)?),
             ("@", "STRENGTH" | "SECLEVEL=0" | "SECLEVEL=1" | "SECLEVEL=2") => {}
             ("@", _) => return Err(TlsMisuse::UnknownCipher(entry.to_owned())),
-            _ => {
-                is_asked = true;
-                added.extend(found(name)?.ok_or_else(|| TlsMisuse::UnservedCipher(name.to_owned()))?);
-            }
+            _ => match found(name)? {
+                Some(suites) => {
+                    is_served = true;
+                    added.extend(suites);
+                }
+                None => drop(first_unserved.get_or_insert(name)),
+            },
         }
     }
     if !added.iter().any(|suite| all_of_tls13.contains(suite)) {
@@ -100,7 +103,11 @@ pub(super) fn suites(list: Option<&str>) -> Result<Vec<SupportedCipherSuite>, Tl
     }
     let kept = |suite: &SupportedCipherSuite| added.contains(suite) && !banned.contains(suite);
     let suites: Vec<_> = all_of_tls13.into_iter().chain(TLS12.map(|entry| entry.suite)).filter(kept).collect();
-    if suites.is_empty() || !is_asked { Err(TlsMisuse::NoCipher) } else { Ok(suites) }
+    match first_unserved {
+        Some(name) if !is_served => Err(TlsMisuse::UnservedCipher(name.to_owned())),
+        _ if !is_served || suites.is_empty() => Err(TlsMisuse::NoCipher),
+        _ => Ok(suites),
+    }
 }
 
 /// The suites of a name or a word. `None`: it is known, and there are none.
@@ -199,6 +206,9 @@ mod tests {
             ("ECDHE+aECDSA+AES256", 1),
             ("ECDHE:!AES256:@STRENGTH", 4),
             ("ECDHE,+AES128;@SECLEVEL=2", 6),
+            ("HIGH:MEDIUM", 6),
+            ("EECDH+AESGCM:EDH+AESGCM", 4),
+            ("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA", 1),
             ("ALL:!ECDHE-RSA-AES128-GCM-SHA256:!ECDHE-RSA-AES128-SHA:!TLS_RSA_WITH_3DES_EDE_CBC_SHA", 5),
         ];
         for (list, count) in cases {
@@ -207,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_name_that_is_not_served_is_told() {
+    fn a_name_that_nobody_knows_is_told_and_one_that_is_not_served_if_none_is() {
         let unserved = |name: &str| TlsMisuse::UnservedCipher(name.to_owned());
         let unknown = |name: &str| TlsMisuse::UnknownCipher(name.to_owned());
         let cases = [
-            ("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:X", unserved("DHE-RSA-AES128-GCM-SHA256")),
+            ("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:X", unknown("X")),
             ("ECDHE-RSA-AES128-SHA", unserved("ECDHE-RSA-AES128-SHA")),
             ("AES128-SHA", unserved("AES128-SHA")),
             ("TLS_RSA_WITH_AES_128_CBC_SHA256", unserved("TLS_RSA_WITH_AES_128_CBC_SHA256")),
             ("TLS_AES_128_CCM_SHA256", unserved("TLS_AES_128_CCM_SHA256")),
-            ("HIGH:MEDIUM", unserved("MEDIUM")),
+            ("MEDIUM:AES128-SHA", unserved("MEDIUM")),
             ("ECDHE+SHA", unserved("ECDHE+SHA")),
             ("ECHDE-RSA-AES128-GCM-SHA256", unknown("ECHDE-RSA-AES128-GCM-SHA256")),
             ("HIGH:!ECDHE-RSA-AES128-GCM-SHA265", unknown("ECDHE-RSA-AES128-GCM-SHA265")),
