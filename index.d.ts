@@ -52,13 +52,74 @@ export interface DataTypes {
 }
 
 /**
- * Options of {@link App}. One given as `undefined` has its default. An unknown one warns once.
+ * Keys and certificates of {@link SSLApp}, {@link TemplatedApp.addServerName} and {@link TemplatedApp.setCertificate}.
+ *
+ * Each is the path of a file, which is read at once, or PEM (RFC 7468) itself: `key_file_name` or `key`. Both of one
+ * thing are refused (`TIDEWIRE_TLS_GIVEN_TWICE`), and so is a value of the wrong type (`TIDEWIRE_INVALID_TYPE`) and,
+ * in the place of a path, what a file holds (`TIDEWIRE_OUT_OF_RANGE`). A file that cannot be read has the system's
+ * code (`ENOENT`), and a host without randomness `TIDEWIRE_TLS_RANDOMNESS`. What is empty is not given, as in
+ * uWebSockets.js. No error repeats a key or a passphrase.
+ */
+export interface TlsOptions {
+  /** Path of the file with the private key. */
+  key_file_name?: RecognizedString | undefined;
+
+  /** Path of the file with the certificate: `fullchain.pem`, where there is one. */
+  cert_file_name?: RecognizedString | undefined;
+
+  /** Path of the file with certification authorities, as of `ca`. */
+  ca_file_name?: RecognizedString | undefined;
+
+  /**
+   * What the private key is encrypted with.
+   * @throws `TIDEWIRE_TLS_PASSPHRASE` if a key is encrypted and this is not given, or not right
+   */
+  passphrase?: RecognizedString | undefined;
+
+  /**
+   * Cipher suites that may be used, by the names of OpenSSL or the IANA, separated by colons; without it all that are
+   * served: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or ChaCha20-Poly1305.
+   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that is none of them
+   */
+  ssl_ciphers?: RecognizedString | undefined;
+
+  /** No effect: keys are agreed on by elliptic curves alone. Warns once (`TIDEWIRE_NO_EFFECT`). */
+  dh_params_file_name?: RecognizedString | undefined;
+
+  /** No effect: little memory is used in any case. */
+  ssl_prefer_low_memory_usage?: boolean | undefined;
+
+  /**
+   * The private key in PEM: RSA of 2048 to 4096 bits, ECDSA of P-256 and P-384, or Ed25519, as PKCS#8, which may be
+   * encrypted, PKCS#1 or SEC1.
+   * @throws `TIDEWIRE_TLS_KEY` for what is none; `TIDEWIRE_TLS_MISMATCH` for that of another certificate
+   */
+  key?: RecognizedString | undefined;
+
+  /**
+   * The certificate in PEM, and behind it those between it and its root.
+   * @throws `TIDEWIRE_TLS_CERTIFICATE` for what is none
+   */
+  cert?: RecognizedString | undefined;
+
+  /**
+   * Certification authorities in PEM. With them clients are asked for a certificate; one that has none is let in, one
+   * whose certificate is of nobody here is not. {@link HttpResponse.getX509Certificate} tells which it has.
+   * @throws `TIDEWIRE_TLS_CA` for what is none
+   */
+  ca?: RecognizedString | undefined;
+}
+
+/**
+ * Options of {@link App} and {@link SSLApp}. One given as `undefined` has its default. An unknown one warns once; so
+ * does one of TLS that is given to `App`, which speaks none (`TIDEWIRE_NO_EFFECT`).
  *
  * The variable `UWS_HTTP_MAX_HEADERS_SIZE` of the environment is read when an App is made: the longest
  * head of a request in bytes, 512 to 1,048,576 (16,384 by default). Beyond it, or beyond 100 header lines,
  * the answer is 431. Another value warns (`TIDEWIRE_INVALID_ENVIRONMENT`), and the default is taken.
  */
-export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text extends TextType = Binary> {
+export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text extends TextType = Binary>
+  extends TlsOptions {
   /**
    * Threads that serve the connections, beside the JavaScript thread: an integer from 1 to 64.
    * @default 1
@@ -303,9 +364,9 @@ export interface WebSocketMethods<UserData = unknown> {
    * What ended the connection, in the close handler and after it; `undefined` while it is open. Never throws.
    *
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
-   * FIN without a close frame. `'reset'`: a reset, or another error of the socket. `'timeout'`: `idleTimeout`.
-   * `'protocol'`: a violation of RFC 6455 or of a limit. `'backpressure'`: `closeOnBackpressureLimit`.
-   * `'shutdown'`: `app.shutdown`.
+   * FIN, or its `close_notify` of TLS, without a close frame. `'reset'`: a reset, or another error of the socket.
+   * `'timeout'`: `idleTimeout`. `'protocol'`: a violation of RFC 6455, of TLS or of a limit. `'backpressure'`:
+   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`.
    */
   readonly closeCause:
     | 'peer'
@@ -679,7 +740,11 @@ export interface HttpResponse {
   /** The port that a proxy told of; 0 without one. */
   getProxiedRemotePort(): number;
 
-  /** The client's certificate as PEM; `''` without TLS. */
+  /**
+   * The client's certificate as PEM, which `new crypto.X509Certificate(…)` of Node.js takes; `''` if it has none,
+   * was asked for none ({@link TlsOptions.ca}), or there is no TLS. It was verified: the client has its key, it is of one
+   * of the authorities, and it was valid when the connection began.
+   */
   getX509Certificate(): string;
 }
 
@@ -839,16 +904,51 @@ export interface TemplatedApp<
   filter(callback: (res: HttpResponse, count: 1 | -1) => unknown): this;
 
   /**
-   * Of an App with TLS: a certificate for one more host name. Without TLS no client says whom it wants, so this and
-   * the two below do nothing, as in uWebSockets.js: libraries call them of every App.
+   * Adds a certificate for clients that ask for this host name (SNI, RFC 6066 §3), or replaces the one it has. Names are
+   * looked for in the order: as it stands, then `*.` and all behind its first label; then the App's own certificate is
+   * taken. It is for the handshakes that begin from now on.
+   *
+   * Without TLS no client says whom it wants, so this and the three below do nothing, as in uWebSockets.js: libraries
+   * call them of every App.
+   * @param hostname `'example.org'`, or `'*.example.org'` for all names of one label more; also in Unicode
+   * @param options of its own: nothing is taken from the App's
+   * @throws `TIDEWIRE_OUT_OF_RANGE` for what is no host name; see {@link TlsOptions}. Nothing has changed then
    */
-  addServerName(hostname: RecognizedString, options?: object): this;
+  addServerName(hostname: RecognizedString, options?: TlsOptions): this;
 
-  /** Takes one away that was added. */
+  /** Takes one away that was added, and the routes of its {@link domain}. Connections go on. */
   removeServerName(hostname: RecognizedString): this;
 
-  /** @param callback of an App with TLS, for a name that it does not have; without TLS it is never called */
+  /**
+   * Called with each host name that a client asks for and that was not added. What it adds, before it returns, is
+   * what this client gets already; if it adds nothing, that is the App's own certificate. The last callback counts.
+   *
+   * The client waits for it, so while JavaScript is blocked such handshakes wait, too: others do not. What it
+   * throws goes to `uncaughtException`; a Promise that it returns is not waited for.
+   * @param callback gets the name in lower case, as it was sent: any client can send any name
+   */
   missingServerName(callback: (hostname: string) => unknown): this;
+
+  /**
+   * Routes that are added or removed from now on are those of a server name: connections of clients that asked for it
+   * get these alone. A name without routes of its own has the App's.
+   * @param hostname as it was added; `''`, or a name that was not added: the App's own routes from now on
+   */
+  domain(hostname: RecognizedString): this;
+
+  /**
+   * Replaces the App's certificate while it runs, for the handshakes that begin from now on: connections keep what they
+   * began with. Everything is checked before; if it is refused, the old one stays.
+   * @param options with a certificate and its key; `ca` and `ssl_ciphers` stay as they were, where they are not given
+   * @throws `TIDEWIRE_NO_TLS` for an App without TLS; see {@link TlsOptions}
+   */
+  setCertificate(options: TlsOptions): this;
+
+  /**
+   * The same for a name that was added, with its routes left as they are.
+   * @throws `TIDEWIRE_UNKNOWN_SERVER_NAME` for one that was not added
+   */
+  setCertificate(hostname: RecognizedString, options: TlsOptions): this;
 
   /**
    * Listens, and calls the callback before it returns.
@@ -1005,13 +1105,13 @@ export interface ReactorStats {
     peer: number;
     /** `ws.end()`, `ws.close()`, `app.close()` or `maxLifetime`. */
     local: number;
-    /** The peer's FIN without a close frame. */
+    /** The peer's FIN, or its `close_notify` of TLS, without a close frame. */
     fin: number;
     /** A reset, or another error of the socket. */
     reset: number;
     /** `idleTimeout`. */
     timeout: number;
-    /** The peer broke RFC 6455, or exceeded a limit. */
+    /** The peer broke RFC 6455 or TLS, or exceeded a limit. */
     protocol: number;
     /** `closeOnBackpressureLimit`. */
     backpressure: number;
@@ -1025,7 +1125,7 @@ export interface ReactorStats {
   /** Messages that were framed for a peer, written or waiting. A published one counts for each subscriber. */
   messagesOut: number;
 
-  /** Bytes that were read from WebSockets: frames, with their heads. */
+  /** Bytes that were read from WebSockets: frames, with their heads. With TLS, what is in its records. */
   bytesIn: number;
 
   /** Bytes that the kernel has taken for WebSockets, likewise. */
@@ -1079,7 +1179,7 @@ export interface ReactorStats {
    * connections that are no WebSockets yet are with the gate: neither is in here.
    */
   memory: {
-    /** Places of connections, and what is kept for each. */
+    /** Places of connections, and what is kept for each but its session of TLS. */
     connections: number;
     /** Subscriptions and topics, without the names. */
     subscriptions: number;
@@ -1132,6 +1232,9 @@ export interface GateStats {
   /** Those whose peer did not send a request within 10 seconds, or did not take the answer. */
   timedOut: number;
 
+  /** Handshakes, of an App with TLS. */
+  tls?: TlsStats;
+
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
   refused: { [status: number]: number };
 
@@ -1154,11 +1257,47 @@ export interface GateStats {
   };
 }
 
+/** What became of handshakes of TLS. */
+export interface TlsStats {
+  /** Those that were done. */
+  handshakes: number;
+
+  /** Those among them that resumed a session: a ticket spared the client and the server most of the work. */
+  resumed: number;
+
+  /** Those that failed, by what ended them; what never happened is left out: `{ plainHttp: 2 }`. */
+  failed: {
+    /** What came is neither TLS nor HTTP. */
+    notTls?: number;
+    /** A request without TLS: it was answered with a plain 400. */
+    plainHttp?: number;
+    /** The client speaks no TLS 1.2 or 1.3. */
+    version?: number;
+    /** It has no cipher suite, curve or signature scheme in common with the server. */
+    incompatible?: number;
+    /** Its certificate is of no authority that the App has, or is not valid. */
+    clientCertificate?: number;
+    /** It said no: mostly it does not trust the server's certificate. */
+    alert?: number;
+    /** A record that could not be decrypted. */
+    badRecord?: number;
+    /** It broke the rules of TLS. */
+    protocol?: number;
+    /** Another failure of this side. */
+    internal?: number;
+    /** It was gone before the end. */
+    closed?: number;
+    /** It took more than 10 seconds. */
+    timedOut?: number;
+  };
+}
+
 /** The type of {@link App}: a constructor that works without `new`, too. */
 export interface AppConstructor {
   /**
    * Makes an App.
-   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted
+   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted; see {@link SSLApp}
+   *     for those of TLS
    */
   <Binary extends BinaryType = 'arraybuffer', Text extends TextType | undefined = undefined>(
     options?: AppOptions<Binary, NonNullable<Text>>,
@@ -1166,7 +1305,8 @@ export interface AppConstructor {
 
   /**
    * Makes an App.
-   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted
+   * @throws `TIDEWIRE_INVALID_TYPE` or `TIDEWIRE_OUT_OF_RANGE` for an option that is not accepted; see {@link SSLApp}
+   *     for those of TLS
    */
   new <Binary extends BinaryType = 'arraybuffer', Text extends TextType | undefined = undefined>(
     options?: AppOptions<Binary, NonNullable<Text>>,
@@ -1175,6 +1315,14 @@ export interface AppConstructor {
 
 /** Makes an App that serves `ws://` and `http://`. */
 export const App: AppConstructor;
+
+/**
+ * Makes an App that serves `wss://` and `https://`, by TLS 1.2 and 1.3. It needs a certificate and its key
+ * ({@link TlsOptions}); for everything else it is as {@link App}.
+ * @throws `App construction failed`, as in uWebSockets.js, for keys and certificates that are missing or refused. Its
+ *     `cause` is the error that says why, and both have the same `code`
+ */
+export const SSLApp: AppConstructor;
 
 /**
  * A response that the engine's threads give without JavaScript, described once: `app.get('/', new

@@ -8,12 +8,14 @@ const { DISABLED, COMPRESSORS, DECOMPRESSORS } = require('./lib/compression');
 const { DeclarativeResponse } = require('./lib/declarative_response');
 const { us_listen_socket_close, us_socket_local_port } = require('./lib/listen_socket');
 const { getParts } = require('./lib/multipart');
+const { SSLApp } = require('./lib/ssl_app');
 
 const LIBUS_LISTEN_DEFAULT = 0;
 const LIBUS_LISTEN_EXCLUSIVE_PORT = 1;
 
 module.exports = {
   App,
+  SSLApp,
   DeclarativeResponse,
   getParts,
   us_listen_socket_close,

@@ -4,6 +4,7 @@ import tidewire from './index.js';
 
 export const {
   App,
+  SSLApp,
   DeclarativeResponse,
   getParts,
   us_listen_socket_close,

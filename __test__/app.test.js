@@ -51,20 +51,6 @@ test('an App refuses options that are none', () => {
   assert.throws(() => App(null), { name: 'TypeError', code: 'TIDEWIRE_INVALID_TYPE' });
 });
 
-test('server names, which TLS has, do nothing without it', (context) => {
-  const app = appOf(context);
-  assert.equal(
-    app.missingServerName(() => assert.fail('nobody names one')),
-    app,
-  );
-  assert.equal(app.addServerName('a.example'), app);
-  assert.equal(app.addServerName(Buffer.from('b.example'), { cert_file_name: 'none' }), app);
-  assert.equal(app.removeServerName('a.example'), app);
-  for (const method of ['missingServerName', 'addServerName', 'removeServerName']) {
-    assert.throws(() => app[method](1), { name: 'TypeError', code: 'TIDEWIRE_INVALID_TYPE' });
-  }
-});
-
 test('the callback of listen runs before listen returns, with a token', (context) => {
   const app = appOf(context);
   const tokens = [];

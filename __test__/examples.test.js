@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { X509Certificate } = require('node:crypto');
 const { once } = require('node:events');
 const { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
 const net = require('node:net');
@@ -13,6 +14,7 @@ const { connect } = require('./support/client');
 const { ask, requestText, speak } = require('./support/http');
 const { connectRaw } = require('./support/raw_client');
 const { BOUND } = require('./support/server');
+const { askTls, connectTls } = require('./support/tls');
 
 /** A directory for one test. */
 function directoryFor(context) {
@@ -127,6 +129,11 @@ const QUERIES = { 'Chat.js': '/chat', 'Upgrade.js': '/?name=joe', 'UpgradeAsync.
 /** How it ends the first client by SIGINT, unless by 1006. */
 const ENDS = { 'GracefulShutdown.js': 1012 };
 
+/** The certificate of a server, in PEM. */
+function certificateOf(socket) {
+  return new X509Certificate(socket.getPeerCertificate().raw).toString();
+}
+
 /** The status that a client is refused with. */
 async function refused(url) {
   const [request, response] = await once(new WebSocket(url), 'unexpected-response');
@@ -213,6 +220,23 @@ const DIALOGUES = {
       const speaker = await speak(context, port, requestText('GET', way));
       assert.match(await speaker.hear('\r\n\r\n'), /^HTTP\/1\.1 404 /, way);
     }
+  },
+  'TLS.js': async ({ port, child, context }) => {
+    assert.equal(await child.line(), `Open https://localhost:${port}`);
+    const ca = certificateOf(await connectTls(context, port, { rejectUnauthorized: false }));
+    const { headers, text } = await askTls(port, '/', { host: 'localhost', ca });
+    assert.equal(headers['content-type'], 'text/html; charset=utf-8');
+    assert.match(text, /new WebSocket\('wss:/);
+    for (const host of ['localhost', '127.0.0.1']) {
+      const client = await connect(context, `wss://${host}:${port}/echo`, { ca });
+      client.send('hello');
+      assert.equal(await client.text(), 'hello');
+      client.socket.close();
+    }
+    assert.equal((await ask(port, '/')).status, 400);
+    if (process.platform === 'win32') return;
+    child.process.kill('SIGHUP');
+    assert.equal(await child.line(), 'The certificate was renewed');
   },
   'Upload.js': async ({ port, directory, context }) => {
     const body = Buffer.alloc(5_000_000, 'abcdefg');

@@ -33,6 +33,7 @@ const CONSTANTS = {
 
 const FUNCTIONS = [
   'App',
+  'SSLApp',
   'DeclarativeResponse',
   'getParts',
   'us_listen_socket_close',

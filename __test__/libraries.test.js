@@ -9,6 +9,7 @@ const { after, before, describe, test } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 const { createClient } = require('graphql-ws');
 const WebSocket = require('ws');
+const { localhost } = require('./support/certificates');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
 const { Project } = require('./support/project');
@@ -20,10 +21,10 @@ const ON_NODE_20 = { skip: Number(process.versions.node.split('.', 1)[0]) < 20 }
 /** Time limit of a test in which processes start and libraries load: it only ends what hangs. */
 const BOUND = { timeout: 120_000 };
 
-async function run(context, project) {
-  const server = runFile(context, project.file);
+async function run(context, project, env = {}) {
+  const server = runFile(context, project.file, env);
   const [port] = await server.value();
-  return { server, url: `ws://127.0.0.1:${port}` };
+  return { server, url: `${env.KEY ? 'wss' : 'ws'}://127.0.0.1:${port}` };
 }
 
 describe('graphql-ws', ON_NODE_20, () => {
@@ -174,8 +175,8 @@ describe('crossws', ON_NODE_20, () => {
   after(() => project?.remove());
 
   /** Connects, and takes the welcome. */
-  async function enter(context, url, name) {
-    const client = await connect(context, `${url}/room?name=${name}`);
+  async function enter(context, url, name, options) {
+    const client = await connect(context, `${url}/room?name=${name}`, options);
     assert.equal(await client.text(), `welcome ${name} from 127.0.0.1`);
     return client;
   }
@@ -191,6 +192,16 @@ describe('crossws', ON_NODE_20, () => {
     assert.deepEqual(await server.value(), ['close', 'ann', 4001]);
     bob.socket.close(1000);
     assert.deepEqual(await server.value(), ['close', 'bob', 1000]);
+  });
+
+  test('the same over TLS', BOUND, async (context) => {
+    const { key: KEY, cert: CERT, ca } = localhost();
+    const { url } = await run(context, project, { KEY, CERT });
+    const [ann, bob] = [await enter(context, url, 'ann', { ca }), await enter(context, url, 'bob', { ca })];
+    ann.send('hello', 'all', 'bytes');
+    assert.deepEqual([await bob.text(), await bob.text()], ['ann: hello', 'to all']);
+    assert.equal(await ann.text(), 'to all');
+    assert.deepEqual(await ann.messages.next(), [Buffer.from('bytes'), true]);
   });
 
   test('publish to the others, and to all', BOUND, async (context) => {

@@ -278,7 +278,7 @@ describe('an unknown option', () => {
     process.on('warning', collect);
     route({ idleTimeOut: 8, unheard: undefined });
     route({ idleTimeOut: 8 });
-    appOptions({ key_file_name: 'key.pem' });
+    appOptions({ keyFile: 'key.pem' });
     process.emitWarning('the last one');
     while (warnings.at(-1)?.message !== 'the last one') await once(process, 'warning');
     process.off('warning', collect);
@@ -288,7 +288,7 @@ describe('an unknown option', () => {
       ours.map(({ name, message }) => [name, message.split(';')[0]]),
       [
         ['TidewireWarning', "App.ws('/chat') ignores the unknown option 'idleTimeOut'"],
-        ['TidewireWarning', "App() ignores the unknown option 'key_file_name'"],
+        ['TidewireWarning', "App() ignores the unknown option 'keyFile'"],
       ],
     );
   });

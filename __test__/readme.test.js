@@ -167,6 +167,8 @@ test('everything that the typings declare is documented', () => {
     'HttpRequest',
     'HttpResponse',
     'AppOptions',
+    'TlsOptions',
+    'TlsStats',
     'TemplatedApp',
   ]) {
     for (const [member, documentation] of membersOf(name)) assert.ok(documentation, `${name}.${member}`);

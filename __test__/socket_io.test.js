@@ -8,6 +8,7 @@ const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
 const { io } = require('socket.io-client');
 const older = require('socket.io-client-2');
+const { localhost } = require('./support/certificates');
 const { runFile } = require('./support/child');
 const { refusal } = require('./support/client');
 const { ask, requestText, speak } = require('./support/http');
@@ -35,8 +36,8 @@ before(() => {
 after(() => project?.remove());
 
 /** A server; what it tells is taken by `told(name)`, in the order of each name. */
-async function serve(context) {
-  const server = runFile(context, project.file);
+async function serve(context, env = {}) {
+  const server = runFile(context, project.file, env);
   const [port] = await server.value();
   const told = new Map();
   const queueOf = (name) => {
@@ -86,7 +87,7 @@ class Peer {
 /** Connects, and ends the client with the test. With an upgrade, it is over when this returns. */
 async function enter(context, make, port, transports, options = {}) {
   const name = options.query?.name ?? 'ann';
-  const socket = make(`http://127.0.0.1:${port}`, {
+  const socket = make(`${options.ca ? 'https' : 'http'}://127.0.0.1:${port}`, {
     transports,
     forceNew: true,
     reconnection: false,
@@ -338,3 +339,16 @@ describe('long polling, as HTTP', () => {
     }
   });
 });
+
+for (const transports of [POLLING, WEBSOCKET, UPGRADE]) {
+  test(`over TLS, by ${transports.join(', then ')}`, BOUND, async (context) => {
+    const { key: KEY, cert: CERT, ca } = localhost();
+    const { port } = await serve(context, { KEY, CERT });
+    const peer = await enter(context, io, port, transports, { ca });
+    assert.equal(await peer.ask('transport'), transports.at(-1));
+    assert.deepEqual(await peer.ask('echo', 'text', Buffer.from([1, 2, 3])), [
+      'text',
+      Buffer.from([1, 2, 3]),
+    ]);
+  });
+}

@@ -2,6 +2,7 @@
 
 import tidewire, {
   App,
+  type AppOptions,
   DEDICATED_DECOMPRESSOR_4KB,
   DeclarativeResponse,
   DISABLED,
@@ -9,7 +10,9 @@ import tidewire, {
   type HttpHandler,
   LIBUS_LISTEN_EXCLUSIVE_PORT,
   SHARED_COMPRESSOR,
+  SSLApp,
   type TemplatedApp,
+  type TlsOptions,
   us_listen_socket_close,
   us_socket_local_port,
   type WebSocket,
@@ -154,7 +157,44 @@ app.filter((res, count) => same<typeof count, 1 | -1>(true) ?? res.getRemotePort
 app
   .missingServerName((name) => same<typeof name, string>(true))
   .addServerName('a', {})
+  .domain('a')
+  .domain('')
   .removeServerName('a');
+
+// TLS.
+const secure: TemplatedApp = SSLApp({
+  key_file_name: 'key.pem',
+  cert_file_name: 'cert.pem',
+  passphrase: 'x',
+});
+const renewed: TlsOptions = {
+  key: new Uint8Array(1),
+  cert: Buffer.from('x'),
+  ca: 'x',
+  ssl_ciphers: undefined,
+};
+secure
+  .setCertificate(renewed)
+  .setCertificate('a.example', renewed)
+  .addServerName('a.example', renewed)
+  .close();
+new SSLApp({ ...renewed, textType: 'string', threads: 2 }).ws('/', {
+  message: (_ws, message) => same<typeof message, string | ArrayBuffer>(true),
+});
+class Secure extends SSLApp {}
+const failed: number | undefined = new Secure(renewed).stats().gate.tls?.failed.plainHttp;
+same<typeof failed, number | undefined>(true);
+// As programs for uWebSockets.js name it.
+const named: AppOptions = {
+  key_file_name: 'key.pem',
+  dh_params_file_name: '',
+  ssl_prefer_low_memory_usage: true,
+};
+secure.addServerName('b.example', named);
+// @ts-expect-error a certificate is needed
+secure.setCertificate('a.example');
+// @ts-expect-error a key is text or bytes
+SSLApp({ key: 1 });
 // @ts-expect-error no handler
 app.get('/');
 // @ts-expect-error a handler is a function

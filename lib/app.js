@@ -5,21 +5,38 @@
  * ends; messages go between the engine and the handlers without it.
  */
 
+const { credentialsOf } = require('./credentials');
 const { textGiven } = require('./data');
 const { instructionsOf } = require('./declarative_response');
 const { Engine } = require('./engine');
 const errors = require('./errors');
 const { ListenSocket } = require('./listen_socket');
 const { appOptions, listenOptions, listenUnixOptions, routeOptions, shutdownOptions } = require('./options');
+const { ServerNames } = require('./server_names');
 
 class Application {
   #engine;
   #settings;
+  /** @type {ServerNames | null} null: without TLS */
+  #names = null;
 
-  /** @param {unknown} [options] */
-  constructor(options) {
-    this.#settings = appOptions(options);
-    this.#engine = new Engine(this.#settings);
+  /**
+   * @param {unknown} [options]
+   * @param {boolean} [isSecure] whether it speaks TLS
+   */
+  constructor(options, isSecure = false) {
+    this.#settings = appOptions(options, isSecure);
+    if (!isSecure) {
+      this.#engine = new Engine(this.#settings);
+      return;
+    }
+    try {
+      const credentials = credentialsOf('SSLApp()', options ?? {});
+      this.#engine = new Engine(this.#settings, credentials);
+      this.#names = new ServerNames(this.#engine, credentials);
+    } catch (error) {
+      throw errors.constructionFailed(error);
+    }
   }
 
   /**
@@ -31,9 +48,9 @@ class Application {
     // What is no text is refused with the options.
     const pattern = /** @type {string} */ (textGiven(given));
     const route = routeOptions(pattern, behavior === null ? {} : behavior, this.#settings);
-    return this.#changeRoutes(() => {
-      if (behavior === null) this.#engine.removeRoute(pattern);
-      else this.#engine.addRoute(pattern, route);
+    return this.#changeRoutes((domain) => {
+      if (behavior === null) this.#engine.removeRoute(pattern, domain);
+      else this.#engine.addRoute(pattern, route, domain);
     });
   }
 
@@ -131,27 +148,52 @@ class Application {
   }
 
   /**
-   * Names a server for TLS, of which there is none here: without it no client says whom it wants.
+   * Adds a certificate for a host name, or replaces the one it has. Without TLS no client says whom it wants, so this
+   * and those below have no effect there: libraries call them of every App.
    * @param {unknown} hostname
    * @param {unknown} [options]
    */
   addServerName(hostname, options) {
-    void options;
-    checkServerName('addServerName', hostname);
+    const name = serverName('addServerName', hostname);
+    this.#names?.add(name, options);
     return this;
   }
 
   /** @param {unknown} hostname */
   removeServerName(hostname) {
-    checkServerName('removeServerName', hostname);
+    const name = serverName('removeServerName', hostname);
+    this.#names?.remove(name);
     return this;
   }
 
-  /** @param {(hostname: string) => unknown} callback never called without TLS */
+  /** @param {(hostname: string) => unknown} callback for names that were not added; the last one counts */
   missingServerName(callback) {
     if (typeof callback !== 'function') {
       throw errors.invalidType('The argument of App.missingServerName()', 'a function', callback);
     }
+    if (this.#names !== null) this.#engine.askServerNames(callback);
+    return this;
+  }
+
+  /**
+   * Has routes added, from now on, for one of the server names alone.
+   * @param {unknown} hostname as it was added; '': for all names without routes of their own
+   */
+  domain(hostname) {
+    const name = serverName('domain', hostname);
+    this.#names?.choose(name);
+    return this;
+  }
+
+  /**
+   * Replaces a certificate, for the handshakes that begin from now on.
+   * @param {unknown[]} values `[hostname,] options`
+   */
+  setCertificate(...values) {
+    if (this.#names === null) throw errors.noTls();
+    const isNamed = values.length > 1 || typeof textGiven(values[0]) === 'string';
+    const name = isNamed ? serverName('setCertificate', values[0]) : undefined;
+    this.#names.replace(name, values[isNamed ? 1 : 0]);
     return this;
   }
 
@@ -262,17 +304,17 @@ class Application {
       const subject = `\`handler\` of App.${name}(${errors.shown(pattern)})`;
       throw errors.invalidType(subject, 'a function, what DeclarativeResponse.end() gave, or null', handler);
     }
-    return this.#changeRoutes(() => {
-      if (handler === null) this.#engine.removeHttpRoute(name, pattern);
-      else if (instructions !== null) this.#engine.addDeclaredRoute(name, pattern, instructions);
-      else this.#engine.addHttpRoute(name, pattern, handler);
+    return this.#changeRoutes((domain) => {
+      if (handler === null) this.#engine.removeHttpRoute(name, pattern, domain);
+      else if (instructions !== null) this.#engine.addDeclaredRoute(name, pattern, instructions, domain);
+      else this.#engine.addHttpRoute(name, pattern, handler, domain);
     });
   }
 
-  /** @param {() => void} change what the engine may refuse */
+  /** @param {(domain: string | undefined) => void} change of the routes of a server name, which the engine may refuse */
   #changeRoutes(change) {
     try {
-      change();
+      change(this.#names?.domain);
     } catch (error) {
       throw errors.routeRefused(error);
     }
@@ -304,12 +346,14 @@ class Application {
 }
 
 /**
+ * A host name that was passed to a method, as text.
  * @param {string} method
- * @param {unknown} hostname
+ * @param {unknown} given
  */
-function checkServerName(method, hostname) {
-  if (typeof textGiven(hostname) === 'string') return;
-  throw errors.invalidType(`\`hostname\` of App.${method}()`, 'a string', hostname);
+function serverName(method, given) {
+  const name = textGiven(given);
+  if (typeof name === 'string') return name;
+  throw errors.invalidType(`\`hostname\` of App.${method}()`, 'a string', name);
 }
 
 /**
@@ -349,4 +393,4 @@ Object.defineProperty(App, 'name', { value: 'uWS.App' });
 App.prototype = Application.prototype;
 Object.defineProperty(App.prototype, 'constructor', { value: App });
 
-module.exports = { App };
+module.exports = { App, Application };

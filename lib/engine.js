@@ -29,12 +29,15 @@ const WAKE_MILLISECONDS = 5;
 class Engine {
   #native;
   #threads;
+  #isSecure;
   /** @type {import('./lane_route').Settings[]} by route id */
   #routes = [];
   /** @type {HttpRoute[]} likewise, of the same numbers: with gaps */
   #httpRoutes = [];
   /** @type {((response: any, count: number) => unknown)[]} */
   #filters = [];
+  /** @type {((hostname: string) => unknown) | null} called with server names that have no certificate */
+  #missingServerName = null;
   /** Whether the gate has anything to tell. */
   #hasHttp = false;
   /** @type {Lane[]} empty while the threads do not run */
@@ -50,18 +53,47 @@ class Engine {
   #first = 0;
   #wakeSoon = () => this.#wake();
 
-  /** @param {{ threads: number, requestHeadBytes: number }} options */
-  constructor({ threads, requestHeadBytes }) {
-    this.#native = new native.Engine(threads, requestHeadBytes);
+  /**
+   * @param {{ threads: number, requestHeadBytes: number }} options
+   * @param {import('./credentials').Credentials} [credentials] of TLS
+   */
+  constructor({ threads, requestHeadBytes }, credentials) {
+    this.#native = new native.Engine(threads, requestHeadBytes, credentials);
     this.#threads = threads;
+    this.#isSecure = credentials !== undefined;
+  }
+
+  /**
+   * Adds a certificate, or replaces one; throws for one that is none, and nothing has changed then.
+   * @param {string | undefined} serverName undefined: the default
+   * @param {import('./credentials').Credentials} credentials
+   */
+  setIdentity(serverName, credentials) {
+    this.#native.setIdentity(serverName, credentials);
+  }
+
+  /**
+   * Takes away a certificate, if there is one.
+   * @param {string} serverName
+   */
+  removeServerName(serverName) {
+    this.#native.removeServerName(serverName);
+  }
+
+  /** @param {(hostname: string) => unknown} callback for names without a certificate */
+  askServerNames(callback) {
+    this.#missingServerName = callback;
+    this.#native.setAsksServerName(true);
+    this.#addHttp();
   }
 
   /**
    * @param {string} pattern
    * @param {import('./options').RouteSettings} route
+   * @param {string} [domain] the server name whose route it is, as of those below; undefined: the default's
    */
-  addRoute(pattern, route) {
-    const id = this.#native.addRoute(pattern, {
+  addRoute(pattern, route, domain) {
+    const settings = {
       maxPayloadLength: route.maxPayloadLength,
       maxFragments: route.maxFragments,
       idleTimeout: route.idleTimeout,
@@ -75,25 +107,28 @@ class Engine {
       wantsPong: route.pong !== null,
       wantsDropped: route.dropped !== null,
       origins: typeof route.origins === 'function' ? undefined : route.origins,
-    });
-    this.#routes[id] = { ...route, pattern };
+    };
+    const id = this.#native.addRoute(pattern, settings, domain);
+    this.#routes[id] = { ...route, pattern, isSecure: this.#isSecure };
   }
 
   /**
    * Removes a WebSocket route, if there is one.
    * @param {string} pattern
+   * @param {string} [domain]
    */
-  removeRoute(pattern) {
-    this.#native.removeRoute(pattern);
+  removeRoute(pattern, domain) {
+    this.#native.removeRoute(pattern, domain);
   }
 
   /**
    * @param {import('./http_route').MethodName} name
    * @param {string} pattern
    * @param {(response: any, request: any) => unknown} handler
+   * @param {string} [domain]
    */
-  addHttpRoute(name, pattern, handler) {
-    const id = this.#native.addHttpRoute(METHODS[name], pattern);
+  addHttpRoute(name, pattern, handler, domain) {
+    const id = this.#native.addHttpRoute(METHODS[name], pattern, domain);
     this.#httpRoutes[id] = new HttpRoute(name, pattern, handler);
     this.#addHttp();
   }
@@ -103,18 +138,20 @@ class Engine {
    * @param {import('./http_route').MethodName} name
    * @param {string} pattern
    * @param {Uint8Array} instructions
+   * @param {string} [domain]
    */
-  addDeclaredRoute(name, pattern, instructions) {
-    this.#native.addDeclaredRoute(METHODS[name], pattern, instructions);
+  addDeclaredRoute(name, pattern, instructions, domain) {
+    this.#native.addDeclaredRoute(METHODS[name], pattern, instructions, domain);
   }
 
   /**
    * Removes an HTTP route, if there is one.
    * @param {import('./http_route').MethodName} name
    * @param {string} pattern
+   * @param {string} [domain]
    */
-  removeHttpRoute(name, pattern) {
-    this.#native.removeHttpRoute(METHODS[name], pattern);
+  removeHttpRoute(name, pattern, domain) {
+    this.#native.removeHttpRoute(METHODS[name], pattern, domain);
   }
 
   /** @param {(response: any, count: number) => unknown} filter */
@@ -285,7 +322,9 @@ class Engine {
   }
 
   #newHttpLane() {
-    return new HttpLane(this.#native, this.#threads, this.#httpRoutes, this.#filters);
+    const lane = new HttpLane(this.#native, this.#threads, this.#httpRoutes, this.#filters);
+    lane.missingServerName = (hostname) => this.#missingServerName?.(hostname);
+    return lane;
   }
 
   /** Called by the bell, and by itself when a wake-up has to go on. */

@@ -199,6 +199,77 @@ function startFailed(error) {
   return Object.assign(error, { syscall: 'start' });
 }
 
+/**
+ * An `SSLApp()` whose key or certificate is not there, or none. The sentence is that of uWebSockets.js; the cause says
+ * the rest, and has the same code.
+ * @param {any} cause
+ */
+function constructionFailed(cause) {
+  return withCode(new Error('App construction failed', { cause }), cause.code);
+}
+
+/**
+ * No certificate, or no key, where TLS cannot do without.
+ * @param {string} owner whose options they are
+ * @param {'cert' | 'key'} name
+ * @param {string} code the engine's for one that is none
+ */
+function noCredential(owner, name, code) {
+  const what = name === 'cert' ? 'a certificate' : "the certificate's private key";
+  const message = `${owner} needs ${what}: give \`${name}_file_name\`, the path of a PEM file, or \`${name}\`, the PEM itself`;
+  return withCode(new Error(message), code);
+}
+
+/**
+ * The same thing as a file and as a value.
+ * @param {string} owner
+ * @param {string} name
+ * @param {string} fileOption
+ */
+function givenTwice(owner, name, fileOption) {
+  const message = `${owner} has \`${name}\` and \`${fileOption}\`, which say the same: give one of them`;
+  return withCode(new TypeError(message), 'TIDEWIRE_TLS_GIVEN_TWICE');
+}
+
+/**
+ * What is no name of a file. It may be a key, so it is not shown.
+ * @param {string} subject
+ * @param {string} name of the option that takes what a file holds
+ */
+function noFileName(subject, name) {
+  const message = `${subject} must be the path of a file, not what is in it: that is for \`${name}\``;
+  return withCode(new RangeError(message), 'TIDEWIRE_OUT_OF_RANGE');
+}
+
+/**
+ * A value of the wrong type that may be a secret, so it is not shown.
+ * @param {string} subject
+ * @param {string} accepted
+ * @param {unknown} value
+ */
+function invalidSecret(subject, accepted, value) {
+  const type = value === null ? 'null' : typeof value;
+  return withCode(
+    new TypeError(`${subject} must be ${accepted}, not of type ${type}`),
+    'TIDEWIRE_INVALID_TYPE',
+  );
+}
+
+/** Certificates of an App without TLS. */
+function noTls() {
+  const message = 'App.setCertificate() is for an App with TLS: make it by SSLApp()';
+  return withCode(new Error(message), 'TIDEWIRE_NO_TLS');
+}
+
+/**
+ * A certificate for a name that was not added.
+ * @param {string} hostname
+ */
+function unknownServerName(hostname) {
+  const message = `App.setCertificate() knows no server name ${shown(hostname)}: add it by App.addServerName()`;
+  return withCode(new RangeError(message), 'TIDEWIRE_UNKNOWN_SERVER_NAME');
+}
+
 /** A `listen` or a `getDescriptor` of an App that is shutting down. */
 function shuttingDown() {
   const message = 'The App is shutting down: await the Promise of app.shutdown() before it listens again';
@@ -241,6 +312,19 @@ function warnUnknownOption(subject, name, known) {
   warned.add(name);
   const message = `${subject} ignores the unknown option ${shown(name)}; known are ${known.join(', ')}`;
   process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_UNKNOWN_OPTION' });
+}
+
+/**
+ * Warns of an option that has no effect, once for each name.
+ * @param {string} subject
+ * @param {string} name
+ * @param {string} reason
+ */
+function warnIneffective(subject, name, reason) {
+  if (warned.has(name)) return;
+  warned.add(name);
+  const message = `${subject} has no effect: ${reason}`;
+  process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_NO_EFFECT' });
 }
 
 /**
@@ -310,9 +394,17 @@ module.exports = {
   listenFailed,
   listenUnixFailed,
   startFailed,
+  constructionFailed,
+  noCredential,
+  givenTwice,
+  noFileName,
+  invalidSecret,
+  noTls,
+  unknownServerName,
   shuttingDown,
   noBinary,
   warnUnknownOption,
+  warnIneffective,
   warnEnvironment,
   shown,
 };

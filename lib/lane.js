@@ -17,7 +17,9 @@ const { Fragments } = require('./fragments');
 const { LaneRoute } = require('./lane_route');
 const { LaneTopics } = require('./lane_topics');
 const { Requests } = require('./requests');
-const { WebSocket, routeOf, indexOf, retire } = require('./websocket');
+const { routeOf, indexOf, retire } = require('./websocket');
+
+/** @typedef {import('./websocket').WebSocket} WebSocket */
 
 /** Why a connection ends, by the flags of the command that closes it at once. */
 const TERMINATIONS = [events.CAUSE_LOCAL, events.CAUSE_BACKPRESSURE, events.CAUSE_SHUTDOWN];
@@ -326,7 +328,7 @@ class Lane extends Crossing {
     const end = this.#connections.arrive(index, tag, slab, offset + 2);
     this.live++;
     if ((tag & 0xff) === events.OPEN) {
-      this.open(new WebSocket(route, index), index);
+      this.open(new route.Socket(route, index), index);
     } else {
       this.#requests.ask(route, index, this.view(KINDS.string, end, offset + length - end));
     }

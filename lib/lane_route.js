@@ -2,10 +2,11 @@
 
 const { KINDS } = require('./data');
 const { shown } = require('./errors');
+const { SSLWebSocket, WebSocket } = require('./websocket');
 
 /**
- * What a route was asked for, with its pattern.
- * @typedef {import('./options').RouteSettings & { pattern: string }} Settings
+ * What a route was asked for, with its pattern, and whether its connections speak TLS.
+ * @typedef {import('./options').RouteSettings & { pattern: string, isSecure: boolean }} Settings
  */
 
 /** Bytes sent to one connection without a word from the reactor, from which on `send` says 0 in any case. */
@@ -20,6 +21,8 @@ class LaneRoute {
   constructor(lane, settings) {
     this.lane = lane;
     this.pattern = settings.pattern;
+    /** The class of its sockets. */
+    this.Socket = settings.isSecure ? SSLWebSocket : WebSocket;
     /** The third argument of `upgrade`, which `res.upgrade` wants back. */
     this.context = Object.freeze({});
     this.origins = settings.origins;

@@ -8,9 +8,10 @@
 
 const { constants } = require('node:buffer');
 const { CLOSE_REASON_BYTES, checkStatusCode, wellFormed } = require('./close_frame');
-const compression = require('./compression');
+const { TLS_OPTIONS } = require('./credentials');
 const { encoded, textGiven } = require('./data');
 const errors = require('./errors');
+const { Given, isIntegerWithin } = require('./given');
 const limits = require('./limits');
 
 const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
@@ -46,7 +47,7 @@ const ROUTE_OPTIONS = [
 /**
  * @typedef {'arraybuffer' | 'nodebuffer' | 'uint8array'} BinaryType
  * @typedef {BinaryType | 'string'} TextType
- * @typedef {((...values: any[]) => void) | null} Handler
+ * @typedef {import('./given').Handler} Handler
  */
 
 /**
@@ -95,13 +96,15 @@ const ROUTE_OPTIONS = [
  */
 
 /**
- * Validates the options of `App()`.
+ * Validates the options of `App()`, or those of `SSLApp()` that are not about TLS.
  * @param {unknown} options
+ * @param {boolean} [isSecure] whether it is `SSLApp()`
  * @returns {AppSettings}
  */
-function appOptions(options) {
-  const given = new Given('App()', options === undefined ? {} : options);
-  given.warnUnknown(APP_OPTIONS);
+function appOptions(options, isSecure = false) {
+  const given = new Given(isSecure ? 'SSLApp()' : 'App()', options === undefined ? {} : options);
+  given.warnUnknown([...APP_OPTIONS, ...TLS_OPTIONS]);
+  if (!isSecure) given.warnIneffective(TLS_OPTIONS, 'App() speaks no TLS, SSLApp() does');
   return {
     threads: given.integer('threads', 1, { min: 1, max: limits.REACTORS, unit: 'threads' }),
     binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
@@ -266,128 +269,6 @@ function shutdownOptions(options) {
     throw errors.outOfRange(given.subject('timeout'), accepted, timeout);
   }
   return { code: /** @type {number} */ (code), reason, timeout };
-}
-
-/**
- * @param {number} value
- * @param {number} min
- * @param {number} max
- */
-function isIntegerWithin(value, min, max) {
-  return Number.isInteger(value) && value >= min && value <= max;
-}
-
-/** An object of options as the application gave it, read field by field. `undefined` is not given. */
-class Given {
-  /**
-   * @param {string} owner whose options they are, for the sentences
-   * @param {unknown} options
-   */
-  constructor(owner, options) {
-    if (typeof options !== 'object' || options === null) {
-      throw errors.invalidType(`The options of ${owner}`, 'an object', options);
-    }
-    this.owner = owner;
-    this.options = /** @type {Record<string, unknown>} */ (options);
-  }
-
-  /** @param {string} name */
-  subject(name) {
-    return `\`${name}\` of ${this.owner}`;
-  }
-
-  /**
-   * @param {string} name
-   * @param {number} fallback
-   * @param {{ min: number, max: number, unit: string, zero?: string }} range `zero`: what 0 means,
-   *     where it is accepted beside the range
-   */
-  integer(name, fallback, { min, max, unit, zero }) {
-    const value = this.options[name];
-    if (value === undefined) return fallback;
-    const accepted = `${zero ? `0 (${zero}) or ` : ''}an integer from ${min} to ${max} (${unit})`;
-    if (typeof value !== 'number') throw errors.invalidType(this.subject(name), accepted, value);
-    const valid = (zero !== undefined && value === 0) || isIntegerWithin(value, min, max);
-    if (!valid) throw errors.outOfRange(this.subject(name), accepted, value);
-    // -0 is an integer, too; the engine gets 0.
-    return value + 0;
-  }
-
-  /**
-   * @param {string} name
-   * @param {boolean} fallback
-   */
-  boolean(name, fallback) {
-    const value = this.options[name];
-    if (value === undefined) return fallback;
-    if (typeof value !== 'boolean') throw errors.invalidType(this.subject(name), 'true or false', value);
-    return value;
-  }
-
-  /**
-   * @template {string | null} T
-   * @param {string} name
-   * @param {T} fallback
-   * @param {readonly string[]} choices
-   */
-  choice(name, fallback, choices) {
-    const value = this.options[name];
-    if (value === undefined) return fallback;
-    const accepted = `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`;
-    if (typeof value !== 'string') throw errors.invalidType(this.subject(name), accepted, value);
-    if (!choices.includes(value)) throw errors.outOfRange(this.subject(name), accepted, value);
-    return /** @type {T} */ (value);
-  }
-
-  /**
-   * @param {string} name
-   * @returns {Handler}
-   */
-  handler(name) {
-    const value = this.options[name];
-    if (value === undefined || value === null) return null;
-    if (typeof value !== 'function')
-      throw errors.invalidType(this.subject(name), 'a function or null', value);
-    return /** @type {Handler} */ (value);
-  }
-
-  /**
-   * What an origin may look like is for the engine to judge, which throws in `addRoute`.
-   * @returns {'same' | string[] | Function | undefined}
-   */
-  origins() {
-    const value = this.options.origins;
-    if (value === undefined) return undefined;
-    const subject = this.subject('origins');
-    if (typeof value === 'function') return value;
-    const accepted = "'same', a function, or an array of origins such as 'https://example.org'";
-    if (typeof value === 'string' && value !== 'same') throw errors.outOfRange(subject, accepted, value);
-    if (value !== 'same' && !Array.isArray(value)) throw errors.invalidType(subject, accepted, value);
-    if (value === 'same') return value;
-    const stray = value.findIndex((origin) => typeof origin !== 'string');
-    if (stray >= 0) throw errors.invalidType(`Element ${stray} of ${subject}`, 'a string', value[stray]);
-    return [...value];
-  }
-
-  /** @param {string} name */
-  compression(name) {
-    const value = this.options[name];
-    if (value === undefined) return compression.DISABLED;
-    if (typeof value !== 'number')
-      throw errors.invalidType(this.subject(name), compression.ACCEPTED_TEXT, value);
-    if (!compression.isCompression(value)) {
-      throw errors.outOfRange(this.subject(name), compression.ACCEPTED_TEXT, value);
-    }
-    return value + 0;
-  }
-
-  /** @param {readonly string[]} known */
-  warnUnknown(known) {
-    for (const name of Object.keys(this.options)) {
-      const ignored = !known.includes(name) && this.options[name] !== undefined;
-      if (ignored) errors.warnUnknownOption(this.owner, name, known);
-    }
-  }
 }
 
 module.exports = { appOptions, routeOptions, listenOptions, listenUnixOptions, shutdownOptions };

@@ -12,7 +12,6 @@ const errors = require('./errors');
 const { HttpRequest } = require('./http_request');
 const { HttpResponse, arrived, finish, isOver, placeOf, taken } = require('./http_response');
 const { fail, settle } = require('./outcome');
-const { WebSocket } = require('./websocket');
 
 /** Taken once: applications replace the global one where they test with scripted time. */
 const { queueMicrotask } = globalThis;
@@ -189,7 +188,7 @@ class Requests {
    * @param {string} answer subprotocol and header lines
    */
   upgrade(response, route, index, userData, isPlain, answer) {
-    const socket = new WebSocket(route, index);
+    const socket = new route.Socket(route, index);
     // Whatever this throws, the request is as it was.
     adopt(socket, userData);
     finish(response);

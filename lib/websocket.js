@@ -219,7 +219,10 @@ class WebSocket {
   }
 }
 
-// Libraries look at the constructor's name.
-Object.defineProperty(WebSocket, 'name', { value: 'uWS.WebSocket' });
+/** The same of an App with TLS. Libraries look at the constructor's name. */
+class SSLWebSocket extends WebSocket {}
 
-module.exports = { WebSocket, routeOf, indexOf, retire };
+Object.defineProperty(WebSocket, 'name', { value: 'uWS.WebSocket' });
+Object.defineProperty(SSLWebSocket, 'name', { value: 'uWS.SSLWebSocket' });
+
+module.exports = { WebSocket, SSLWebSocket, routeOf, indexOf, retire };

@@ -45,6 +45,11 @@ describe('exports', () => {
     assert.equal(tidewire.App.name, 'uWS.App');
   });
 
+  test('SSLApp(options), with or without new: see tls.test.js', () => {
+    assert.equal(typeof tidewire.SSLApp, 'function');
+    assert.throws(() => tidewire.SSLApp(), { message: 'App construction failed' });
+  });
+
   test('us_listen_socket_close(token)', BOUND, async (context) => {
     const { token, url } = serve(context, {});
     await connect(context, url);

@@ -25,15 +25,21 @@ function noise(seed, count) {
   );
 }
 
-/** @typedef {(port: number) => Promise<void>} Attack */
+/**
+ * @typedef {(port: number) => net.Socket} Dial how a socket is had; it may say things before it is connected
+ * @typedef {(port: number, dial?: Dial) => Promise<void>} Attack
+ */
+
+/** @type {Dial} */
+const dialTcp = (port) => net.connect({ port, host: '127.0.0.1', noDelay: true });
 
 /**
  * @param {(socket: net.Socket) => unknown} act is waited for, then the end of the socket
  * @returns {Attack}
  */
 function attack(act) {
-  return async (port) => {
-    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+  return async (port, dial = dialTcp) => {
+    const socket = dial(port);
     // A reset is an end like others.
     socket.on('error', () => {});
     const closed = new Promise((resolve) => socket.once('close', resolve));

@@ -29,9 +29,10 @@ const noBrowser = existsSync(CHROMIUM)
 /**
  * A browser that has nothing of earlier ones.
  * @param {import('node:test').TestContext} context
+ * @param {string[]} [flags] of Chromium, beside those that it has in any case
  * @returns {Promise<import('playwright-core').BrowserContext>}
  */
-async function openBrowser(context) {
+async function openBrowser(context, flags = []) {
   const { chromium } = require('playwright-core');
   const profile = mkdtempSync(path.join(os.tmpdir(), 'tidewire-chromium-'));
   let browser;
@@ -39,7 +40,10 @@ async function openBrowser(context) {
     await browser?.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   });
-  browser = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, args: FLAGS });
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    args: [...FLAGS, ...flags],
+  });
   return browser;
 }
 

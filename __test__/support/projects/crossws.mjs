@@ -1,6 +1,6 @@
 /**
  * A chat of crossws on uWebSockets.js. Tells what happens by a line of JSON each; closes its App at the
- * first byte of its input.
+ * first byte of its input. With a key and a certificate in the environment, by TLS.
  */
 
 import uWS from 'uWebSockets.js';
@@ -33,7 +33,8 @@ const adapter = crossws({
   },
 });
 
-const app = uWS.App().ws('/*', adapter.websocket);
+const { KEY: key, CERT: cert } = process.env;
+const app = (key ? uWS.SSLApp({ key, cert }) : uWS.App()).ws('/*', adapter.websocket);
 app.listen('127.0.0.1', 0, (token) => tell(uWS.us_socket_local_port(token)));
 process.stdin.once('data', () => {
   app.close();

@@ -1,9 +1,9 @@
 /**
  * A server of Socket.IO on uWebSockets.js, for clients of Engine.IO 4 and 3. Tells what happens by a line of JSON each;
- * closes Socket.IO at the first byte of its input.
+ * closes Socket.IO at the first byte of its input. With a key and a certificate in the environment, by TLS.
  */
 
-import { App, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
+import { App, SSLApp, us_listen_socket_close, us_socket_local_port } from 'uWebSockets.js';
 import { Server } from 'socket.io';
 
 const tell = (...values) => console.log(JSON.stringify(values));
@@ -16,7 +16,8 @@ const io = new Server({
   pingTimeout: 60_000,
 });
 
-const app = App();
+const { KEY: key, CERT: cert } = process.env;
+const app = key ? SSLApp({ key, cert }) : App();
 io.attachApp(app, { maxBackpressure: 0 });
 io.engine.on('initial_headers', (headers) => {
   headers['set-cookie'] = 'first=1';

@@ -1,0 +1,114 @@
+'use strict';
+
+/**
+ * Keys and certificates as applications give them, for `SSLApp()`, `addServerName` and `setCertificate`: as
+ * files, which are read here and at once, or as PEM. What is in them is for the engine to judge.
+ *
+ * No error repeats a value that may be a secret: neither a key nor a passphrase, nor what was given as the name
+ * of a file and is none.
+ */
+
+const { readFileSync } = require('node:fs');
+const { encoded, textGiven } = require('./data');
+const errors = require('./errors');
+const { Given } = require('./given');
+
+/** The options of TLS, by their names in uWebSockets.js, and those that are tidewire's own. */
+const TLS_OPTIONS = [
+  'key_file_name',
+  'cert_file_name',
+  'ca_file_name',
+  'passphrase',
+  'ssl_ciphers',
+  'dh_params_file_name',
+  'ssl_prefer_low_memory_usage',
+  'key',
+  'cert',
+  'ca',
+];
+
+/**
+ * What the engine takes.
+ * @typedef {object} Credentials
+ * @property {Uint8Array} cert PEM: the certificate first, then those between it and its root
+ * @property {Uint8Array} key PEM
+ * @property {string | undefined} passphrase of the key
+ * @property {Uint8Array | undefined} ca PEM: who may vouch for clients; undefined: clients are not asked
+ * @property {string | undefined} ciphers undefined: all that are served
+ */
+
+/** What stays when a certificate is replaced and they are not given again. @typedef {Pick<Credentials, 'ca' | 'ciphers'>} Kept */
+
+/**
+ * Validates the options of TLS, and reads the files that they name.
+ * @param {string} owner whose options they are, for the sentences
+ * @param {unknown} options
+ * @param {Partial<Kept>} [kept] what holds where nothing is given
+ * @returns {Credentials}
+ */
+function credentialsOf(owner, options, kept = {}) {
+  const given = new GivenTls(owner, options);
+  given.checkIneffective();
+  const passphrase = given.text('passphrase');
+  const ciphers = given.text('ssl_ciphers') ?? kept.ciphers;
+  const cert = given.pem('cert');
+  const key = given.pem('key');
+  const ca = given.pem('ca') ?? kept.ca;
+  if (cert === undefined) throw errors.noCredential(owner, 'cert', 'TIDEWIRE_TLS_CERTIFICATE');
+  if (key === undefined) throw errors.noCredential(owner, 'key', 'TIDEWIRE_TLS_KEY');
+  return { cert, key, passphrase, ca, ciphers };
+}
+
+/** Options of TLS as the application gave them. What is empty is not given, as in uWebSockets.js. */
+class GivenTls extends Given {
+  /**
+   * Text, which is never shown.
+   * @param {string} name
+   * @returns {string | undefined}
+   */
+  text(name) {
+    const value = textGiven(this.options[name]);
+    if (value === undefined || value === '') return undefined;
+    if (typeof value !== 'string') throw errors.invalidSecret(this.subject(name), 'a string', value);
+    return value;
+  }
+
+  /**
+   * PEM that was given as it is, or as the name of a file.
+   * @param {'cert' | 'key' | 'ca'} name
+   * @returns {Uint8Array | undefined}
+   */
+  pem(name) {
+    const fileOption = `${name}_file_name`;
+    const file = this.text(fileOption);
+    const value = this.options[name];
+    const isGiven = value !== undefined && value !== '';
+    if (file === undefined) return isGiven ? this.#bytes(name, value) : undefined;
+    if (isGiven) throw errors.givenTwice(this.owner, name, fileOption);
+    // What was taken for the name of a file by mistake may be a key.
+    if (file.includes('-----BEGIN') || /\p{Cc}/u.test(file)) {
+      throw errors.noFileName(this.subject(fileOption), name);
+    }
+    return readFileSync(file);
+  }
+
+  /** Looks at options that have no effect. */
+  checkIneffective() {
+    this.boolean('ssl_prefer_low_memory_usage', false);
+    if (this.text('dh_params_file_name') === undefined) return;
+    this.warnIneffective(['dh_params_file_name'], 'keys are agreed on by elliptic curves alone');
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} value
+   */
+  #bytes(name, value) {
+    if (typeof value !== 'string' && !ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer)) {
+      throw errors.invalidSecret(this.subject(name), 'PEM as a string or a Buffer', value);
+    }
+    return encoded(value);
+  }
+}
+
+module.exports = { TLS_OPTIONS, credentialsOf };
