@@ -134,6 +134,18 @@ describe('missingServerName', () => {
     assert.deepEqual(asked, ['new.example', 'unknown.example']);
   });
 
+  test('may add whatever name a client asks for', BOUND, async (context) => {
+    const { app, port } = serveTls(context);
+    // No name of a URL, all of them: what a stranger asks for must not make `addServerName` throw.
+    const names = ['xn--a', 'xn--a.example', 'a_b.example', 'a.xn--', '0x7f.0x1', 'ab--c.example'];
+    app.missingServerName((hostname) => app.addServerName(hostname, issued('added.example')));
+    for (const servername of names) {
+      const name = await nameFor(context, port, servername).catch((error) => error.code);
+      assert.ok(['added.example', 'ERR_SSL_SSLV3_ALERT_ILLEGAL_PARAMETER'].includes(name), `${servername}: ${name}`);
+    }
+    assert.equal(await nameFor(context, port, 'xn--a'), 'added.example');
+  });
+
   test('the last callback counts, also one that comes while it listens', BOUND, async (context) => {
     const { app, port } = serveTls(context);
     app.missingServerName(() => assert.fail('replaced'));

@@ -99,6 +99,9 @@ class ServerNames {
   }
 }
 
+/** A host name that clients may send as it is, but for its case: also one that is of no use as a URL's. */
+const SENDABLE = /^(?=.{1,254}$)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?$/;
+
 /**
  * A host name as clients send it: in lower case, and in ASCII (RFC 5890 §2.3.2.1), without a dot at its end.
  * @param {string} subject
@@ -106,7 +109,9 @@ class ServerNames {
  */
 function canonical(subject, hostname) {
   const isWildcard = hostname.startsWith(WILDCARD);
-  const name = domainToASCII(isWildcard ? hostname.slice(WILDCARD.length) : hostname).replace(/\.$/, '');
+  const given = isWildcard ? hostname.slice(WILDCARD.length) : hostname;
+  const ascii = SENDABLE.test(given) ? given.toLowerCase() : domainToASCII(given);
+  const name = ascii.replace(/\.$/, '');
   if (name === '' || name.includes('*')) {
     throw errors.outOfRange(subject, "a host name such as 'example.org' or '*.example.org'", hostname);
   }

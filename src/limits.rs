@@ -235,7 +235,7 @@ pub const TLS_HANDSHAKE_SECONDS: u64 = 10;
 /// costs the gate as long as the place is held.
 pub const TLS_HANDSHAKES: usize = 1_024;
 
-/// Who lets a TLS handshake rest for so long gives its place to the next in line, and goes on without one.
+/// Who lets a TLS handshake rest for so long, in all, gives its place to the next in line, and goes on without one.
 pub const TLS_PERMIT_MILLISECONDS: u64 = 1_000;
 
 /// Tasks of a gate with TLS that run in one turn, until its poller is looked at: in a storm of handshakes every

@@ -100,7 +100,7 @@ impl Reception {
         };
         let mut stream = Stream::Plain(stream);
         let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
-        let mut permit = Some(in_line(&self.permits, &mut stream, &mut bound).await?);
+        let mut place = Place { permit: Some(in_line(&self.permits, &mut stream, &mut bound).await?), left: PERMIT_PATIENCE };
         let mut pen = Some(in_line(&self.pen, &mut stream, &mut bound).await?);
         let Stream::Plain(socket) = stream else { return Err(Parting::Closed) };
         let mut secure = Secure::begin(socket, &identity, self.bench.clone()).ok_or(Parting::Closed)?;
@@ -121,21 +121,11 @@ impl Reception {
             if !secure.is_shaking_hands() {
                 break;
             }
-            if matches!(bound.by(|cx| secure.poll_signs(cx)).await?, Ok(true)) {
+            if matches!(place.held_for(bound.by(|cx| secure.poll_signs(cx))).await?, Ok(true)) {
                 let mut next = pin!(self.pen.acquire());
                 pen = bound.by(|cx| next.as_mut().poll(cx)).await?.ok();
             }
-            step = loop {
-                let next = bound.by(|cx| secure.poll_step(cx));
-                if permit.is_none() {
-                    break next.await?;
-                }
-                match timeout(PERMIT_PATIENCE, next).await {
-                    Ok(step) => break step?,
-                    // A slow one does not hold others up.
-                    Err(_) => permit = None,
-                }
-            };
+            step = place.held_for(bound.by(|cx| secure.poll_step(cx))).await?;
         }
         let is_resumed = secure.is_resumed();
         Ok(Guest { stream: Stream::Secure(Box::new(secure)), name, proxied, is_resumed })
@@ -186,6 +176,29 @@ impl Reception {
             bound.extend(asked.elapsed());
         }
         Ok(self.security.find(name).unwrap_or_else(|| self.security.default()))
+    }
+}
+
+/// Place of a handshake under way: a client that is slow does not hold others up.
+struct Place<'s> {
+    permit: Option<SemaphorePermit<'s>>,
+    /// So long it may still be waited for, in all: a byte now and then wins nothing.
+    left: Duration,
+}
+
+impl Place<'_> {
+    /// Waits for the client; without the place, once it has been waited for too long.
+    async fn held_for<T>(&mut self, client: impl Future<Output = T>) -> T {
+        let mut client = pin!(client);
+        if self.permit.is_some() {
+            let began = Instant::now();
+            if let Ok(done) = timeout(self.left, client.as_mut()).await {
+                self.left = self.left.saturating_sub(began.elapsed());
+                return done;
+            }
+            self.permit = None;
+        }
+        client.await
     }
 }
 
@@ -415,6 +428,36 @@ mod tests {
             let (_client, _connection) = reply(first.0, first.1).await;
             assert!(first.2.await.unwrap().is_ok());
             assert_eq!(place.reception.permits.available_permits(), PERMITS);
+        });
+    }
+
+    #[test]
+    fn who_drips_or_was_asked_to_begin_anew_rests_as_well() {
+        at_the_reception(async |place| {
+            let began = Instant::now();
+            let mut hello = said(&mut place.says());
+            // Its key is of a group that is not served.
+            let share = hello.windows(4).position(|bytes| bytes == [0, 0x1d, 0, 32]).unwrap();
+            hello[share + 1] = 0x19;
+            let (mut renewed, _shaking) = place.meet().await;
+            renewed.write_all(&hello).unwrap();
+            spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
+            assert_eq!(place.reception.permits.available_permits(), 0);
+
+            let (mut dripping, _shaking) = place.meet().await;
+            dripping.write_all(&said(&mut place.says())).unwrap();
+            spawn_blocking(|| std::thread::sleep(Duration::from_millis(20))).await.unwrap();
+            let (mut client, shaking) = place.meet().await;
+            let mut connection = place.says();
+            client.write_all(&said(&mut connection)).unwrap();
+            sleep(PERMIT_PATIENCE).await;
+            for byte in [23, 3, 3] {
+                dripping.write_all(&[byte]).unwrap();
+                sleep(PERMIT_PATIENCE / 2).await;
+            }
+            let (_client, _connection) = reply(client, connection).await;
+            assert!(shaking.await.unwrap().is_ok());
+            assert!(began.elapsed() < 3 * PERMIT_PATIENCE);
         });
     }
 }
