@@ -92,7 +92,7 @@ impl Service<Request<Incoming>> for &Judge {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (head, _) = request.into_parts();
-        let answer = request::path(&head).ok().and_then(|_| {
+        let answer = request::check_host(&head.headers).and_then(|()| request::path(&head)).ok().and_then(|_| {
             let mut opening = Opening::judge(&head).ok()?;
             opening.extensions = negotiate(&head.headers, Compression::SHARED).ok()?.map(|(_, answer)| answer);
             Some(opening.headers())
