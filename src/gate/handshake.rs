@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -31,8 +31,11 @@ use crate::tls::{Fault, Found, Progress};
 pub(super) struct Reception {
     pub(super) security: Security,
     bench: Bench,
-    /// In the order in which they were asked for.
+    /// For handshakes under way, in the order in which they were asked for.
     permits: Semaphore,
+    /// For the step that signs, likewise. One takes it at a time, and keeps it while all other tasks that are ready
+    /// have their turn: a signature by an RSA key takes as long as a hundred requests.
+    pen: Semaphore,
 }
 
 /// A client whose handshake is done.
@@ -62,7 +65,12 @@ const PERMIT_PATIENCE: Duration = Duration::from_millis(limits::TLS_PERMIT_MILLI
 
 impl Reception {
     pub(super) fn new(security: Security) -> Self {
-        Self { security, bench: Bench::default(), permits: Semaphore::new(limits::TLS_HANDSHAKES) }
+        Self {
+            security,
+            bench: Bench::default(),
+            permits: Semaphore::new(limits::TLS_HANDSHAKES),
+            pen: Semaphore::new(1),
+        }
     }
 
     /// Lets go of buffers, once there are no connections.
@@ -92,7 +100,8 @@ impl Reception {
         };
         let mut stream = Stream::Plain(stream);
         let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
-        let mut permit = Some(self.permit(&mut stream, &mut bound).await?);
+        let mut permit = Some(in_line(&self.permits, &mut stream, &mut bound).await?);
+        let mut pen = Some(in_line(&self.pen, &mut stream, &mut bound).await?);
         let Stream::Plain(socket) = stream else { return Err(Parting::Closed) };
         let mut secure = Secure::begin(socket, &identity, self.bench.clone()).ok_or(Parting::Closed)?;
         let (mut first, proxied) = greeting.into_parts();
@@ -107,10 +116,14 @@ impl Reception {
                     return Err(Parting::Fault(fault, Stream::Secure(Box::new(secure))));
                 }
             }
-            // A step may take a millisecond: others have their turn.
             yield_now().await;
+            drop(pen.take());
             if !secure.is_shaking_hands() {
                 break;
+            }
+            if matches!(bound.by(|cx| secure.poll_signs(cx)).await?, Ok(true)) {
+                let mut next = pin!(self.pen.acquire());
+                pen = bound.by(|cx| next.as_mut().poll(cx)).await?.ok();
             }
             step = loop {
                 let next = bound.by(|cx| secure.poll_step(cx));
@@ -174,22 +187,22 @@ impl Reception {
         }
         Ok(self.security.find(name).unwrap_or_else(|| self.security.default()))
     }
+}
 
-    /// Waits in line. Who leaves it, or has no time left, costs the others nothing.
-    async fn permit(
-        &self,
-        stream: &mut Stream,
-        bound: &mut Bound<'_, '_>,
-    ) -> Result<tokio::sync::SemaphorePermit<'_>, Parting> {
-        let mut permit = pin!(self.permits.acquire());
-        let mut look = Look::default();
-        bound
-            .by(|cx| match permit.as_mut().poll(cx) {
-                Poll::Ready(permit) => Poll::Ready(permit.map_err(|_| Parting::Closed)),
-                Poll::Pending => look.poll_gone(stream, cx).map(|()| Err(Parting::Closed)),
-            })
-            .await?
-    }
+/// Waits in line. Who leaves it, or has no time left, costs the others nothing.
+async fn in_line<'s>(
+    semaphore: &'s Semaphore,
+    stream: &mut Stream,
+    bound: &mut Bound<'_, '_>,
+) -> Result<SemaphorePermit<'s>, Parting> {
+    let mut permit = pin!(semaphore.acquire());
+    let mut look = Look::default();
+    bound
+        .by(|cx| match permit.as_mut().poll(cx) {
+            Poll::Ready(permit) => Poll::Ready(permit.map_err(|_| Parting::Closed)),
+            Poll::Pending => look.poll_gone(stream, cx).map(|()| Err(Parting::Closed)),
+        })
+        .await?
 }
 
 /// What bounds the steps of one handshake.

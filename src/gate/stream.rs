@@ -99,6 +99,14 @@ impl Secure {
         self.session.is_shaking_hands()
     }
 
+    /// Ready when there is something to read, and the next step of the handshake may be one that signs.
+    pub(super) fn poll_signs(&self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self.session.is_retried() {
+            true => self.socket.poll_read_ready(cx).map_ok(|()| true),
+            false => Poll::Ready(Ok(false)),
+        }
+    }
+
     pub(super) fn is_resumed(&self) -> bool {
         self.session.is_resumed()
     }

@@ -93,7 +93,7 @@ impl Gate {
             move || {
                 let mut builder = Builder::new_current_thread();
                 if security.is_some() {
-                    // A step of a handshake may take a millisecond: so soon the poller and the keeper have their turn.
+                    // A step of a handshake may take a millisecond: what the kernel has to tell is not to wait for many.
                     builder.event_interval(limits::TLS_TURN_TASKS);
                 }
                 match builder.enable_all().build_local(LocalOptions::default()) {

@@ -82,6 +82,12 @@ impl Session {
         self.connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
+    /// Whether the client was asked to begin anew with another key (RFC 8446 §4.1.4): the handshake's signature may
+    /// not be made yet, though a ClientHello was answered.
+    pub fn is_retried(&self) -> bool {
+        self.connection.handshake_kind() == Some(rustls::HandshakeKind::FullWithHelloRetryRequest)
+    }
+
     /// The certificate by which the client has proved who it is, if it has.
     pub fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
         self.connection.peer_certificates()?.first()
