@@ -100,7 +100,8 @@ impl Reception {
         };
         let mut stream = Stream::Plain(stream);
         let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
-        let mut place = Place { permit: Some(in_line(&self.permits, &mut stream, &mut bound).await?), left: PERMIT_PATIENCE };
+        let mut place =
+            Place { permit: Some(in_line(&self.permits, &mut stream, &mut bound).await?), left: PERMIT_PATIENCE };
         let mut pen = Some(in_line(&self.pen, &mut stream, &mut bound).await?);
         let Stream::Plain(socket) = stream else { return Err(Parting::Closed) };
         let mut secure = Secure::begin(socket, &identity, self.bench.clone()).ok_or(Parting::Closed)?;
