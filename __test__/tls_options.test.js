@@ -213,6 +213,11 @@ describe('secrets', () => {
     ['a key in the place of its path', { key_file_name: key, cert }, 'TIDEWIRE_OUT_OF_RANGE'],
     ['the same as bytes', { key_file_name: Buffer.from(key), cert }, 'TIDEWIRE_OUT_OF_RANGE'],
     [
+      'the same without its lines',
+      { key_file_name: key.replace(/-----.*-----|\n/g, ''), cert },
+      'TIDEWIRE_OUT_OF_RANGE',
+    ],
+    [
       'a line of a key in the place of its path',
       { key_file_name: `${line}\n`, cert },
       'TIDEWIRE_OUT_OF_RANGE',

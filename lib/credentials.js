@@ -27,6 +27,9 @@ const TLS_OPTIONS = [
   'ca',
 ];
 
+/** A key or a certificate without the lines around it, as some keep theirs in the environment: a SEQUENCE of ASN.1. */
+const BASE64_OF_DER = /^M[A-Za-z\d+/]{59,}={0,2}$/;
+
 /**
  * What the engine takes.
  * @typedef {object} Credentials
@@ -86,7 +89,7 @@ class GivenTls extends Given {
     if (file === undefined) return isGiven ? this.#bytes(name, value) : undefined;
     if (isGiven) throw errors.givenTwice(this.owner, name, fileOption);
     // What was taken for the name of a file by mistake may be a key.
-    if (file.includes('-----BEGIN') || /\p{Cc}/u.test(file)) {
+    if (file.includes('-----BEGIN') || /\p{Cc}/u.test(file) || BASE64_OF_DER.test(file)) {
       throw errors.noFileName(this.subject(fileOption), name);
     }
     return readFileSync(file);
