@@ -49,6 +49,15 @@ describe('versions', () => {
     assert.equal((await certified(context, serveTls(context).port)).protocol, 'TLSv1.3');
   });
 
+  test('several who have to begin anew with another key get through', BOUND, async (context) => {
+    const { app, port } = serveTls(context);
+    // A key share of a group that is not served (RFC 8446 §4.1.4).
+    const other = { minVersion: 'TLSv1.3', ecdhCurve: 'secp521r1:X25519' };
+    const answers = await Promise.all(Array.from({ length: 10 }, () => askTls(port, '/', other)));
+    assert.ok(answers.every(({ text }) => text === 'over TLS'));
+    assert.deepEqual(app.stats().gate.tls, { handshakes: 10, resumed: 0, failed: {} });
+  });
+
   for (const version of ['TLSv1', 'TLSv1.1']) {
     test(`${version} is refused by an alert, and counted`, BOUND, async (context) => {
       const { app, port } = serveTls(context);
