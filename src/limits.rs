@@ -231,8 +231,8 @@ pub const TLS_HANDSHAKE_SECONDS: u64 = 10;
 
 /// TLS handshakes under way in one gate; others wait in line. A client of the other side of the world takes a third
 /// of a second for its part, so that so many keep a core busy with RSA keys of 2,048 bits, which signs
-/// some 1,500 times a second; and who sends a ClientHello and nothing else gains nothing by holding a place: signing
-/// costs the gate as long as the place is held.
+/// some 1,500 times a second; and who sends a ClientHello and nothing else holds a place for no longer than
+/// [`TLS_PERMIT_MILLISECONDS`].
 pub const TLS_HANDSHAKES: usize = 1_024;
 
 /// Who lets a TLS handshake rest for so long, in all, gives its place to the next in line, and goes on without one.
