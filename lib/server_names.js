@@ -107,7 +107,8 @@ class ServerNames {
 function canonical(subject, hostname) {
   const isWildcard = hostname.startsWith(WILDCARD);
   const name = domainToASCII(isWildcard ? hostname.slice(WILDCARD.length) : hostname).replace(/\.$/, '');
-  if (name === '' || name.includes('*')) {
+  // Of an address with a path or a port, domainToASCII() takes the host.
+  if (name === '' || name.includes('*') || /[/\\?#@:]/.test(hostname)) {
     throw errors.outOfRange(subject, "a host name such as 'example.org' or '*.example.org'", hostname);
   }
   return isWildcard ? WILDCARD + name : name;
