@@ -77,9 +77,11 @@ export interface TlsOptions {
   passphrase?: RecognizedString | undefined;
 
   /**
-   * Cipher suites that may be used, by the names of OpenSSL or the IANA, separated by colons; without it all that are
-   * served: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or ChaCha20-Poly1305.
-   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that is none of them
+   * Cipher suites that may be used, by the names of OpenSSL or the IANA, or by OpenSSL's words (`ECDHE+AESGCM`,
+   * `HIGH:!aNULL`), separated by colons; without it all that are served: those of TLS 1.3, and of TLS 1.2 those with
+   * ECDHE and AES-GCM or ChaCha20-Poly1305. A list without a suite of TLS 1.3 leaves all of these, as OpenSSL does;
+   * one of these alone turns TLS 1.2 off.
+   * @throws `TIDEWIRE_TLS_CIPHERS` for what is none of them, unless behind `!` or `-`, and for a list that leaves none
    */
   ssl_ciphers?: RecognizedString | undefined;
 
