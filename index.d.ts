@@ -77,10 +77,12 @@ export interface TlsOptions {
   passphrase?: RecognizedString | undefined;
 
   /**
-   * Cipher suites that may be used, by the names of OpenSSL or the IANA, separated by colons; without it all that are
-   * served: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or ChaCha20-Poly1305. Others that OpenSSL
-   * knows are passed over, as `DHE-RSA-AES128-GCM-SHA256`, and so is the order: the client's is followed.
-   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that nobody knows, or a list of which nothing is served
+   * Cipher suites that may be used, by the names of OpenSSL or the IANA, or by OpenSSL's words (`ECDHE+AESGCM`,
+   * `HIGH:!aNULL`), separated by colons; without it all that are served: those of TLS 1.3, and of TLS 1.2 those with
+   * ECDHE and AES-GCM or ChaCha20-Poly1305. Others that OpenSSL knows are passed over, and so is the order: the
+   * client's is followed. A list without a suite of TLS 1.3 leaves all of these, as OpenSSL does; one of these alone
+   * turns TLS 1.2 off.
+   * @throws `TIDEWIRE_TLS_CIPHERS` for a name that nobody knows, and for a list of which nothing is served
    */
   ssl_ciphers?: RecognizedString | undefined;
 

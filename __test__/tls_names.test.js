@@ -96,6 +96,8 @@ describe('addServerName', () => {
       'a*.example',
       '*.*.example',
       'https://a.example',
+      'a.example/path',
+      'user@a.example',
       'a.example:443',
       'a b',
       '*a.example',

@@ -3,6 +3,7 @@
 /** Keys and certificates as they are given to SSLApp, and what is said of those that are none. */
 
 const assert = require('node:assert/strict');
+const { X509Certificate, createPublicKey } = require('node:crypto');
 const { readFileSync } = require('node:fs');
 const { describe, test } = require('node:test');
 const { inspect } = require('node:util');
@@ -33,6 +34,9 @@ function causeOf(options) {
   assert.equal(error.code, error.cause.code);
   return error.cause;
 }
+
+/** The public half of a key, in PEM. */
+const inPublic = (key) => createPublicKey(key).export({ type: 'spki', format: 'pem' });
 
 /** Holds that an answer comes through TLS. */
 async function assertServes(context, options) {
@@ -82,6 +86,11 @@ describe('a certificate and its key', () => {
     const { key, cert, ca } = localhost();
     const chain = `subject=localhost\n${cert}\nissuer\n${ca}`.replaceAll('\n', '\r\n');
     return assertServes(context, { key: `a comment\r\n${key.replaceAll('\n', '\r\n')}`, cert: chain });
+  });
+
+  test('with a byte order mark in front', BOUND, (context) => {
+    const { key, cert, ca } = localhost();
+    return assertServes(context, { key: `\ufeff${key}`, cert: `\ufeff${cert}${ca}` });
   });
 
   test('with every other option of uWebSockets.js', BOUND, (context) => {
@@ -145,12 +154,32 @@ describe('App construction failed', () => {
     ['a certificate that is none', { key, cert: 'x' }, 'TIDEWIRE_TLS_CERTIFICATE', /BEGIN CERTIFICATE/],
     ['a key that is none', { key: 'x', cert }, 'TIDEWIRE_TLS_KEY', /BEGIN PRIVATE KEY/],
     ['the key of another certificate', { key: other.key, cert }, 'TIDEWIRE_TLS_MISMATCH', /not that of/],
-    ['an authority that is none', { key, cert, ca: 'x' }, 'TIDEWIRE_TLS_CA', /authority/],
+    [
+      'a path in the place of PEM',
+      { key, cert: 'fullchain.pem' },
+      'TIDEWIRE_TLS_CERTIFICATE',
+      /`cert` of SSLApp\(\).*a path is for `cert_file_name`/,
+    ],
+    [
+      'a certificate in DER',
+      { key, cert: new X509Certificate(cert).raw },
+      'TIDEWIRE_TLS_CERTIFICATE',
+      /`cert`.*DER.*openssl/,
+    ],
+    ['a certificate for a key', { key: cert, cert }, 'TIDEWIRE_TLS_KEY', /`key`.*a certificate.*swapped/],
+    [
+      'a public key for a key',
+      { key: inPublic(key), cert },
+      'TIDEWIRE_TLS_KEY',
+      /`key`.*this is a PUBLIC KEY$/,
+    ],
+    ['no authority in text', { key, cert, ca: 'a\nb\n' }, 'TIDEWIRE_TLS_CA', /`ca` of.*there are none/],
+    ['an authority that is none', { key, cert, ca: 'x' }, 'TIDEWIRE_TLS_CA', /`ca`.*BEGIN CERTIFICATE/],
     [
       'key and certificate mistaken for each other',
       { key: cert, cert: key },
       'TIDEWIRE_TLS_CERTIFICATE',
-      /certificate/,
+      /`cert`.*this is a private key.*swapped/,
     ],
     ['a key of the wrong type', { key: 5, cert }, 'TIDEWIRE_INVALID_TYPE', /`key` of SSLApp\(\).*number/],
     ['a certificate of the wrong type', { key, cert: {} }, 'TIDEWIRE_INVALID_TYPE', /`cert` of SSLApp\(\)/],
@@ -220,6 +249,11 @@ describe('secrets', () => {
     [
       'a line of a key in the place of its path',
       { key_file_name: `${line}\n`, cert },
+      'TIDEWIRE_OUT_OF_RANGE',
+    ],
+    [
+      'a key in Base64 in the place of its path',
+      { key_file_name: key.split('\n').slice(1, -2).join(''), cert },
       'TIDEWIRE_OUT_OF_RANGE',
     ],
     ['a key in an array', { key: [key], cert }, 'TIDEWIRE_INVALID_TYPE'],

@@ -38,6 +38,6 @@ app
       process.exitCode = 1;
       return;
     }
-    console.log(`Listening on port ${us_socket_local_port(token)}`);
     process.on('SIGINT', end).on('SIGTERM', end);
+    console.log(`Listening on port ${us_socket_local_port(token)}`);
   });

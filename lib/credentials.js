@@ -27,8 +27,27 @@ const TLS_OPTIONS = [
   'ca',
 ];
 
-/** A key or a certificate without the lines around it, as some keep theirs in the environment: a SEQUENCE of ASN.1. */
-const BASE64_OF_DER = /^M[A-Za-z\d+/]{59,}={0,2}$/;
+/** What is in PEM of each kind, and the engine's code for what is none. */
+const WANTED = {
+  cert: {
+    code: 'TIDEWIRE_TLS_CERTIFICATE',
+    label: 'CERTIFICATE',
+    pattern: /-----BEGIN (?:X509 )?CERTIFICATE-----/,
+  },
+  key: {
+    code: 'TIDEWIRE_TLS_KEY',
+    label: 'PRIVATE KEY',
+    pattern: /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,
+  },
+  ca: {
+    code: 'TIDEWIRE_TLS_CA',
+    label: 'CERTIFICATE',
+    pattern: /-----BEGIN (?:X509 )?CERTIFICATE-----/,
+  },
+};
+
+/** A key without the lines around it, as it stands in a variable of the environment: no file is named so. */
+const BASE64_DER = /^M[A-Za-z0-9+/]{60,}={0,2}$/;
 
 /**
  * What the engine takes.
@@ -57,8 +76,8 @@ function credentialsOf(owner, options, kept = {}) {
   const cert = given.pem('cert');
   const key = given.pem('key');
   const ca = given.pem('ca') ?? kept.ca;
-  if (cert === undefined) throw errors.noCredential(owner, 'cert', 'TIDEWIRE_TLS_CERTIFICATE');
-  if (key === undefined) throw errors.noCredential(owner, 'key', 'TIDEWIRE_TLS_KEY');
+  if (cert === undefined) throw errors.noCredential(owner, 'cert', WANTED.cert.code);
+  if (key === undefined) throw errors.noCredential(owner, 'key', WANTED.key.code);
   return { cert, key, passphrase, ca, ciphers };
 }
 
@@ -89,10 +108,12 @@ class GivenTls extends Given {
     if (file === undefined) return isGiven ? this.#bytes(name, value) : undefined;
     if (isGiven) throw errors.givenTwice(this.owner, name, fileOption);
     // What was taken for the name of a file by mistake may be a key.
-    if (file.includes('-----BEGIN') || /\p{Cc}/u.test(file) || BASE64_OF_DER.test(file)) {
+    if (file.includes('-----BEGIN') || /\p{Cc}/u.test(file) || BASE64_DER.test(file)) {
       throw errors.noFileName(this.subject(fileOption), name);
     }
-    return readFileSync(file);
+    const content = readFileSync(file);
+    this.#checkPem(name, fileOption, content);
+    return content;
   }
 
   /** Looks at options that have no effect. */
@@ -110,7 +131,22 @@ class GivenTls extends Given {
     if (typeof value !== 'string' && !ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer)) {
       throw errors.invalidSecret(this.subject(name), 'PEM as a string or a Buffer', value);
     }
-    return encoded(value);
+    const content = encoded(value);
+    this.#checkPem(name, name, content);
+    return content;
+  }
+
+  /**
+   * Looks whether there is a section of the right kind at all: the engine does not know which option it came by.
+   * @param {'cert' | 'key' | 'ca'} name
+   * @param {string} option that it was given by
+   * @param {Uint8Array} content
+   */
+  #checkPem(name, option, content) {
+    const { code, label, pattern } = WANTED[name];
+    const text = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1');
+    if (pattern.test(text)) return;
+    throw errors.noPem(this.subject(option), label, text, option === name ? `${name}_file_name` : null, code);
   }
 }
 

@@ -232,6 +232,38 @@ function givenTwice(owner, name, fileOption) {
 }
 
 /**
+ * What should be PEM and has nothing of the kind that is wanted in it. It may be a secret, so it is not shown.
+ * @param {string} subject
+ * @param {string} label of the section that is wanted: 'PRIVATE KEY'
+ * @param {string} text what was given, or what the file holds
+ * @param {string | null} fileOption the option that takes a path, where a value was given
+ * @param {string} code
+ */
+function noPem(subject, label, text, fileOption, code) {
+  const wanted = `PEM, with lines from -----BEGIN ${label}----- to -----END ${label}-----`;
+  const message = `${subject} must be ${wanted}: ${insteadOfPem(text, fileOption)}`;
+  return withCode(new Error(message), code);
+}
+
+/**
+ * @param {string} text
+ * @param {string | null} fileOption
+ */
+function insteadOfPem(text, fileOption) {
+  const [, other] = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(text) ?? [];
+  if (other?.endsWith('PRIVATE KEY')) return 'this is a private key. Are certificate and key swapped?';
+  if (other === 'CERTIFICATE') return 'this is a certificate. Are certificate and key swapped?';
+  if (other !== undefined) return `this is a ${other}`;
+  if (text === '') return 'this is empty';
+  // A sequence of ASN.1 that is longer than 127 bytes.
+  if (/^0[\x80-\x84]/.test(text)) {
+    return 'this is binary, in DER or PKCS#12. Convert it with openssl x509, pkey or pkcs12';
+  }
+  if (fileOption !== null && !/[\r\n]/.test(text)) return `a path is for \`${fileOption}\``;
+  return 'there are none';
+}
+
+/**
  * What is no name of a file. It may be a key, so it is not shown.
  * @param {string} subject
  * @param {string} name of the option that takes what a file holds
@@ -397,6 +429,7 @@ module.exports = {
   constructionFailed,
   noCredential,
   givenTwice,
+  noPem,
   noFileName,
   invalidSecret,
   noTls,

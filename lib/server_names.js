@@ -112,7 +112,8 @@ function canonical(subject, hostname) {
   const given = isWildcard ? hostname.slice(WILDCARD.length) : hostname;
   const ascii = SENDABLE.test(given) ? given.toLowerCase() : domainToASCII(given);
   const name = ascii.replace(/\.$/, '');
-  if (name === '' || name.includes('*')) {
+  // Of an address with a path or a port, domainToASCII() takes the host.
+  if (name === '' || name.includes('*') || /[/\\?#@:]/.test(hostname)) {
     throw errors.outOfRange(subject, "a host name such as 'example.org' or '*.example.org'", hostname);
   }
   return isWildcard ? WILDCARD + name : name;

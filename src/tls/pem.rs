@@ -11,8 +11,10 @@ pub(super) struct Section<'a> {
     lines: Vec<&'a [u8]>,
 }
 
-/// The sections that end. White space around a line does not matter: PEM stands indented in programs, too.
+/// The sections that end. White space around a line does not matter: PEM stands indented in programs, too. Nor does a
+/// byte order mark, which editors of Windows put in front: the first certificate would be passed over by it.
 pub(super) fn sections(text: &[u8]) -> Vec<Section<'_>> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut sections = Vec::new();
     let mut open: Option<Section<'_>> = None;
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii) {
@@ -61,6 +63,12 @@ mod tests {
         let text = "subject=x\r\n\t -----BEGIN A B----- \r\n  YWJj\r\n\r\n ZGVm \r\n-----END A B-----\n\
             -----BEGIN C-----\rYQ==\r-----END C-----";
         assert_eq!(read(text), [("A B".to_owned(), Some(b"abcdef".to_vec())), ("C".to_owned(), Some(b"a".to_vec()))]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_nothing() {
+        let text = "\u{feff}-----BEGIN A-----\nYQ==\n-----END A-----\n-----BEGIN B-----\nYQ==\n-----END B-----\n";
+        assert_eq!(read(text).len(), 2);
     }
 
     #[test]
