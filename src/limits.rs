@@ -237,7 +237,3 @@ pub const TLS_HANDSHAKES: usize = 1_024;
 
 /// Who lets a TLS handshake rest for so long, in all, gives its place to the next in line, and goes on without one.
 pub const TLS_PERMIT_MILLISECONDS: u64 = 1_000;
-
-/// Tasks of a gate with TLS that run in one turn, until its poller is looked at: in a storm of handshakes every
-/// other one signs, which takes 0.7 ms by an RSA key of 2,048 bits.
-pub const TLS_TURN_TASKS: u32 = 4;

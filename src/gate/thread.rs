@@ -34,7 +34,6 @@ use super::tally::{Counts, Tally};
 use super::{Bounds, Listener, Routes};
 use crate::bridge::{Census, Crossing, ListenerId, Ticket, Wake};
 use crate::error::HostFault;
-use crate::limits;
 use crate::reactor::Adopter;
 
 /// The gate of one App: a handle to its thread, to be used from any thread but that one.
@@ -91,12 +90,8 @@ impl Gate {
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
             let (census, tally, crossing) = (census.clone(), tally.clone(), crossing.clone());
             move || {
-                let mut builder = Builder::new_current_thread();
-                if security.is_some() {
-                    // A step of a handshake may take a millisecond: what the kernel has to tell is not to wait for many.
-                    builder.event_interval(limits::TLS_TURN_TASKS);
-                }
-                match builder.enable_all().build_local(LocalOptions::default()) {
+                // After 61 tasks the poller is looked at. Handshakes, whose steps are long, ask for that themselves.
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
