@@ -3,7 +3,7 @@
 /** Keys and certificates as they are given to SSLApp, and what is said of those that are none. */
 
 const assert = require('node:assert/strict');
-const { X509Certificate, createPublicKey } = require('node:crypto');
+const { X509Certificate, createPrivateKey, createPublicKey } = require('node:crypto');
 const { readFileSync } = require('node:fs');
 const { describe, test } = require('node:test');
 const { inspect } = require('node:util');
@@ -165,6 +165,12 @@ describe('App construction failed', () => {
       { key, cert: new X509Certificate(cert).raw },
       'TIDEWIRE_TLS_CERTIFICATE',
       /`cert`.*DER.*openssl/,
+    ],
+    [
+      'a key in DER',
+      { key: createPrivateKey(key).export({ type: 'sec1', format: 'der' }), cert },
+      'TIDEWIRE_TLS_KEY',
+      /`key`.*DER.*openssl/,
     ],
     ['a certificate for a key', { key: cert, cert }, 'TIDEWIRE_TLS_KEY', /`key`.*a certificate.*swapped/],
     [

@@ -124,7 +124,7 @@ class GivenTls extends Given {
   }
 
   /**
-   * @param {string} name
+   * @param {'cert' | 'key' | 'ca'} name
    * @param {unknown} value
    */
   #bytes(name, value) {

@@ -255,8 +255,8 @@ function insteadOfPem(text, fileOption) {
   if (other === 'CERTIFICATE') return 'this is a certificate. Are certificate and key swapped?';
   if (other !== undefined) return `this is a ${other}`;
   if (text === '') return 'this is empty';
-  // A sequence of ASN.1 that is longer than 127 bytes.
-  if (/^0[\x80-\x84]/.test(text)) {
+  // As a sequence of ASN.1 begins, and no text.
+  if (/^0.*[^\t\r\n -~]/s.test(text)) {
     return 'this is binary, in DER or PKCS#12. Convert it with openssl x509, pkey or pkcs12';
   }
   if (fileOption !== null && !/[\r\n]/.test(text)) return `a path is for \`${fileOption}\``;
