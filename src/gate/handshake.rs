@@ -277,7 +277,7 @@ mod tests {
     /// Handshakes under way at most.
     const PERMITS: usize = 1;
 
-    struct Place {
+    struct Door {
         reception: Rc<Reception>,
         desk: Rc<Desk>,
         crossing: Arc<Crossing>,
@@ -287,7 +287,7 @@ mod tests {
 
     type Shaking = JoinHandle<Result<Guest, Parting>>;
 
-    fn at_the_reception(test: impl AsyncFnOnce(Place)) {
+    fn at_the_reception(test: impl AsyncFnOnce(Door)) {
         let mut builder = Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
@@ -304,12 +304,12 @@ mod tests {
                 })
             });
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            test(Place { reception: Rc::new(reception), desk, crossing, listener, issued }).await;
+            test(Door { reception: Rc::new(reception), desk, crossing, listener, issued }).await;
             keeper.abort();
         });
     }
 
-    impl Place {
+    impl Door {
         /// A client, and the other side of it.
         async fn meet(&self) -> (Client, Shaking) {
             let address = self.listener.local_addr().unwrap();

@@ -3,34 +3,9 @@
 use super::frames::{BINARY, PING, PONG, TEXT, close, closed, frame, plain, said};
 use super::*;
 use crate::limits;
-use crate::protocol::{MessageKind, Payload};
 
 /// Events of one turn above the bound, and what batches take themselves.
 const SLACK_BYTES: usize = 2 * limits::READ_BUFFER_BYTES;
-
-/// A full intake: as if other connections had sent a lot.
-fn full(rig: &mut Rig, connection: ConnectionId) {
-    let ballast = Payload::Owned(vec![0; limits::INTAKE_BYTES]);
-    rig.reactor.intake.message(connection, MessageKind::Binary, ballast);
-    rig.js.command(CommandKind::WatchDrain, ConnectionId { index: 0, generation: 0 }, b"");
-    rig.obey();
-    assert!(rig.reactor.intake.is_full());
-}
-
-/// The events without the ballast, after as many turns as it takes.
-fn drained(rig: &mut Rig) -> Vec<Event> {
-    let mut events = Vec::new();
-    for _ in 0..100 {
-        let more = rig.js.drain();
-        if more.is_empty() {
-            events.retain(|event: &Event| event.payload.len() < limits::INTAKE_BYTES);
-            return events;
-        }
-        events.extend(more);
-        rig.run();
-    }
-    panic!("it does not end");
-}
 
 fn opened(options: impl FnOnce(&mut Route)) -> (Rig, Peer, ConnectionId) {
     let mut rig = Rig::new();

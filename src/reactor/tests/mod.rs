@@ -37,7 +37,8 @@ use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
 use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
-use crate::protocol::Agreement;
+use crate::limits;
+use crate::protocol::{Agreement, MessageKind, Payload};
 use frames::Frame;
 use javascript::{Event, JavaScript};
 
@@ -214,4 +215,28 @@ fn routed(options: impl FnOnce(&mut Route)) -> Arc<Route> {
 /// The kinds of events.
 fn kinds(events: &[Event]) -> Vec<EventKind> {
     events.iter().map(|event| event.kind).collect()
+}
+
+/// A full intake: as if other connections had sent a lot.
+fn full(rig: &mut Rig, connection: ConnectionId) {
+    let ballast = Payload::Owned(vec![0; limits::INTAKE_BYTES]);
+    rig.reactor.intake.message(connection, MessageKind::Binary, ballast);
+    rig.js.command(CommandKind::WatchDrain, ConnectionId { index: 0, generation: 0 }, b"");
+    rig.obey();
+    assert!(rig.reactor.intake.is_full());
+}
+
+/// The events without the ballast, after as many turns as it takes.
+fn drained(rig: &mut Rig) -> Vec<Event> {
+    let mut events = Vec::new();
+    for _ in 0..100 {
+        let more = rig.js.drain();
+        if more.is_empty() {
+            events.retain(|event: &Event| event.payload.len() < limits::INTAKE_BYTES);
+            return events;
+        }
+        events.extend(more);
+        rig.run();
+    }
+    panic!("it does not end");
 }

@@ -6,7 +6,6 @@ use super::frames::{BINARY, PING, PONG, TEXT, close, closed, frame, plain, said}
 use super::*;
 use crate::bridge::CloseCause;
 use crate::limits;
-use crate::protocol::{MessageKind, Payload};
 use crate::reactor::sweep::CLOSING_TICKS;
 
 fn opened(options: impl FnOnce(&mut Route)) -> (Rig, Client, ConnectionId) {
@@ -19,29 +18,8 @@ fn amounts(events: &[Event]) -> Vec<(EventKind, usize)> {
     events.iter().map(|event| (event.kind, event.amount)).collect()
 }
 
-/// A full intake: as if other connections had sent a lot.
-fn full(rig: &mut Rig) {
-    let nobody = ConnectionId { index: u32::MAX, generation: 0 };
-    rig.reactor.intake.message(nobody, MessageKind::Binary, Payload::Owned(vec![0; limits::INTAKE_BYTES]));
-    rig.js.command(CommandKind::WatchDrain, nobody, b"");
-    rig.obey();
-    assert!(rig.reactor.intake.is_full());
-}
-
-/// The events without the ballast, after as many turns as it takes.
-fn drained(rig: &mut Rig) -> Vec<Event> {
-    let mut events = Vec::new();
-    for _ in 0..100 {
-        let more = rig.js.drain();
-        if more.is_empty() {
-            events.retain(|event: &Event| event.payload.len() < limits::INTAKE_BYTES);
-            return events;
-        }
-        events.extend(more);
-        rig.run();
-    }
-    panic!("it does not end");
-}
+/// A connection that there is not.
+const NOBODY: ConnectionId = ConnectionId { index: u32::MAX, generation: 0 };
 
 #[test]
 fn backlog_and_drain_count_plaintext() {
@@ -192,7 +170,7 @@ fn a_peer_that_finished_its_side_still_gets_what_waits() {
 fn what_is_parked_and_what_ends_the_session_behind_it_stay_in_order() {
     for fails in [true, false] {
         let (mut rig, mut client, connection) = opened(|_| {});
-        full(&mut rig);
+        full(&mut rig, NOBODY);
         client.says(&[frame(PING, b"1"), frame(TEXT, b"first"), frame(PING, b"2")].concat());
         let end = if fails { vec![0; 50] } else { client.sealed_end() };
         client.peer.says(&end);
@@ -226,7 +204,7 @@ fn what_waits_for_a_session_that_failed_does_not_lose_what_is_parked() {
     client.peer.room(0);
     rig.js.send(connection, TEXT, b"to nobody");
     rig.obey();
-    full(&mut rig);
+    full(&mut rig, NOBODY);
     client.says(&frame(TEXT, b"parked"));
     client.peer.says(&[0; 50]);
     rig.run();
@@ -244,7 +222,7 @@ fn a_record_that_is_cut_waits_in_the_kernel() {
     let record = client.sealed(&frame(TEXT, &[b'x'; 10_000]));
     client.peer.says(&record[..5000]);
     rig.run();
-    full(&mut rig);
+    full(&mut rig, NOBODY);
     client.peer.says(&record[5000..]);
     rig.run();
     assert_eq!(client.peer.unread_bytes(), record.len() - 5000);
@@ -258,7 +236,7 @@ fn what_sessions_keep_of_records_has_the_bound_of_what_is_parked() {
     let route = routed(|_| {});
     // A session each takes long to make: a bound that is almost reached already is enough.
     let mut opened: Vec<_> = (0..8).map(|_| rig.open_secure(&route, &TLS13)).collect();
-    full(&mut rig);
+    full(&mut rig, NOBODY);
     rig.reactor.intake.exceed(limits::PARKED_BYTES - 4 * 4096);
     for (client, _) in &mut opened {
         client.says(&plain(TEXT, &[b'x'; 8000]));
@@ -270,7 +248,7 @@ fn what_sessions_keep_of_records_has_the_bound_of_what_is_parked() {
     assert_eq!(drained(&mut rig).len(), 8);
     opened.iter().for_each(|(_, connection)| rig.assert_idle_secure(*connection));
     // The bound is for the time in which JavaScript is busy.
-    full(&mut rig);
+    full(&mut rig, NOBODY);
     opened[7].0.says(&frame(PING, b"?"));
     rig.run();
     assert_eq!(opened[7].0.hears(), [said(PONG, b"?")]);
