@@ -206,7 +206,7 @@ pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
 pub const DRAIN_LARGE_BYTES: usize = 1024 * 1024;
 
 /// Capacity that a buffer keeps between two uses. One burst must not be paid for for ever.
-pub const RECYCLED_BYTES: usize = 256 * 1024;
+pub const RECYCLED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes that a session keeps of a handshake message in several records that is not whole: rustls takes 64 KiB, and
 /// a certificate chain of a client is one.

@@ -1,8 +1,8 @@
 //! The way in: batches of events from one reactor to its JavaScript thread.
 //!
 //! The reactor posts, JavaScript drains; a mutex is held for the swap of a few pointers. Memory:
-//! what waits is counted, and the reactor stops reading at [`limits::INTAKE_BYTES`]; a drained batch
-//! is kept for reuse, a few at most.
+//! what waits is counted, and the reactor stops reading at [`limits::INTAKE_BYTES`]; drained batches
+//! are kept for reuse, [`limits::RECYCLED_BYTES`] of them at most.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::event::{Batch, DESCRIPTOR_WORDS};
 use crate::limits;
 
-/// Batches kept for reuse.
-const SPARES: usize = 2;
+/// Places for batches that the mailbox keeps while it is empty.
+const PLACES: usize = 2;
 
 /// Batches of one reactor that wait for JavaScript.
 #[derive(Default)]
@@ -26,6 +26,27 @@ struct State {
     bytes: usize,
     starved: bool,
     spares: Vec<Batch>,
+    spare_bytes: usize,
+}
+
+impl State {
+    /// An empty batch.
+    fn spare(&mut self) -> Batch {
+        let Some(batch) = self.spares.pop() else { return Batch::default() };
+        self.spare_bytes -= batch.kept_bytes();
+        batch
+    }
+
+    /// Keeps empty batches for reuse: as many as a turn of large messages fills, so that their memory is not
+    /// given back and asked for anew in every turn.
+    fn keep(&mut self, empty: &mut Vec<Batch>) {
+        while let Some(batch) = empty.last()
+            && self.spare_bytes + batch.kept_bytes() <= limits::RECYCLED_BYTES
+        {
+            self.spare_bytes += batch.kept_bytes();
+            self.spares.extend(empty.pop());
+        }
+    }
 }
 
 /// What waits in a mailbox.
@@ -57,7 +78,7 @@ impl Mailbox {
     pub fn post(&self, batch: &mut Batch) -> usize {
         let mut state = self.lock();
         if !batch.is_empty() {
-            let spare = state.spares.pop().unwrap_or_default();
+            let spare = state.spare();
             state.events += batch.events();
             state.bytes += batch.bytes();
             state.batches.push_back(std::mem::replace(batch, spare));
@@ -83,6 +104,7 @@ impl Mailbox {
     pub fn let_go(&self) {
         let mut state = self.lock();
         state.spares = Vec::new();
+        state.spare_bytes = 0;
         state.batches.shrink_to_fit();
     }
 
@@ -116,9 +138,7 @@ impl Mailbox {
         drained.events = word / DESCRIPTOR_WORDS;
         drained.payload_bytes = offset - slab_offset;
         if !taken.is_empty() {
-            let mut state = self.lock();
-            let wanted = SPARES.saturating_sub(state.spares.len());
-            state.spares.extend(taken.into_iter().take(wanted));
+            self.lock().keep(&mut taken);
         }
         drained
     }
@@ -146,7 +166,7 @@ impl Mailbox {
             drained.made_room = true;
         }
         if state.batches.is_empty() {
-            state.batches.shrink_to(SPARES);
+            state.batches.shrink_to(PLACES);
         }
         taken
     }
