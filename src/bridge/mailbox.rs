@@ -25,6 +25,8 @@ struct State {
     events: usize,
     bytes: usize,
     starved: bool,
+    held: bool,
+    drains: u64,
     spares: Vec<Batch>,
     spare_bytes: usize,
 }
@@ -35,6 +37,10 @@ impl State {
         let Some(batch) = self.spares.pop() else { return Batch::default() };
         self.spare_bytes -= batch.kept_bytes();
         batch
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting { batches: self.batches.len(), events: self.events, bytes: self.bytes, drains: self.drains }
     }
 
     /// Keeps empty batches for reuse: as many as a turn of large messages fills, so that their memory is not
@@ -58,6 +64,15 @@ pub struct Waiting {
     pub events: usize,
     /// Memory of their batches.
     pub bytes: usize,
+    /// How often JavaScript has taken some.
+    pub drains: u64,
+}
+
+impl Waiting {
+    /// Whether that is enough for now.
+    pub fn is_ahead(&self) -> bool {
+        self.events >= limits::AHEAD_EVENTS || self.bytes >= limits::AHEAD_BYTES
+    }
 }
 
 /// What one drain took.
@@ -74,8 +89,8 @@ pub struct Drained {
 }
 
 impl Mailbox {
-    /// Leaves `batch` and takes an empty one in its place; tells how many bytes wait now.
-    pub fn post(&self, batch: &mut Batch) -> usize {
+    /// Leaves `batch` and takes an empty one in its place; tells what waits now.
+    pub fn post(&self, batch: &mut Batch) -> Waiting {
         let mut state = self.lock();
         if !batch.is_empty() {
             let spare = state.spare();
@@ -83,21 +98,28 @@ impl Mailbox {
             state.bytes += batch.bytes();
             state.batches.push_back(std::mem::replace(batch, spare));
         }
-        state.bytes
+        state.waiting()
     }
 
     /// Events that wait, and the memory that they take.
     pub fn waiting(&self) -> Waiting {
-        let state = self.lock();
-        Waiting { batches: state.batches.len(), events: state.events, bytes: state.bytes }
+        self.lock().waiting()
     }
 
     /// The reactor stops reading: the drain that makes room again says so.
-    /// Returns the bytes that wait, for the case that room was made in between.
-    pub fn starve(&self) -> usize {
+    /// Returns what waits, for the case that room was made in between.
+    pub fn starve(&self) -> Waiting {
         let mut state = self.lock();
         state.starved = true;
-        state.bytes
+        state.waiting()
+    }
+
+    /// The reactor reads no more from those who send much: the drain behind which less waits than
+    /// [`limits::AHEAD_EVENTS`] says so. Returns what waits, as [`Mailbox::starve`] does.
+    pub fn hold(&self) -> Waiting {
+        let mut state = self.lock();
+        state.held = true;
+        state.waiting()
     }
 
     /// Lets go of the batches kept for reuse.
@@ -160,7 +182,12 @@ impl Mailbox {
             state.bytes -= bytes;
             taken.extend(state.batches.pop_front());
         }
+        state.drains += u64::from(!taken.is_empty());
         drained.more = !state.batches.is_empty();
+        if state.held && !state.waiting().is_ahead() {
+            state.held = false;
+            drained.made_room = true;
+        }
         if state.starved && state.bytes < limits::INTAKE_BYTES / 2 {
             state.starved = false;
             drained.made_room = true;
@@ -223,7 +250,7 @@ mod tests {
         let mailbox = Mailbox::default();
         let mut large = Batch::default();
         large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::INTAKE_BYTES]);
-        assert!(mailbox.post(&mut large) > limits::INTAKE_BYTES);
+        assert!(mailbox.post(&mut large).bytes > limits::INTAKE_BYTES);
         mailbox.starve();
         let mut payloads = VecDeque::new();
         let mut descriptors = [0; DESCRIPTOR_WORDS];

@@ -33,7 +33,7 @@ use super::adoption::Transport;
 use super::clock::TICK;
 use super::route::tests::route;
 use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
-use super::slot::{Phase, Slot};
+use super::slot::{Phase, Slot, Unread};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
 use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
@@ -178,7 +178,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     fn assert_idle(&mut self, connection: ConnectionId) {
         let slot = self.slot(connection);
         assert_eq!(slot.phase, Phase::Open);
-        assert!(slot.assembly.is_none() && slot.rare.is_none() && !slot.unread);
+        assert!(slot.assembly.is_none() && slot.rare.is_none() && slot.unread == Unread::None);
     }
 
     /// Nothing is left of any connection.
