@@ -18,11 +18,22 @@ function machine() {
   };
 }
 
-/** @returns {string | undefined} the commit that was measured */
+/** @returns {string | undefined} the commit that was measured; results that were written since do not make it dirty */
 function revision() {
+  /** @param {string[]} args */
+  const git = (...args) =>
+    execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
   try {
-    const args = ['describe', '--always', '--dirty'];
-    return execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
+    const changed = git(
+      'status',
+      '--porcelain',
+      '--untracked-files=no',
+      '--',
+      ':/',
+      ':(top,exclude)docs',
+      ':(top,exclude)README.md',
+    );
+    return git('describe', '--always') + (changed && '-dirty');
   } catch {
     return undefined;
   }
