@@ -99,6 +99,14 @@ function format(value, digits) {
 }
 
 /**
+ * @param {number} ratio
+ * @returns {string} two digits that tell something, at least
+ */
+function times(ratio) {
+  return Math.abs(ratio) >= 0.1 || ratio === 0 ? ratio.toFixed(2) : String(Number(ratio.toPrecision(2)));
+}
+
+/**
  * @param {string[][]} rows
  * @returns {string} names to the left, numbers to the right
  */
@@ -114,4 +122,4 @@ function align(rows) {
     .join('\n');
 }
 
-module.exports = { format, quotient, spread, spreads, table };
+module.exports = { format, quotient, spread, spreads, table, times };

@@ -4,25 +4,29 @@
 // logarithmic axis, each with the range of its rounds and the bar that it is held against. The scale is d3's.
 
 const { escapeXml, processor, svg } = require('../svg');
-const { format } = require('../table');
+const { times } = require('../table');
 
 const WIDTH = 960;
 const LEFT = 24;
 const PLOT = 400;
 const PLOT_END = 770;
-const COLUMNS = [830, 890, 930];
+const COLUMNS = [832, 892, 930];
 const HEAD = 118;
 const ROW = 25;
-const FOOT = 60;
+const FOOT = 76;
 
 /** What is beyond is shown as an arrow at the edge. */
 const LEAST = 0.05;
 const MOST = 4;
 const TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 4];
 
-/** Colours by whom tidewire is compared with. @type {Record<string, string>} */
-const COLORS = { bun: 'amber', ws: 'blue' };
-const OWN = 'violet';
+/**
+ * Colour and place in the row, by whom tidewire is compared with.
+ *
+ * @type {Record<string, { color: string, lane: number }>}
+ */
+const LANES = { bun: { color: 'amber', lane: -5 }, ws: { color: 'blue', lane: 5 } };
+const OWN = { color: 'violet', lane: 5 };
 
 /**
  * @param {import('./result').Result} result
@@ -52,7 +56,8 @@ async function chart({ machine, versions, parts }) {
     ...TICKS.map((value) => tick(x(value), bottom, value)),
     legend(),
     ...rows.map((row, at) => line(row, HEAD + at * ROW, x)),
-    `<text class="axis middle" x="${(PLOT + PLOT_END) / 2}" y="${bottom + 38}">tidewire ÷ the other; left of 1 tidewire takes less (rates: gives more)</text>`,
+    `<text class="axis middle" x="${(PLOT + PLOT_END) / 2}" y="${bottom + 38}">tidewire ÷ the other: left of 1 tidewire takes less (of a rate, gives more)</text>`,
+    `<text class="axis" x="${LEFT}" y="${bottom + 60}">Server CPU of all threads for each message, unless the row says otherwise. Medians; lines reach from the least to the most of single rounds.</text>`,
   ]);
 }
 
@@ -62,11 +67,12 @@ async function chart({ machine, versions, parts }) {
  * @param {(value: number) => number} x
  */
 function line({ title, isRate, ratios, bars }, top, x) {
-  const y = top + ROW / 2;
+  const middle = top + ROW / 2;
   // Of a rate more is better: turned over, so that left is better everywhere.
   const cost = (/** @type {number} */ value) => (isRate ? 1 / value : value);
   const marks = ratios.map(({ against, ratio, least, most }) => {
-    const color = COLORS[against] ?? OWN;
+    const { color, lane } = LANES[against] ?? OWN;
+    const y = middle + lane;
     const bar = bars.find((verdict) => verdict.against === against);
     const [from, to] = [x(cost(least)), x(cost(most))].sort((a, b) => a - b);
     return [
@@ -77,33 +83,33 @@ function line({ title, isRate, ratios, bars }, top, x) {
   });
   const number = (/** @type {string} */ name, /** @type {number} */ right) => {
     const found = ratios.find(({ against }) => against === name);
-    return found ? `<text class="end" x="${right}" y="${at(y + 4)}">${format(found.ratio, 2)}</text>` : '';
+    return found ? `<text class="end" x="${right}" y="${at(middle + 4)}">${times(found.ratio)}</text>` : '';
   };
   const isMet = bars.every((bar) => bar.isMet);
   return [
     `<line class="grid" x1="${LEFT}" x2="${WIDTH - LEFT}" y1="${top}" y2="${top}"/>`,
-    `<text x="${LEFT}" y="${at(y + 4)}">${escapeXml(title.replaceAll('`', ''))}</text>`,
+    `<text x="${LEFT}" y="${at(middle + 4)}">${escapeXml(title.replaceAll('`', ''))}</text>`,
     ...marks,
     number('bun', COLUMNS[0]),
     number('ws', COLUMNS[1]),
     bars.length === 0
       ? ''
-      : `<text class="end ${isMet ? 'met' : 'missed'}" x="${COLUMNS[2]}" y="${at(y + 4)}">${isMet ? '✓' : '✗'}</text>`,
+      : `<text class="end ${isMet ? 'met' : 'missed'}" x="${COLUMNS[2]}" y="${at(middle + 4)}">${isMet ? '✓' : '✗'}</text>`,
   ].join('');
 }
 
 /** @type {(x: number, y: number, color: string, value: number) => string} a dot, or at the edge an arrow */
 function point(x, y, color, value) {
   if (value >= LEAST && value <= MOST) {
-    return `<circle class="${color}" cx="${at(x)}" cy="${at(y)}" r="4.5"/>`;
+    return `<circle class="${color}" cx="${at(x)}" cy="${at(y)}" r="3.8"/>`;
   }
   const away = value < LEAST ? -1 : 1;
-  return `<path class="${color}" d="M${at(x + 7 * away)},${at(y)}L${at(x - 2 * away)},${at(y - 5)}V${at(y + 5)}Z"/>`;
+  return `<path class="${color}" d="M${at(x + 6 * away)},${at(y)}L${at(x - 2 * away)},${at(y - 4)}V${at(y + 4)}Z"/>`;
 }
 
 /** @type {(x: number, y: number, color: string) => string} the bar that a ratio shall stay left of */
 function limit(x, y, color) {
-  return `<path class="stroke ${color}" d="M${at(x - 4)},${at(y - 8)}H${at(x)}V${at(y + 8)}H${at(x - 4)}"/>`;
+  return `<path class="stroke ${color}" d="M${at(x - 3)},${at(y - 6)}H${at(x)}V${at(y + 6)}H${at(x - 3)}"/>`;
 }
 
 /** @type {(x: number, bottom: number, value: number) => string} */
@@ -135,7 +141,7 @@ function legend() {
 
 /** @param {import('./result').Row} row */
 function told({ title, ratios }) {
-  return `${title}: ${ratios.map(({ against, ratio }) => `${format(ratio, 2)} × ${against}`).join(', ')}`;
+  return `${title}: ${ratios.map(({ against, ratio }) => `${times(ratio)} × ${against}`).join(', ')}`;
 }
 
 /** @param {number} value */

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs');
 
-const { format } = require('../table');
+const { format, times } = require('../table');
 
 const BEGIN = '<!-- written by `npm run bench -- all` -->';
 const END = '<!-- until here -->';
@@ -51,8 +51,8 @@ function cells({ title, unit, digits, value, ratios, bars }) {
       : `**${measure(value.median)}** (${format(value.least, digits)}–${format(value.most, digits)})`,
     bun ? measure(bun.value.median) : '–',
     ws ? measure(ws.value.median) : '–',
-    bun ? format(bun.ratio, 2) : '–',
-    ws ? format(ws.ratio, 2) : '–',
+    bun ? times(bun.ratio) : '–',
+    ws ? times(ws.ratio) : '–',
     bars.map(verdict).join('; '),
   ];
 }

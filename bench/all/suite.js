@@ -187,7 +187,7 @@ const SUITE = [
     contestants: ALL,
     rows: [
       {
-        title: 'round trip on one connection, wall time, median',
+        title: 'wall time of a round trip on one connection, median',
         column: 'p50 µs',
         bars: [{ most: 2, against: 'ws' }],
       },
@@ -207,7 +207,7 @@ const SUITE = [
     ],
     rows: [
       {
-        title: 'messages/s, 16 in flight, both processors for all, `nodebuffer`',
+        title: 'messages/s on both processors, 16 in flight, `nodebuffer`',
         of: 'nodebuffer',
         column: 'messages/s',
         bars: [{ least: 1.4, against: 'bun' }],
@@ -224,7 +224,7 @@ const SUITE = [
     contestants: [tidewire('threads-1', { THREADS: '1' }), tidewire('threads-2', { THREADS: '2' }), 'bun'],
     rows: [
       {
-        title: 'messages/s, deflate 1 KiB, both processors for all, `threads: 2`',
+        title: 'messages/s on both processors, deflate 1 KiB, `threads: 2`',
         of: 'threads-2',
         column: 'messages/s',
         beside: ['bun', 'threads-1'],
@@ -239,7 +239,7 @@ const SUITE = [
     contestants: ALL,
     rows: [
       {
-        title: '99 % of 100 quiet connections, wall time, while 100 others flood',
+        title: 'wall time for 99 % of 100 quiet ones, while 100 flood',
         column: 'p99 ms',
         bars: [{ most: 5, column: 'flood/calm p99' }],
       },
@@ -252,7 +252,7 @@ const SUITE = [
     contestants: ALL,
     rows: [
       {
-        title: 'messages/s, a flood that the handler cannot follow',
+        title: 'messages/s of a flood that the handler cannot follow',
         column: 'second half/s',
         // The bound: what Node.js begins with, 64 MiB of events, 16 MiB of commands, and JavaScript's garbage.
         bars: [
@@ -265,7 +265,7 @@ const SUITE = [
   {
     name: 'idle',
     scenario: 'idle',
-    options: { rounds: '3', 'settle-seconds': '2.5' },
+    options: { rounds: '2', 'settle-seconds': '4.5' },
     contestants: ALL,
     rows: [
       {
@@ -279,7 +279,7 @@ const SUITE = [
   {
     name: 'idle-tls',
     scenario: 'idle',
-    options: { tls: true, rounds: '3', 'settle-seconds': '2.5' },
+    options: { tls: true, rounds: '2', 'settle-seconds': '4.5' },
     contestants: ALL,
     rows: [
       { title: 'resident memory, each of 5,000 idle connections over TLS', column: 'bytes each' },
