@@ -9,11 +9,11 @@ const { parseArgs } = require('node:util');
 
 const { chart } = require('./all/chart');
 const { insert } = require('./all/readme');
-const { merged, part, text } = require('./all/result');
+const { judgedAnew, merged, part, text } = require('./all/result');
 const { SUITE } = require('./all/suite');
 const { build } = require('./client');
 const { ROOT, bunBinary, version } = require('./launch');
-const { machine, sentence } = require('./machine');
+const { machine, sentence, told } = require('./machine');
 const { canPin, measure } = require('./measure');
 
 const DOCS = path.join(ROOT, 'docs');
@@ -28,6 +28,7 @@ const SECONDS = '3';
  * @property {import('./scenarios').Options} options for all of them
  * @property {string} out the folder for the results
  * @property {boolean} isPart whether an earlier result is kept where it is not measured anew
+ * @property {boolean} isDrawn whether nothing is measured: chart and table are made anew of the earlier result
  */
 
 /**
@@ -44,7 +45,7 @@ function plan(words) {
   for (const [name, value] of Object.entries(options)) {
     if (!(Number(value) > 0)) throw new Error(`--${name} is ${value}, but must be a number above 0`);
   }
-  const names = draw ? [] : only?.split(',').filter(Boolean);
+  const names = only?.split(',').filter(Boolean);
   const unknown = names?.find((name) => !SUITE.some((entry) => entry.name === name));
   if (unknown !== undefined) {
     throw new Error(`the suite has no ${unknown}; it has ${SUITE.map(({ name }) => name).join(', ')}`);
@@ -53,7 +54,8 @@ function plan(words) {
     entries: SUITE.filter(({ name }) => names?.includes(name) ?? true),
     options,
     out: path.resolve(out),
-    isPart: names !== undefined,
+    isPart: draw || names !== undefined,
+    isDrawn: draw,
   };
 }
 
@@ -71,11 +73,16 @@ function empty() {
     versions: {
       node,
       bun: bun ?? null,
-      ws: require('ws/package.json').version,
-      tidewire: require('../package.json').version,
+      ws: own('node_modules/ws/package.json').version,
+      tidewire: own('package.json').version,
     },
     parts: [],
   };
+}
+
+/** @param {string} file of JSON, in the repository */
+function own(file) {
+  return JSON.parse(fs.readFileSync(path.join(ROOT, file), 'utf8'));
 }
 
 /** @param {string} folder */
@@ -103,24 +110,26 @@ async function write(out, result) {
  */
 async function all(words) {
   const asked = plan(words);
+  const before = earlier(asked.out);
+  if (asked.isDrawn) {
+    if (before === undefined) throw new Error(`there is no ${path.join(asked.out, 'bench.json')} to draw`);
+    await write(asked.out, judgedAnew(before, SUITE));
+    return true;
+  }
   const order = SUITE.map(({ name }) => name);
   let result = empty();
-  if (asked.isPart) result = merged(earlier(asked.out), result, order);
+  if (asked.isPart) result = merged(before, result, order);
+  const programs = build();
+  console.log(told(machine()));
   let isWhole = true;
-  if (asked.entries.length === 0) await write(asked.out, result);
-  const programs = asked.entries.length === 0 ? undefined : build();
   for (const entry of asked.entries) {
     const options = { seconds: SECONDS, rounds: ROUNDS, ...entry.options, ...asked.options };
     const contestants = entry.contestants.map((each) =>
       typeof each === 'string' ? { name: each, server: each } : each,
     );
-    const isPinned = !entry.isFree && canPin();
-    const { date, revision } = /** @type {any} */ (machine());
-    const measured = await measure(
-      { scenario: entry.scenario, options, contestants, pin: isPinned },
-      programs,
-    );
-    const found = { ...part(entry, measured), date, revision, isPinned };
+    const made = /** @type {{ date: string, revision: string | undefined }} */ (machine());
+    const measurement = { scenario: entry.scenario, options, contestants, pin: !entry.isFree && canPin() };
+    const found = part(entry, measurement, await measure(measurement, programs), made);
     for (const { title, bars } of found.rows) {
       for (const { bar, value, isMet } of bars) {
         console.log(`${isMet ? 'met' : 'MISSED'}: ${title}: ${bar}, is ${value ?? 'not measured'}`);
@@ -128,7 +137,7 @@ async function all(words) {
     }
     result = merged(result, { ...result, parts: [found] }, order);
     await write(asked.out, result);
-    isWhole &&= measured.failures.length === 0 && contestants.length === measured.reports.size;
+    isWhole &&= found.failures.length === 0 && found.contestants.length === contestants.length;
   }
   console.log(`\nwritten: ${path.join(asked.out, 'bench.json')}, bench.svg`);
   return isWhole;

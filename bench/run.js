@@ -11,7 +11,7 @@ const { all } = require('./all');
 const { KINDS } = require('./certificate');
 const { build } = require('./client');
 const { stopAll } = require('./launch');
-const { machine, sentence } = require('./machine');
+const { machine, sentence, told } = require('./machine');
 const { canPin, measure } = require('./measure');
 const { DEFAULT_SET, SCENARIOS } = require('./scenarios');
 const { spreads } = require('./table');
@@ -117,7 +117,7 @@ async function main() {
   const asked = plan(process.argv.slice(2));
   const programs = build();
   const host = machine();
-  console.log(`${host.cpu}, ${host.processors} processors, Linux ${host.kernel}, Node ${host.node}`);
+  console.log(told(host));
   console.log(asked.pin ? 'server on processor 0, client on processor 1' : 'processors not assigned');
   const contestants = asked.servers.map((server) => ({ name: server, server, env: asked.env }));
   const results = [];

@@ -97,7 +97,7 @@ const SCENARIOS = {
       const kind = deflate ? 'compressed JSON-like text' : text ? 'text' : 'binary';
       return `echo ${size} B ${kind}, ${connections} connections, ${inFlight} in flight each`;
     },
-    env: ({ deflate }) => (deflate ? { DEFLATE: '1' } : {}),
+    env: ({ deflate }) => /** @type {Record<string, string>} */ (deflate ? { DEFLATE: '1' } : {}),
     args: (options) => [
       'echo',
       ...given(options, ['size', 'connections', 'in-flight', 'seconds', 'text', 'deflate']),

@@ -69,7 +69,7 @@ async function chart({ machine, versions, parts }) {
 function line({ title, isRate, ratios, bars }, top, x) {
   const middle = top + ROW / 2;
   // Of a rate more is better: turned over, so that left is better everywhere.
-  const cost = (/** @type {number} */ value) => (isRate ? 1 / value : value);
+  const cost = (/** @type {number} */ value) => Math.max(isRate ? 1 / value : value, Number.MIN_VALUE);
   const marks = ratios.map(({ against, ratio, least, most }) => {
     const { color, lane } = LANES[against] ?? OWN;
     const y = middle + lane;

@@ -15,6 +15,9 @@ const PEERS = ['bun', 'ws', 'node'];
  *
  * @typedef {object} Contestant
  * @property {string} name
+ * @property {string} server
+ * @property {Record<string, string>} [env]
+ * @property {import('../scenarios').Options} [options]
  * @property {(number | null)[][]} rounds the value of each column; an empty round has failed
  *
  * @typedef {object} Ratio of the row's figure to another contestant's
@@ -49,14 +52,14 @@ const PEERS = ['bun', 'ws', 'node'];
  * @property {string} date
  * @property {string | undefined} revision
  * @property {boolean} isPinned
+ * @property {string} scenario
+ * @property {import('../scenarios').Options} options
  * @property {string[]} columns
  * @property {Contestant[]} contestants
  * @property {Row[]} rows
  * @property {string[]} notes
  * @property {string[]} failures
- */
-
-/**
+ *
  * @typedef {object} Result
  * @property {{ cpu: string, processors: number, kernel: string }} machine
  * @property {{ node: string, bun: string | null, ws: string, tidewire: string }} versions
@@ -64,71 +67,61 @@ const PEERS = ['bun', 'ws', 'node'];
  */
 
 /**
- * Puts new parts into an earlier result, in the order of the suite.
- *
- * @param {Result | undefined} earlier
- * @param {Result} now
- * @param {string[]} order names of all parts
- * @returns {Result} throws an Error if the two are of other machines or versions
+ * @param {import('./suite').Entry} entry
+ * @param {import('../measure').Measurement} measurement how it was measured
+ * @param {import('../measure').Measured} measured
+ * @param {{ date: string, revision: string | undefined }} made when, and of which commit
+ * @returns {Part}
  */
-function merged(earlier, now, order) {
-  if (earlier === undefined) return now;
-  for (const [group, name] of ROOTS) {
-    const [before, after] = [earlier, now].map((result) => /** @type {any} */ (result)[group][name]);
-    if (before !== after) {
-      throw new Error(
-        `${name} was ${before} in the earlier result and is ${after} now: measure all of it anew`,
-      );
-    }
-  }
-  const parts = new Map([...earlier.parts, ...now.parts].map((part) => [part.name, part]));
-  return { ...now, parts: order.flatMap((name) => parts.get(name) ?? []) };
-}
-
-/** What parts must have in common to stand in one result. */
-const ROOTS = [
-  ['machine', 'cpu'],
-  ['machine', 'processors'],
-  ['machine', 'kernel'],
-  ['versions', 'node'],
-  ['versions', 'bun'],
-  ['versions', 'ws'],
-];
-
-/**
- * @param {Result} result
- * @returns {string} JSON, a round on a line
- */
-function text(result) {
-  const number = '(?:-?[0-9][0-9.e+-]*|null)';
-  const list = new RegExp(`\\[\\n\\s+(${number}(?:,\\n\\s+${number})*)\\n\\s+\\]`, 'g');
-  const lines = JSON.stringify(result, undefined, 1).replace(
-    list,
-    (_, values) => `[${values.replace(/\s+/g, ' ')}]`,
-  );
-  return `${lines}\n`;
+function part(entry, { options, contestants, pin }, { title, reports, notes, failures }, { date, revision }) {
+  const { columns } = SCENARIOS[entry.scenario];
+  const found = contestants.flatMap(({ name, ...how }) => {
+    const rounds = reports.get(name);
+    if (rounds === undefined) return [];
+    const values = Array.from(rounds, (report) =>
+      report ? columns.map(({ value }) => short(value(report))) : [],
+    );
+    return [{ name, ...how, rounds: values }];
+  });
+  return {
+    name: entry.name,
+    title,
+    date,
+    revision,
+    isPinned: pin,
+    scenario: entry.scenario,
+    options,
+    columns: columns.map((column) => column.title),
+    contestants: found,
+    rows: judged(entry, found),
+    notes,
+    failures,
+  };
 }
 
 /**
  * @param {import('./suite').Entry} entry
- * @param {import('../measure').Measured} measured
- * @returns {Pick<Part, 'name' | 'title' | 'columns' | 'contestants' | 'rows' | 'notes' | 'failures'>}
+ * @param {Contestant[]} contestants
+ * @returns {Row[]}
  */
-function part({ name, scenario, rows }, { title, reports, notes, failures }) {
+function judged({ scenario, rows }, contestants) {
   const { columns } = SCENARIOS[scenario];
-  const contestants = [...reports].map(([contestant, rounds]) => ({
-    name: contestant,
-    rounds: Array.from(rounds, (report) => (report ? columns.map(({ value }) => short(value(report))) : [])),
-  }));
-  return {
-    name,
-    title,
-    columns: columns.map((column) => column.title),
-    contestants,
-    rows: rows.map((row) => judged(row, columns, contestants)),
-    notes,
-    failures,
-  };
+  return rows.map((row) => judgedRow(row, columns, contestants));
+}
+
+/**
+ * Holds the rounds of a result against the suite as it is now, whose titles and bars may have changed since.
+ *
+ * @param {Result} result
+ * @param {import('./suite').Entry[]} suite
+ * @returns {Result}
+ */
+function judgedAnew(result, suite) {
+  const parts = result.parts.flatMap((part) => {
+    const entry = suite.find(({ name }) => name === part.name);
+    return entry ? [{ ...part, rows: judged(entry, part.contestants) }] : [];
+  });
+  return { ...result, parts };
 }
 
 /**
@@ -137,7 +130,7 @@ function part({ name, scenario, rows }, { title, reports, notes, failures }) {
  * @param {Contestant[]} contestants
  * @returns {Row}
  */
-function judged({ title, of = 'tidewire', column, beside = PEERS, bars = [] }, columns, contestants) {
+function judgedRow({ title, of = 'tidewire', column, beside = PEERS, bars = [] }, columns, contestants) {
   const at = columns.findIndex((candidate) => candidate.title === column);
   const { unit = '', digits = 0, isRate = false } = columns[at];
   const series = (/** @type {string} */ name, /** @type {number} */ index) =>
@@ -212,4 +205,50 @@ function short(value) {
   return value === undefined || !Number.isFinite(value) ? null : Number(value.toPrecision(5));
 }
 
-module.exports = { merged, part, text };
+/**
+ * Puts new parts into an earlier result, in the order of the suite.
+ *
+ * @param {Result | undefined} earlier
+ * @param {Result} now
+ * @param {string[]} order names of all parts
+ * @returns {Result} throws an Error if the two are of other machines or versions
+ */
+function merged(earlier, now, order) {
+  if (earlier === undefined) return now;
+  for (const [group, name] of ROOTS) {
+    const [before, after] = [earlier, now].map((result) => /** @type {any} */ (result)[group][name]);
+    if (before !== after) {
+      throw new Error(
+        `${name} was ${before} in the earlier result and is ${after} now: measure all of it anew`,
+      );
+    }
+  }
+  const parts = new Map([...earlier.parts, ...now.parts].map((part) => [part.name, part]));
+  return { ...now, parts: order.flatMap((name) => parts.get(name) ?? []) };
+}
+
+/** What parts must have in common to stand in one result. */
+const ROOTS = [
+  ['machine', 'cpu'],
+  ['machine', 'processors'],
+  ['machine', 'kernel'],
+  ['versions', 'node'],
+  ['versions', 'bun'],
+  ['versions', 'ws'],
+];
+
+/**
+ * @param {Result} result
+ * @returns {string} JSON, a round on a line
+ */
+function text(result) {
+  const number = '(?:-?[0-9][0-9.e+-]*|null)';
+  const list = new RegExp(`\\[\\n\\s+(${number}(?:,\\n\\s+${number})*)\\n\\s+\\]`, 'g');
+  const lines = JSON.stringify(result, undefined, 1).replace(
+    list,
+    (_, values) => `[${values.replace(/\s+/g, ' ')}]`,
+  );
+  return `${lines}\n`;
+}
+
+module.exports = { judgedAnew, merged, part, text };
