@@ -198,12 +198,14 @@ const SUITE = [
     scenario: 'echo',
     options: { 'in-flight': '16' },
     isFree: true,
+    // With `raw` for the most that this client and a server can reach together.
     contestants: [
       tidewire('nodebuffer', NODEBUFFER),
       tidewire('arraybuffer', {}),
       tidewire('threads-2', { ...NODEBUFFER, THREADS: '2' }),
       'bun',
       'ws',
+      'raw',
     ],
     rows: [
       {
