@@ -215,7 +215,18 @@ const SUITE = [
         bars: [{ least: 1.4, against: 'bun' }],
       },
       { title: 'the same, `arraybuffer`', of: 'arraybuffer', column: 'messages/s' },
-      { title: 'the same, `nodebuffer`, `threads: 2`', of: 'threads-2', column: 'messages/s' },
+      {
+        title: 'the same, `nodebuffer`, `threads: 2`',
+        of: 'threads-2',
+        column: 'messages/s',
+        beside: ['bun', 'ws', 'nodebuffer'],
+      },
+      {
+        title: 'the same, server CPU',
+        of: 'threads-2',
+        column: 'CPU µs',
+        beside: ['bun', 'ws', 'nodebuffer'],
+      },
     ],
   },
   {
