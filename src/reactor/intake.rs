@@ -33,7 +33,15 @@ impl Intake {
     /// With nothing in it.
     pub fn new(shared: Arc<Shared>) -> Self {
         let (tally, published) = (Tally::default(), Tally::default());
-        Self { tally, published, shared, open: Batch::default(), waiting: Waiting::default(), excess_bytes: 0, applied: None }
+        Self {
+            tally,
+            published,
+            shared,
+            open: Batch::default(),
+            waiting: Waiting::default(),
+            excess_bytes: 0,
+            applied: None,
+        }
     }
 
     /// Whether so much waits for JavaScript that no more messages may be taken from the wire.

@@ -45,7 +45,9 @@ impl<N: Network> Reactor<N> {
                 self.heard(index);
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return self.leave_unread(index, Unread::Some),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                return self.leave_unread(index, Unread::Some);
+            }
             Err(_) => {}
         }
         let mut plaintext = std::mem::take(&mut self.scratch.plaintext);

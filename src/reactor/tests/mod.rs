@@ -160,6 +160,14 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         }
     }
 
+    /// Lets so much time pass without a drain that greedy connections are read again, and runs.
+    fn stand_still(&mut self) {
+        for _ in 0..2 {
+            self.now += Duration::from_millis(limits::AHEAD_MILLISECONDS);
+            self.run();
+        }
+    }
+
     /// Releases a connection, and runs.
     fn release(&mut self, connection: ConnectionId) {
         self.js.command(CommandKind::Release, connection, b"");
