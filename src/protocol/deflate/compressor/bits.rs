@@ -2,9 +2,6 @@
 
 use super::huffman::Code;
 
-/// Most bits that [`BitWriter::put`] may add between two calls of [`BitWriter::settle`].
-pub const UNSETTLED_BITS: u32 = u64::BITS - 8;
-
 /// Writes into a slice. Its end is judged by [`finish`](BitWriter::finish) alone: what has no room is
 /// left out, and does not panic.
 pub struct BitWriter<'a> {
@@ -35,7 +32,7 @@ impl<'a> BitWriter<'a> {
         self.put(code.bits.into(), code.length.into());
     }
 
-    /// Makes room for [`UNSETTLED_BITS`] more.
+    /// Makes room for 56 bits more: so many may be added before the next call.
     #[inline]
     pub fn settle(&mut self) {
         if let Some(place) = self.out.get_mut(self.size..).and_then(|rest| rest.first_chunk_mut()) {

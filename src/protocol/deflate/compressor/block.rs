@@ -1,7 +1,7 @@
 //! One block: what it is made of, what each of its forms takes, and how they are written (RFC 1951 §3.2.3).
 
 use super::bits::BitWriter;
-use super::huffman::{CODE_BITS_MAX, Codes, best_lengths, codes_of};
+use super::huffman::{CODE_BITS_MAX, Codes, best_codes, codes_of};
 use super::lengths::Lengths;
 use super::symbols::{DISTANCES, END_OF_BLOCK, LITERALS, distance_symbol, length_symbol};
 
@@ -9,15 +9,14 @@ use super::symbols::{DISTANCES, END_OF_BLOCK, LITERALS, distance_symbol, length_
 pub const BLOCK_BYTES: usize = u16::MAX as usize;
 
 /// With fewer symbols than this, the head of a block with codes of its own costs more than they save.
-const OWN_CODES_SYMBOLS: usize = 40;
+const OWN_CODES_SYMBOLS: usize = 64;
 
 /// The kind of a block, in two bits above the one that marks the last, which none of ours is.
 const STORED: u32 = 0b000;
 const FIXED: u32 = 0b010;
 const DYNAMIC: u32 = 0b100;
 
-const FIXED_LITERAL_LENGTHS: [u8; LITERALS] = fixed_literal_lengths();
-static FIXED_LITERALS: Codes<LITERALS> = codes_of(&FIXED_LITERAL_LENGTHS);
+static FIXED_LITERALS: Codes<LITERALS> = codes_of(&fixed_literal_lengths());
 static FIXED_DISTANCES: Codes<DISTANCES> = codes_of(&[5; DISTANCES]);
 
 /// Literals and a repeat behind them.
@@ -40,13 +39,7 @@ pub struct Block {
 
 impl Default for Block {
     fn default() -> Self {
-        Self {
-            sequences: Vec::new(),
-            literals: [0; LITERALS],
-            distances: [0; DISTANCES],
-            extra_bits: 0,
-            symbols: 0,
-        }
+        Self { sequences: Vec::new(), literals: [0; LITERALS], distances: [0; DISTANCES], extra_bits: 0, symbols: 0 }
     }
 }
 
@@ -82,23 +75,16 @@ impl Block {
     /// Writes the block, whose plain bytes are these, in the form that is shortest.
     pub fn write(&self, plain: &[u8], writer: &mut BitWriter<'_>) {
         let stored = (writer.len() + 3).next_multiple_of(8) - writer.len() + 32 + 8 * plain.len();
-        let fixed = 3
-            + self.extra_bits
-            + cost(&self.literals, &FIXED_LITERAL_LENGTHS)
-            + cost(&self.distances, &[5; DISTANCES]);
+        let fixed = 3 + self.symbols_bits(&FIXED_LITERALS, &FIXED_DISTANCES);
         if self.symbols >= OWN_CODES_SYMBOLS {
-            let literals = best_lengths(&self.literals, CODE_BITS_MAX);
-            let distances = best_lengths(&self.distances, CODE_BITS_MAX);
+            let literals = best_codes(&self.literals, CODE_BITS_MAX);
+            let distances = best_codes(&self.distances, CODE_BITS_MAX);
             let lengths = Lengths::new(&literals, &distances);
-            let dynamic = 3
-                + lengths.bits()
-                + self.extra_bits
-                + cost(&self.literals, &literals)
-                + cost(&self.distances, &distances);
+            let dynamic = 3 + lengths.bits() + self.symbols_bits(&literals, &distances);
             if dynamic < fixed.min(stored) {
                 writer.put(DYNAMIC, 3);
                 lengths.write(writer);
-                return self.write_symbols(plain, &codes_of(&literals), &codes_of(&distances), writer);
+                return self.write_symbols(plain, &literals, &distances, writer);
             }
         }
         if fixed < stored {
@@ -120,6 +106,11 @@ impl Block {
             self.literals[usize::from(*literal)] += 1;
         }
         self.symbols += literals.len();
+    }
+
+    /// What [`write_symbols`](Self::write_symbols) writes.
+    fn symbols_bits(&self, literals: &Codes<LITERALS>, distances: &Codes<DISTANCES>) -> usize {
+        self.extra_bits + bits(&self.literals, literals) + bits(&self.distances, distances)
     }
 
     fn write_symbols(
@@ -158,9 +149,10 @@ impl Block {
     }
 }
 
-/// Bits of all symbols with codes of these lengths.
-fn cost<const N: usize>(frequencies: &[u32; N], lengths: &[u8; N]) -> usize {
-    frequencies.iter().zip(lengths).map(|(frequency, length)| frequency * u32::from(*length)).sum::<u32>() as usize
+/// Bits of all symbols with these codes. Far below what would wrap: a block has less than 2¹⁶ symbols.
+fn bits<const N: usize>(frequencies: &[u32; N], codes: &Codes<N>) -> usize {
+    let all = frequencies.iter().zip(codes);
+    all.fold(0_u32, |sum, (frequency, code)| sum.wrapping_add(frequency.wrapping_mul(code.length.into()))) as usize
 }
 
 /// RFC 1951 §3.2.6.

@@ -1,7 +1,7 @@
 //! The lengths of a block's codes, as its head says them: in runs, and coded again (RFC 1951 §3.2.7).
 
 use super::bits::BitWriter;
-use super::huffman::{Code, Codes, best_lengths, codes_of};
+use super::huffman::{Codes, best_codes};
 use super::symbols::{DISTANCES, LITERALS};
 
 /// Lengths of 0 to 15, and three ways to repeat.
@@ -39,33 +39,25 @@ pub struct Lengths {
 
 impl Lengths {
     /// For these codes.
-    pub fn new(literals: &[u8; LITERALS], distances: &[u8; DISTANCES]) -> Self {
-        let len = |lengths: &[u8], min: usize| lengths.iter().rposition(|length| *length != 0).map_or(min, |last| min.max(last + 1));
-        let mut lengths = Self {
-            literals: len(literals, 257),
-            distances: len(distances, 1),
-            runs: [(0, 0); LITERALS + DISTANCES],
-            runs_len: 0,
-            codes: [Code::default(); SYMBOLS],
-            said: 0,
-            bits: 0,
-        };
+    pub fn new(literals: &Codes<LITERALS>, distances: &Codes<DISTANCES>) -> Self {
+        let literals = &literals[..said(literals.iter().map(|code| code.length), 257)];
+        let distances = &distances[..said(distances.iter().map(|code| code.length), 1)];
         let mut all = [0; LITERALS + DISTANCES];
-        let (front, back) = all.split_at_mut(lengths.literals);
-        front.copy_from_slice(&literals[..lengths.literals]);
-        back[..lengths.distances].copy_from_slice(&distances[..lengths.distances]);
+        for (length, code) in all.iter_mut().zip(literals.iter().chain(distances)) {
+            *length = code.length;
+        }
+        let mut runs = [(0, 0); LITERALS + DISTANCES];
         // A run may go on from the one alphabet into the other.
-        let frequencies = lengths.find_runs(&all[..lengths.literals + lengths.distances]);
-        let code_lengths = best_lengths(&frequencies, CODE_BITS_MAX);
-        lengths.codes = codes_of(&code_lengths);
-        lengths.said = ORDER.iter().rposition(|symbol| code_lengths[*symbol] != 0).map_or(4, |last| 4.max(last + 1));
+        let (frequencies, runs_len) = find_runs(&all[..literals.len() + distances.len()], &mut runs);
+        let codes = best_codes(&frequencies, CODE_BITS_MAX);
+        let said = said(ORDER.iter().map(|symbol| codes[*symbol].length), 4);
         let runs_bits: usize = frequencies
             .iter()
-            .zip(code_lengths.iter().zip(EXTRA_BITS))
-            .map(|(frequency, (length, extra_bits))| *frequency as usize * usize::from(length + extra_bits))
+            .zip(codes.iter().zip(EXTRA_BITS))
+            .map(|(frequency, (code, extra_bits))| *frequency as usize * usize::from(code.length + extra_bits))
             .sum();
-        lengths.bits = 14 + 3 * lengths.said + runs_bits;
-        lengths
+        let bits = 14 + 3 * said + runs_bits;
+        Self { literals: literals.len(), distances: distances.len(), runs, runs_len, codes, said, bits }
     }
 
     /// What [`write`](Self::write) writes.
@@ -93,46 +85,40 @@ impl Lengths {
             writer.settle();
         }
     }
+}
 
-    /// Splits the lengths into runs, and counts their symbols.
-    fn find_runs(&mut self, lengths: &[u8]) -> [u32; SYMBOLS] {
-        let mut frequencies = [0; SYMBOLS];
-        let mut push = |symbol: usize, extra: usize| {
-            frequencies[symbol] += 1;
-            self.runs[self.runs_len] = (symbol as u8, extra as u8);
-            self.runs_len += 1;
-        };
-        for run in lengths.chunk_by(|one, next| one == next) {
-            let length = usize::from(run[0]);
-            let mut left = run.len();
-            if length != 0 {
-                push(length, 0);
-                left -= 1;
-            }
-            while left > 0 {
-                let taken = match (length, left) {
-                    (_, ..3) => {
-                        push(length, 0);
-                        1
-                    }
-                    (0, ..11) => {
-                        push(ZEROS, left - 3);
-                        left
-                    }
-                    (0, _) => {
-                        let taken = left.min(138);
-                        push(MANY_ZEROS, taken - 11);
-                        taken
-                    }
-                    _ => {
-                        let taken = left.min(6);
-                        push(REPEAT, taken - 3);
-                        taken
-                    }
-                };
-                left -= taken;
-            }
+/// How many of the lengths are said: those behind the last that is not zero may be left out.
+fn said(lengths: impl ExactSizeIterator<Item = u8> + DoubleEndedIterator, min: usize) -> usize {
+    let mut lengths = lengths;
+    lengths.rposition(|length| length != 0).map_or(min, |last| min.max(last + 1))
+}
+
+/// Splits the lengths into runs, and counts their symbols.
+fn find_runs(lengths: &[u8], runs: &mut [(u8, u8); LITERALS + DISTANCES]) -> ([u32; SYMBOLS], usize) {
+    let mut frequencies = [0; SYMBOLS];
+    let mut runs_len = 0;
+    let mut push = |symbol: usize, extra: usize| {
+        frequencies[symbol] += 1;
+        runs[runs_len] = (symbol as u8, extra as u8);
+        runs_len += 1;
+    };
+    for run in lengths.chunk_by(|one, next| one == next) {
+        let length = usize::from(run[0]);
+        let mut left = run.len();
+        if length != 0 {
+            push(length, 0);
+            left -= 1;
         }
-        frequencies
+        while left > 0 {
+            let (symbol, taken, extra) = match (length, left) {
+                (_, ..3) => (length, 1, 0),
+                (0, ..11) => (ZEROS, left, left - 3),
+                (0, _) => (MANY_ZEROS, left.min(138), left.min(138) - 11),
+                _ => (REPEAT, left.min(6), left.min(6) - 3),
+            };
+            push(symbol, extra);
+            left -= taken;
+        }
     }
+    (frequencies, runs_len)
 }

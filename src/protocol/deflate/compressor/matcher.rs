@@ -15,8 +15,11 @@ const LENGTH_MIN: usize = 4;
 /// A repeat so long is taken as it is; behind a shorter one's first byte there may be a longer one.
 const LENGTH_GOOD: usize = 32;
 
-/// Sizes of the table: as many places as the message has bytes, within this, so that a short message
-/// touches few cache lines. Each place has four bytes.
+/// Of a long repeat, only so many of the last bytes are remembered: a run of zeros is quick.
+const REMEMBERED_BYTES: usize = 32;
+
+/// Sizes of the table: at least four places for each byte of the message, within this, so that a short
+/// message touches few cache lines. Each place has four bytes.
 const TABLE_BITS_MIN: u32 = 10;
 const TABLE_BITS_MAX: u32 = 15;
 
@@ -47,7 +50,7 @@ struct Repeat {
 impl Matcher {
     /// Begins a message of so many bytes, with what may stand before it.
     pub fn begin(&mut self, bytes: usize) {
-        let bits = bytes.next_power_of_two().ilog2().clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
+        let bits = (bytes.next_power_of_two().ilog2() + 2).clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
         self.shift = u32::BITS - bits;
         if self.table.len() < 1 << bits {
             self.table.resize(1 << bits, 0);
@@ -59,6 +62,11 @@ impl Matcher {
                 (self.start, self.end) = (1, 1 + bytes as u32);
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn end(&self) -> u32 {
+        self.end
     }
 
     /// Remembers a part of the message's bytes, without looking for repeats in it.
@@ -85,7 +93,7 @@ impl Matcher {
             block.push(&bytes[literals..at], repeat.length as u16, repeat.distance as u16);
             at += repeat.length;
             literals = at;
-            self.remember(bytes, searched + 1..at);
+            self.remember(bytes, at.saturating_sub(REMEMBERED_BYTES).max(searched + 1)..at);
         }
         block.end(&bytes[literals..]);
     }

@@ -9,6 +9,8 @@ mod huffman;
 mod lengths;
 mod matcher;
 mod symbols;
+#[cfg(test)]
+mod tests;
 
 use bits::BitWriter;
 use block::{BLOCK_BYTES, Block};
