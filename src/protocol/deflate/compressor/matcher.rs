@@ -18,6 +18,12 @@ const LENGTH_GOOD: usize = 32;
 /// Of a long repeat, only so many of the last bytes are remembered: a run of zeros is quick.
 const REMEMBERED_BYTES: usize = 32;
 
+/// What is near in a dictionary, and the step from one place that is remembered to the next before that.
+/// At 1 KiB of JSON-like text behind 32 KiB, a step of 1 takes 33 µs for 0.220 of the plain size, 2 takes
+/// 20 for 0.217, and 4 takes 15 for 0.215: among fewer places, less is forgotten.
+const NEAR_BYTES: usize = 4096;
+const FAR_STEP: usize = 4;
+
 /// Sizes of the table: at least four places for each byte of the message, within this, so that a short
 /// message touches few cache lines. Each place has four bytes.
 const TABLE_BITS_MIN: u32 = 10;
@@ -69,12 +75,12 @@ impl Matcher {
         self.end
     }
 
-    /// Remembers a part of the message's bytes, without looking for repeats in it.
-    pub fn remember(&mut self, bytes: &[u8], part: Range<usize>) {
-        for at in part {
-            let Some(word) = word_at(bytes, at) else { break };
-            self.replace(word, at);
-        }
+    /// Remembers what stands before the message: the nearest places all, those far off in part, since a
+    /// short message would cost more than its own bytes otherwise.
+    pub fn remember_dictionary(&mut self, bytes: &[u8], size: usize) {
+        let far = size.saturating_sub(NEAR_BYTES);
+        self.remember(bytes, (0..far).step_by(FAR_STEP));
+        self.remember(bytes, far..size);
     }
 
     /// Splits a part of the message into literals and repeats, no further back than `window`.
@@ -90,12 +96,24 @@ impl Matcher {
                 (at, repeat) = (searched, longer);
                 searched += 1;
             }
+            let earlier = same_before(bytes, literals, at, repeat);
+            at -= earlier;
+            repeat.length += earlier;
             block.push(&bytes[literals..at], repeat.length as u16, repeat.distance as u16);
             at += repeat.length;
             literals = at;
             self.remember(bytes, at.saturating_sub(REMEMBERED_BYTES).max(searched + 1)..at);
         }
         block.end(&bytes[literals..]);
+    }
+
+    /// Remembers places of the message.
+    #[inline]
+    fn remember(&mut self, bytes: &[u8], places: impl Iterator<Item = usize>) {
+        for at in places {
+            let Some(word) = word_at(bytes, at) else { break };
+            self.replace(word, at);
+        }
     }
 
     /// The next repeat from `at` on, which is moved to it.
@@ -136,6 +154,15 @@ impl Matcher {
 #[inline]
 fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
+}
+
+/// How many bytes before a repeat belong to it, too, back to `start` at most. A place may have been
+/// forgotten for another of the same hash, or never have been remembered.
+#[inline]
+fn same_before(bytes: &[u8], start: usize, at: usize, repeat: Repeat) -> usize {
+    let most = (LENGTH_MAX - repeat.length).min(at - start);
+    let (before, here) = (&bytes[..at - repeat.distance], &bytes[start..at]);
+    before.iter().rev().zip(here.iter().rev()).take(most).take_while(|(one, other)| one == other).count()
 }
 
 /// How many bytes are the same, as far as a repeat may be long. The second slice is the shorter one.

@@ -29,7 +29,7 @@ impl Compressor {
     /// [`TAIL`](super::TAIL); their size is returned. `None` if `out` is less than 8 bytes longer.
     pub fn compress(&mut self, bytes: &[u8], dictionary: usize, window_bits: u8, out: &mut [u8]) -> Option<usize> {
         self.matcher.begin(bytes.len());
-        self.matcher.remember(bytes, 0..dictionary);
+        self.matcher.remember_dictionary(bytes, dictionary);
         let mut writer = BitWriter::new(out);
         let mut start = dictionary;
         while start < bytes.len() {
