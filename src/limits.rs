@@ -101,7 +101,7 @@ pub const DEFLATE_GROWTH_PART: usize = 8;
 pub const DEFLATE_GROWTH_BYTES: usize = 64;
 
 /// A message shorter than this is not compressed by a compressor that keeps no context: it would
-/// hardly shrink, and it would cost as much as one of some hundred bytes.
+/// hardly shrink.
 pub const DEFLATE_MIN_BYTES: usize = 32;
 
 /// Blocks marked as the last that one compressed message may have with more behind them (RFC 7692

@@ -1,25 +1,21 @@
 //! Compresses messages (RFC 7692 §7.2.1).
 //!
-//! A reactor has one for all of its connections, and drops it when a burst has ebbed: a compressor takes
-//! up to 380 KB, and one is made for each window size that is asked for.
+//! A reactor has one for all of its connections, and drops it when a burst has ebbed: it takes up to
+//! 224 KiB, and its buffers for messages.
 
-use flate2::{Compress, FlushCompress, Status};
-
-use super::{Outbound, TAIL, WINDOW_BITS_MAX, WINDOW_BITS_MIN, Window};
+use super::compressor::Compressor;
+use super::{Outbound, Window};
 use crate::limits::{DEFLATE_MIN_BYTES, RECYCLED_BYTES};
 
-/// zlib's level. At 1 KiB of JSON-like text, in microseconds and as part of the plain size, each
-/// message alone: level 1 takes 4 (0.40), 2 takes 11 (0.32), 3 takes 13 (0.312), 6 takes 15 (0.310);
-/// at 16 KiB 42 (0.29), 80 (0.21), 100 (0.194), 150 (0.185).
-const LEVEL: u32 = 2;
+/// More room for output than a message may take there, as the [`Compressor`] wants it.
+const SPARE_BYTES: usize = 8;
 
-const WINDOWS: usize = (WINDOW_BITS_MAX - WINDOW_BITS_MIN + 1) as usize;
-
-/// The compressors of a reactor. Makes none until a message is to be compressed.
+/// The compressor of a reactor. Takes no memory until a message is to be compressed.
 #[derive(Default)]
 pub struct Deflater {
-    /// By window size.
-    compressors: [Option<Compress>; WINDOWS],
+    compressor: Compressor,
+    /// A window and a message behind it.
+    joined: Vec<u8>,
     out: Vec<u8>,
 }
 
@@ -29,44 +25,45 @@ impl Deflater {
     ///
     /// `window` is the connection's, if it takes its context over.
     pub fn deflate(&mut self, outbound: Outbound, window: Option<&mut Window>, payload: &[u8]) -> Option<&[u8]> {
-        let (window_bits, mut window) = match outbound {
+        let size = match outbound {
             Outbound::Plain => return None,
             _ if payload.is_empty() => return None,
             Outbound::Alone { .. } if payload.len() < DEFLATE_MIN_BYTES => return None,
-            Outbound::Alone { window_bits } => (window_bits, None),
-            Outbound::Takeover { window_bits } => (window_bits, window),
+            Outbound::Alone { window_bits } => {
+                make_room(&mut self.out, payload.len() + SPARE_BYTES);
+                self.compressor.compress(payload, 0, window_bits, &mut self.out)
+            }
+            Outbound::Takeover { window_bits } => {
+                let dictionary = window.as_ref().map_or(&[][..], |window| window.bytes());
+                trim(&mut self.joined, dictionary.len() + payload.len());
+                self.joined.clear();
+                self.joined.extend_from_slice(dictionary);
+                self.joined.extend_from_slice(payload);
+                make_room(&mut self.out, payload.len() + SPARE_BYTES);
+                self.compressor.compress(&self.joined, dictionary.len(), window_bits, &mut self.out)
+            }
         };
-        let dictionary = window.as_ref().map_or(&[][..], |window| window.bytes());
-        let size = self.compress(window_bits, dictionary, payload)?;
-        if let Some(window) = &mut window {
+        let size = size.filter(|size| *size < payload.len())?;
+        if let (Outbound::Takeover { window_bits }, Some(window)) = (outbound, window) {
             window.slide(payload, window_bits);
         }
         Some(&self.out[..size])
     }
+}
 
-    /// Compresses into `out`, and returns the size there.
-    fn compress(&mut self, window_bits: u8, dictionary: &[u8], payload: &[u8]) -> Option<usize> {
-        // One byte more than would do: a compressor that fills this may have more to say.
-        let room = payload.len() + TAIL.len();
-        if self.out.len() < room {
-            self.out.resize(room, 0);
-        } else if self.out.len() > RECYCLED_BYTES.max(room) {
-            self.out.truncate(RECYCLED_BYTES.max(room));
-            self.out.shrink_to_fit();
-        }
-        let place = usize::from(window_bits.clamp(WINDOW_BITS_MIN, WINDOW_BITS_MAX) - WINDOW_BITS_MIN);
-        if let Some(compressor) = &mut self.compressors[place] {
-            compressor.reset();
-        }
-        let compressor = self.compressors[place].get_or_insert_with(|| {
-            Compress::new_with_window_bits(flate2::Compression::new(LEVEL), false, WINDOW_BITS_MIN + place as u8)
-        });
-        if !dictionary.is_empty() {
-            compressor.set_dictionary(dictionary).ok()?;
-        }
-        let status = compressor.compress(payload, &mut self.out[..room], FlushCompress::Sync);
-        let (taken, size) = (compressor.total_in(), compressor.total_out() as usize);
-        let whole = matches!(status, Ok(Status::Ok)) && taken == payload.len() as u64 && size < room;
-        if whole { self.out[..size].strip_suffix(&TAIL).map(<[u8]>::len) } else { None }
+/// Makes a buffer at least as long as that.
+fn make_room(buffer: &mut Vec<u8>, bytes: usize) {
+    trim(buffer, bytes);
+    if buffer.len() < bytes {
+        buffer.resize(bytes, 0);
+    }
+}
+
+/// Lets go of what a buffer has taken for a message that was very long, if it now needs no more than that.
+fn trim(buffer: &mut Vec<u8>, bytes: usize) {
+    let kept = bytes.max(RECYCLED_BYTES);
+    if buffer.capacity() > kept {
+        buffer.truncate(kept);
+        buffer.shrink_to(kept);
     }
 }

@@ -9,6 +9,7 @@
 
 mod agreement;
 mod compression;
+mod compressor;
 mod deflater;
 mod inflater;
 mod negotiate;
