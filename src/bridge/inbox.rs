@@ -24,6 +24,8 @@ pub struct Inbox {
 struct State {
     orders: Orders,
     closed: bool,
+    /// Threads that wait for room: to tell nobody would be a system call, too.
+    waiting: usize,
 }
 
 /// All commands since the last taking.
@@ -63,10 +65,12 @@ impl Inbox {
     pub fn push(&self, commands: &[u8], large: Option<Vec<u8>>) {
         let mut state = self.lock();
         while !state.closed && state.orders.bytes() > limits::COMMAND_BACKLOG_BYTES {
+            state.waiting += 1;
             state = self
                 .room
                 .wait_timeout(state, ROOM_POLL)
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+            state.waiting -= 1;
         }
         if state.closed {
             return;
@@ -89,8 +93,11 @@ impl Inbox {
         }
         empty.flush = state.orders.flush;
         std::mem::swap(&mut state.orders, empty);
+        let is_awaited = state.waiting > 0;
         drop(state);
-        self.room.notify_all();
+        if is_awaited {
+            self.room.notify_all();
+        }
         true
     }
 

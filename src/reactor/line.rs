@@ -19,7 +19,13 @@ pub struct Line<'a, S> {
 impl<'a, S: Socket> Line<'a, S> {
     /// `scratch` is of use to a session alone.
     pub fn new(socket: &'a mut S, session: Option<&'a mut Session>, scratch: &'a mut Scratch) -> Self {
-        Self { raw: Raw { socket, written: 0 }, session, scratch }
+        Self { raw: Raw { socket, is_last: false, written: 0 }, session, scratch }
+    }
+
+    /// Nothing but the end follows what is written by it: see [`Socket::send_last`].
+    pub fn ending(mut self) -> Self {
+        self.raw.is_last = true;
+        self
     }
 
     /// Whether a write that took a part of what it was offered says that the host takes no more now. A session
@@ -66,7 +72,7 @@ impl<S: Socket> Socket for Line<'_, S> {
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.session {
             Some(session) => session.send(&mut self.raw, slices, self.scratch),
-            None => self.raw.socket.send(slices),
+            None => self.raw.send_slices(slices),
         }
     }
 
@@ -83,7 +89,17 @@ impl<S: Socket> Socket for Line<'_, S> {
 /// The socket as a session sees it.
 struct Raw<'a, S> {
     socket: &'a mut S,
+    is_last: bool,
     written: usize,
+}
+
+impl<S: Socket> Raw<'_, S> {
+    fn send_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.is_last {
+            true => self.socket.send_last(slices),
+            false => self.socket.send(slices),
+        }
+    }
 }
 
 impl<S: Socket> Wire for Raw<'_, S> {
@@ -92,7 +108,7 @@ impl<S: Socket> Wire for Raw<'_, S> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.socket.send(&[IoSlice::new(bytes)])?;
+        let count = self.send_slices(&[IoSlice::new(bytes)])?;
         self.written += count;
         Ok(count)
     }

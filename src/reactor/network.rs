@@ -43,6 +43,12 @@ pub trait Socket {
     /// Writes as much of the slices as the host takes now.
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// The same for what nothing but FIN follows: the host may keep it until [`finish`](Self::finish), so that both
+    /// are one packet. What it does not take is to be written by [`send`](Self::send).
+    fn send_last(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send(slices)
+    }
+
     /// Sends FIN behind all that was written.
     fn finish(&mut self) -> io::Result<()>;
 

@@ -72,6 +72,18 @@ impl Socket for TcpStream {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn send_last(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // include/linux/socket.h: the same on every architecture.
+        const MSG_NOSIGNAL: i32 = 0x4000;
+        const MSG_MORE: i32 = 0x8000;
+        let socket = socket2::SockRef::from(&*self);
+        match slices {
+            [slice] => socket.send_with_flags(slice, MSG_NOSIGNAL | MSG_MORE),
+            slices => socket.send_vectored_with_flags(slices, MSG_NOSIGNAL | MSG_MORE),
+        }
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

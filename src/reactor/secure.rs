@@ -141,7 +141,7 @@ impl<N: Network> Reactor<N> {
     pub(super) fn take_leave(&mut self, index: u32) {
         let (slot, session) = self.slab.slot_and_session(index);
         let (Some(socket), Some(session)) = (slot.socket.as_mut(), session) else { return };
-        let mut line = Line::new(socket, Some(session), &mut self.scratch);
+        let mut line = Line::new(socket, Some(session), &mut self.scratch).ending();
         // Neither of them changes that the socket is closed.
         let _ = line.finish();
         let _ = line.receive(&mut self.buffer);

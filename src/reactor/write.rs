@@ -3,7 +3,7 @@
 use super::line::Line;
 use super::network::{Network, Socket};
 use super::shutdown::Parting;
-use super::slot::Phase;
+use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use crate::bridge::EventKind;
 use crate::limits;
@@ -16,8 +16,12 @@ impl<N: Network> Reactor<N> {
         let (slot, session) = self.slab.slot_and_session(index);
         let mut sent = 0;
         let mut takes = slot.waiting_bytes() == 0;
+        let is_ending = slot.phase == Phase::Lingering && slot.hang_up;
         let Some(socket) = slot.socket.as_mut() else { return self.hold_back(index, commands) };
         let mut line = Line::new(socket, session, &mut self.scratch);
+        if is_ending {
+            line = line.ending();
+        }
         while takes && sent < self.gather.bytes() {
             let attempt = self.gather.with_slices(commands, sent, |slices| {
                 line.send(slices).map(|count| (count, slices.iter().map(|slice| slice.len()).sum::<usize>()))
@@ -100,6 +104,11 @@ impl<N: Network> Reactor<N> {
         let (hang_up, finished) = (slot.hang_up, slot.finished);
         if slot.phase == Phase::Lingering && !self.slab.waits(index) {
             if hang_up {
+                // A close over bytes that were not read would throw away what was kept for the FIN.
+                if let (Slot { socket: Some(socket), .. }, None) = self.slab.slot_and_session(index) {
+                    // Whatever fails here, the socket is closed.
+                    let _ = socket.finish();
+                }
                 return self.part(index);
             }
             if !finished {
