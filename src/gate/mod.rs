@@ -14,6 +14,7 @@ mod conversation;
 mod descriptor;
 mod desk;
 mod door;
+mod doorstep;
 mod entrance;
 mod exchange;
 mod greeting;

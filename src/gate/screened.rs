@@ -100,16 +100,18 @@ impl Findings {
 }
 
 impl<'e> Screened<'e> {
+    /// `first` was read already.
     pub(super) fn new(
         stream: Wire<'e>,
         screen: HeadScreen,
         findings: &'e Findings,
         buffer: &'e RefCell<ReadBuffer>,
+        first: Vec<u8>,
     ) -> Self {
         // In TLS no head of a proxy is looked for: it came before the handshake, and who is inside is no proxy.
         let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
-        let (stream, instead, waiting) = (TokioIo::new(stream), Vec::new(), Vec::new());
-        Self { stream, screen, instead, waiting, cleared: 0, after, findings, buffer }
+        let (stream, instead) = (TokioIo::new(stream), Vec::new());
+        Self { stream, screen, instead, waiting: first, cleared: 0, after, findings, buffer }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.

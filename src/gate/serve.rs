@@ -29,10 +29,11 @@ use crate::bridge::{EventKind, Ticket};
 use crate::limits;
 
 /// Serves a connection to its end, or until a reactor has it. It is counted at once, not when the
-/// task is first polled.
+/// task is first polled. `first` was read of it already; where TLS is spoken, nothing was.
 pub(super) fn serve(
     entrance: Rc<Entrance>,
     stream: TcpStream,
+    first: Vec<u8>,
     peer: Option<SocketAddr>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> {
@@ -40,11 +41,11 @@ pub(super) fn serve(
     async move {
         let _presence = Presence::new(&entrance.desk, peer);
         let outcome = match &entrance.reception {
-            None => converse(&entrance, &visit, Stream::Plain(stream), entrance.terms(peer)).await,
+            None => converse(&entrance, &visit, Stream::Plain(stream), first, entrance.terms(peer)).await,
             Some(reception) => match welcome(&entrance, reception, stream, accepted).await {
                 Ok(guest) => {
                     let terms = entrance.terms_for(reception, &guest, peer);
-                    converse(&entrance, &visit, guest.stream, terms).await
+                    converse(&entrance, &visit, guest.stream, first, terms).await
                 }
                 Err(outcome) => outcome,
             },
@@ -87,13 +88,13 @@ async fn welcome(
 }
 
 /// A connection of which the filter is told when it comes and when it goes.
-struct Presence {
+pub(super) struct Presence {
     desk: Rc<Desk>,
     peer: Option<SocketAddr>,
 }
 
 impl Presence {
-    fn new(desk: &Rc<Desk>, peer: Option<SocketAddr>) -> Self {
+    pub(super) fn new(desk: &Rc<Desk>, peer: Option<SocketAddr>) -> Self {
         desk.tell_connection(EventKind::Connected, peer);
         Self { desk: desk.clone(), peer }
     }
@@ -119,13 +120,13 @@ enum Outcome {
 /// Speaks HTTP. The deadline begins anew with each request that is answered, with each window of content
 /// that comes, and with what the peer takes of a response; it does not bound the time that JavaScript
 /// takes.
-async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, terms: Terms) -> Outcome {
+async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec<u8>, terms: Terms) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
     let (flow, findings) = (Flow::default(), Findings::new(&terms.notes));
     let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
-    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer);
+    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer, first);
     let mut deadline = pin!(sleep(PATIENCE));
     let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
@@ -277,7 +278,7 @@ mod tests {
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
             let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));
             let ticket = Census::new(|| {}).enter();
-            let served = spawn_local(serve(entrance.clone(), stream, Some(peer), ticket));
+            let served = spawn_local(serve(entrance.clone(), stream, Vec::new(), Some(peer), ticket));
             let keeper = spawn_local(poll_fn(move |cx| {
                 entrance.desk().turn(cx);
                 Poll::<()>::Pending

@@ -67,6 +67,13 @@ impl Tally {
         Visit { tally: self.clone(), is_settled: Cell::new(false) }
     }
 
+    /// A connection was accepted, and goes on as a WebSocket at once.
+    pub(super) fn pass(&self) {
+        let mut counts = self.lock();
+        counts.accepted += 1;
+        counts.upgraded += 1;
+    }
+
     /// Connections whose opening handshake is under way.
     pub(super) fn handshakes(&self) -> usize {
         usize::try_from(self.lock().handshakes).unwrap_or(usize::MAX)
