@@ -27,6 +27,8 @@ use super::unix::SocketFile;
 use crate::bridge::{ListenerId, Ticket};
 use crate::error::{HostFault, shortage};
 use crate::limits;
+#[cfg(unix)]
+use crate::reactor::defer_accept;
 
 /// A listening socket; dropping it closes it.
 pub(super) struct Acceptor {
@@ -112,6 +114,7 @@ impl Source {
         if INHERITS_NO_DELAY {
             SockRef::from(&listener).set_tcp_nodelay(true)?;
         }
+        defer_accept(&listener)?;
         Watched::new(mio::net::TcpListener::from_std(listener)).map(Self::Tcp)
     }
 

@@ -1,19 +1,47 @@
-//! The short way of a connection whose opening handshake is there, whole and ordinary, when it is accepted: it is
-//! read once, answered, and gathered for a reactor, without a task, without hyper, and before tokio knows of it.
+//! The short way of an opening handshake that comes whole and ordinary as the first bytes of a connection: it is
+//! judged and answered without hyper; and, if it is there when the connection is accepted, without a task and before
+//! tokio knows of the socket.
 //!
-//! Called by the gate's keeper for each connection that it accepts. Whatever else comes, or does not come yet, goes
-//! the long way ([`serve`](super::serve)) with what was read, and a test holds both ways to the same outcome. Memory:
-//! the request and the response, until this returns.
+//! Called by the gate's keeper for each connection that it accepts, and by its task for one that had nothing to say
+//! then. Whatever else comes goes the long way ([`serve`](super::serve)), and tests hold both ways to the same
+//! outcome. Memory: the request and the response, for as long as they are judged and written.
 
 use std::io::{Read, Write};
 
+use super::Routes;
 use super::entrance::Entrance;
+use super::hand_over::Admitted;
 use super::passed::Unserved;
-use super::search::{Next, Search};
+use super::search::{Candidate, Next, Search};
 use super::serve::Presence;
 use crate::reactor::Adoption;
 
-/// Reads a connection once. It comes back, with what was read, if it is to go the long way.
+/// A connection that is to become a WebSocket as soon as it has the response.
+pub(super) struct Welcome {
+    /// The 101, whole.
+    pub(super) response: Vec<u8>,
+    pub(super) admitted: Admitted,
+    /// What came behind the request.
+    pub(super) early: Vec<u8>,
+}
+
+impl Welcome {
+    /// What follows from the first bytes of a connection, if they ask for a WebSocket as they should, and JavaScript
+    /// need not be asked.
+    pub(super) fn to(bytes: &[u8], entrance: &Entrance, routes: &Routes) -> Option<Self> {
+        let opening = entrance.screen.take_opening(bytes)?;
+        let Next::WebSocket(candidate) = Search::default().next(routes, &opening.parts, false) else { return None };
+        let Candidate { endpoint, opening: answer, agreement } = candidate;
+        if endpoint.route.asks {
+            return None;
+        }
+        let admitted = Admitted { route: endpoint.route.clone(), agreement, reserved: None };
+        Some(Self { response: answer.response(), admitted, early: bytes[opening.bytes..].to_vec() })
+    }
+}
+
+/// Reads a connection once, and upgrades it if it asks for that. Otherwise it comes back with what was read: it is to
+/// go the long way. In TLS nothing is read.
 pub(super) fn receive(entrance: &Entrance, connection: Unserved) -> Option<(Unserved, Vec<u8>)> {
     if entrance.reception.is_some() {
         return Some((connection, Vec::new()));
@@ -22,34 +50,22 @@ pub(super) fn receive(entrance: &Entrance, connection: Unserved) -> Option<(Unse
     // An end, or an error, comes again to the next who reads.
     let read = (&connection.stream).read(&mut buffer[..]).unwrap_or(0);
     let bytes = &buffer[..read];
-    match open(entrance, connection, bytes) {
-        Some(connection) => Some((connection, bytes.to_vec())),
-        None => None,
+    match Welcome::to(bytes, entrance, &entrance.routes) {
+        Some(welcome) => admit(entrance, connection, welcome),
+        None => return Some((connection, bytes.to_vec())),
     }
+    None
 }
 
-/// Upgrades a connection, if these bytes ask for it as they should. Otherwise it comes back.
-fn open(entrance: &Entrance, connection: Unserved, bytes: &[u8]) -> Option<Unserved> {
-    let Some(opening) = entrance.screen.take_opening(bytes) else { return Some(connection) };
-    let Next::WebSocket(candidate) = Search::default().next(&entrance.routes, &opening.parts, false) else {
-        return Some(connection);
-    };
-    if candidate.endpoint.route.asks {
-        return Some(connection);
-    }
-    let response = candidate.opening.response();
-    match (&connection.stream).write(&response) {
+fn admit(entrance: &Entrance, Unserved { stream, peer, ticket }: Unserved, welcome: Welcome) {
+    let Welcome { response, admitted: Admitted { route, agreement, .. }, early } = welcome;
+    let _presence = Presence::new(&entrance.desk, peer);
+    match (&stream).write(&response) {
         Ok(written) if written == response.len() => {}
         // The first bytes that are written to a connection find room. If they do not, the host is out of memory, or
-        // the peer is gone: it ends here.
-        _ => return None,
+        // the peer is gone.
+        _ => return entrance.tally.drop_in(false),
     }
-    let Unserved { stream, peer, ticket } = connection;
-    let presence = Presence::new(&entrance.desk, peer);
-    entrance.tally.pass();
-    let (route, agreement) = (candidate.endpoint.route.clone(), candidate.agreement);
-    let early = bytes[opening.bytes..].to_vec();
+    entrance.tally.drop_in(true);
     entrance.reactors.gather(Adoption { stream, session: None, route, agreement, early, peer, ticket, pass: None });
-    drop(presence);
-    None
 }

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::desk::Desk;
+use super::doorstep::Welcome;
 use super::entrance::{Entrance, Terms};
 use super::exchange::{Exchange, Owed};
 use super::hand_over::Admitted;
@@ -126,7 +127,7 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec
     let (flow, findings) = (Flow::default(), Findings::new(&terms.notes));
     let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
-    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer, first);
+    let mut screened = Screened::new(wire, entrance, &terms.routes, &findings, first);
     let mut deadline = pin!(sleep(PATIENCE));
     let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
@@ -140,7 +141,11 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec
         Some(Ok(true)) => {}
         Some(_) => {
             drop(exchange);
-            return Outcome::Ended(stream.into_inner());
+            let stream = stream.into_inner();
+            return match findings.welcome.take() {
+                Some(welcome) => welcome_in(stream, welcome, deadline).await,
+                None => Outcome::Ended(stream),
+            };
         }
     }
     let mut owed = exchange.owed();
@@ -191,6 +196,27 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec
         (Ok(()), Some(admitted)) => Outcome::Upgraded { stream, early, admitted },
         (Err(error), _) if error.is_user() => Outcome::Unanswered,
         _ => Outcome::Ended(stream),
+    }
+}
+
+/// Answers an opening handshake without hyper.
+async fn welcome_in(mut stream: Stream, welcome: Welcome, mut deadline: Pin<&mut Sleep>) -> Outcome {
+    let Welcome { response, admitted, early } = welcome;
+    let mut written = 0;
+    let is_written = poll_fn(|cx| {
+        while written < response.len() {
+            match Pin::new(&mut stream).poll_write(cx, &response[written..]) {
+                Poll::Ready(Ok(count @ 1..)) => written += count,
+                Poll::Ready(_) => return Poll::Ready(Some(false)),
+                Poll::Pending => return deadline.as_mut().poll(cx).map(|()| None),
+            }
+        }
+        Poll::Ready(Some(true))
+    });
+    match is_written.await {
+        Some(true) => Outcome::Upgraded { stream, early, admitted },
+        Some(false) => Outcome::Ended(stream),
+        None => Outcome::TimedOut,
     }
 }
 
