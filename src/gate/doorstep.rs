@@ -6,7 +6,13 @@
 //! then. Whatever else comes goes the long way ([`serve`](super::serve)), and tests hold both ways to the same
 //! outcome. Memory: the request and the response, for as long as they are judged and written.
 
+use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::io::AsyncWrite;
+use tokio::time::Sleep;
 
 use super::Routes;
 use super::entrance::Entrance;
@@ -14,6 +20,7 @@ use super::hand_over::Admitted;
 use super::passed::Unserved;
 use super::search::{Candidate, Next, Search};
 use super::serve::Presence;
+use super::stream::Stream;
 use crate::reactor::Adoption;
 
 /// A connection that is to become a WebSocket as soon as it has the response.
@@ -23,6 +30,16 @@ pub(super) struct Welcome {
     pub(super) admitted: Admitted,
     /// What came behind the request.
     pub(super) early: Vec<u8>,
+}
+
+/// What became of the response.
+pub(super) enum Said {
+    /// It is written.
+    Whole { admitted: Admitted, early: Vec<u8> },
+    /// The peer is gone.
+    Failed,
+    /// The peer did not take it in time.
+    TimedOut,
 }
 
 impl Welcome {
@@ -38,6 +55,27 @@ impl Welcome {
         let admitted = Admitted { route: endpoint.route.clone(), agreement, reserved: None };
         Some(Self { response: answer.response(), admitted, early: bytes[opening.bytes..].to_vec() })
     }
+
+    /// Writes the response, until the deadline.
+    pub(super) async fn say(self, stream: &mut Stream, mut deadline: Pin<&mut Sleep>) -> Said {
+        let Self { response, admitted, early } = self;
+        let mut written = 0;
+        let is_whole = poll_fn(|cx| {
+            while written < response.len() {
+                match Pin::new(&mut *stream).poll_write(cx, &response[written..]) {
+                    Poll::Ready(Ok(count @ 1..)) => written += count,
+                    Poll::Ready(_) => return Poll::Ready(Some(false)),
+                    Poll::Pending => return deadline.as_mut().poll(cx).map(|()| None),
+                }
+            }
+            Poll::Ready(Some(true))
+        });
+        match is_whole.await {
+            Some(true) => Said::Whole { admitted, early },
+            Some(false) => Said::Failed,
+            None => Said::TimedOut,
+        }
+    }
 }
 
 /// Reads a connection once, and upgrades it if it asks for that. Otherwise it comes back with what was read: it is to
@@ -47,7 +85,7 @@ pub(super) fn receive(entrance: &Entrance, connection: Unserved) -> Option<(Unse
         return Some((connection, Vec::new()));
     }
     let mut buffer = entrance.buffer.borrow_mut();
-    // An end, or an error, comes again to the next who reads.
+    // An end comes again to the next who reads, and so does an error, at least as an end.
     let read = (&connection.stream).read(&mut buffer[..]).unwrap_or(0);
     let bytes = &buffer[..read];
     match Welcome::to(bytes, entrance, &entrance.routes) {
@@ -59,13 +97,13 @@ pub(super) fn receive(entrance: &Entrance, connection: Unserved) -> Option<(Unse
 
 fn admit(entrance: &Entrance, Unserved { stream, peer, ticket }: Unserved, welcome: Welcome) {
     let Welcome { response, admitted: Admitted { route, agreement, .. }, early } = welcome;
-    let _presence = Presence::new(&entrance.desk, peer);
+    let (visit, _presence) = (entrance.tally.enter(), Presence::new(&entrance.desk, peer));
     match (&stream).write(&response) {
         Ok(written) if written == response.len() => {}
         // The first bytes that are written to a connection find room. If they do not, the host is out of memory, or
         // the peer is gone.
-        _ => return entrance.tally.drop_in(false),
+        _ => return,
     }
-    entrance.tally.drop_in(true);
+    visit.upgrade();
     entrance.reactors.gather(Adoption { stream, session: None, route, agreement, early, peer, ticket, pass: None });
 }

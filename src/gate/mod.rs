@@ -20,6 +20,7 @@ mod exchange;
 mod greeting;
 mod hand_over;
 mod handshake;
+mod linger;
 mod listener;
 mod passed;
 mod passing;

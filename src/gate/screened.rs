@@ -120,7 +120,17 @@ impl<'e> Screened<'e> {
         let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
         let doorstep = first.is_empty().then_some((entrance, routes));
         let (stream, screen, instead) = (TokioIo::new(stream), entrance.screen.clone(), Vec::new());
-        Self { stream, screen, doorstep, instead, waiting: first, cleared: 0, after, findings, buffer: &entrance.buffer }
+        Self {
+            stream,
+            screen,
+            doorstep,
+            instead,
+            waiting: first,
+            cleared: 0,
+            after,
+            findings,
+            buffer: &entrance.buffer,
+        }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.

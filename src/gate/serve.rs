@@ -12,16 +12,16 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::desk::Desk;
-use super::doorstep::Welcome;
+use super::doorstep::Said;
 use super::entrance::{Entrance, Terms};
 use super::exchange::{Exchange, Owed};
 use super::hand_over::Admitted;
 use super::handshake::{Guest, Parting, Reception};
+use super::linger::linger;
 use super::screened::{Findings, Screened};
 use super::stream::Stream;
 use super::tally::Visit;
@@ -42,7 +42,14 @@ pub(super) fn serve(
     async move {
         let _presence = Presence::new(&entrance.desk, peer);
         let outcome = match &entrance.reception {
-            None => converse(&entrance, &visit, Stream::Plain(stream), first, entrance.terms(peer)).await,
+            None => {
+                if !first.is_empty() {
+                    // tokio's poller is only about to tell that it may be written to, and hyper loses an answer that
+                    // it cannot write at once, if what follows is broken. Whatever this says, a write says it again.
+                    let _ = stream.writable().await;
+                }
+                converse(&entrance, &visit, Stream::Plain(stream), first, entrance.terms(peer)).await
+            }
             Some(reception) => match welcome(&entrance, reception, stream, accepted).await {
                 Ok(guest) => {
                     let terms = entrance.terms_for(reception, &guest, peer);
@@ -141,10 +148,14 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec
         Some(Ok(true)) => {}
         Some(_) => {
             drop(exchange);
-            let stream = stream.into_inner();
+            let mut stream = stream.into_inner();
             return match findings.welcome.take() {
-                Some(welcome) => welcome_in(stream, welcome, deadline).await,
                 None => Outcome::Ended(stream),
+                Some(welcome) => match welcome.say(&mut stream, deadline).await {
+                    Said::Whole { admitted, early } => Outcome::Upgraded { stream, early, admitted },
+                    Said::Failed => Outcome::Ended(stream),
+                    Said::TimedOut => Outcome::TimedOut,
+                },
             };
         }
     }
@@ -199,27 +210,6 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec
     }
 }
 
-/// Answers an opening handshake without hyper.
-async fn welcome_in(mut stream: Stream, welcome: Welcome, mut deadline: Pin<&mut Sleep>) -> Outcome {
-    let Welcome { response, admitted, early } = welcome;
-    let mut written = 0;
-    let is_written = poll_fn(|cx| {
-        while written < response.len() {
-            match Pin::new(&mut stream).poll_write(cx, &response[written..]) {
-                Poll::Ready(Ok(count @ 1..)) => written += count,
-                Poll::Ready(_) => return Poll::Ready(Some(false)),
-                Poll::Pending => return deadline.as_mut().poll(cx).map(|()| None),
-            }
-        }
-        Poll::Ready(Some(true))
-    });
-    match is_written.await {
-        Some(true) => Outcome::Upgraded { stream, early, admitted },
-        Some(false) => Outcome::Ended(stream),
-        None => Outcome::TimedOut,
-    }
-}
-
 /// How a connection's conversation in HTTP ended.
 enum Ended {
     /// hyper is done with it.
@@ -228,29 +218,6 @@ enum Ended {
     Left,
     /// The peer did not do in time what it owed.
     TimedOut,
-}
-
-/// Ends a connection such that the peer can read the last response: what it still sends would make
-/// the kernel reset the connection, and the response with it (RFC 9112 §9.6).
-async fn linger(mut stream: Stream) {
-    let drained = async {
-        // It fails only for a connection that is gone; then the first read says so.
-        let _ = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await;
-        let socket = stream.socket();
-        let mut waste = [0; 1024];
-        let mut left = limits::LINGER_BYTES;
-        while socket.readable().await.is_ok() {
-            match socket.try_read(&mut waste) {
-                Ok(0) => break,
-                Ok(read) if read < left => left -= read,
-                Ok(_) => break,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => break,
-            }
-        }
-    };
-    // A peer that neither closes nor reads is left to its fate.
-    let _ = timeout(Duration::from_secs(limits::CLOSING_SECONDS.into()), drained).await;
 }
 
 /// Under a paused clock: it stands still while a blocking task, the client's, is at work, and jumps

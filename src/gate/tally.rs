@@ -67,13 +67,6 @@ impl Tally {
         Visit { tally: self.clone(), is_settled: Cell::new(false) }
     }
 
-    /// A connection was accepted and does not stay: it goes on as a WebSocket at once, or it is gone.
-    pub(super) fn drop_in(&self, is_upgraded: bool) {
-        let mut counts = self.lock();
-        counts.accepted += 1;
-        counts.upgraded += u64::from(is_upgraded);
-    }
-
     /// Connections whose opening handshake is under way.
     pub(super) fn handshakes(&self) -> usize {
         usize::try_from(self.lock().handshakes).unwrap_or(usize::MAX)

@@ -236,8 +236,6 @@ enum Destination {
 struct Keeper {
     orders: commands::UnboundedReceiver<Command>,
     acceptors: Vec<Acceptor>,
-    /// Accepted in this turn, and not looked at.
-    fresh: Vec<Unserved>,
     connections: JoinSet<()>,
     entrance: Rc<Entrance>,
     census: Arc<Census>,
@@ -253,8 +251,8 @@ impl Keeper {
         room: Room,
         passing: Passing,
     ) -> Self {
-        let (acceptors, fresh, connections, entrance) = (Vec::new(), Vec::new(), JoinSet::new(), Rc::new(entrance));
-        Self { orders, acceptors, fresh, connections, entrance, census, room, passing }
+        let (acceptors, connections, entrance) = (Vec::new(), JoinSet::new(), Rc::new(entrance));
+        Self { orders, acceptors, connections, entrance, census, room, passing }
     }
 
     /// Ready when the orders have ended.
@@ -296,15 +294,11 @@ impl Keeper {
             {
                 let connection = Unserved { stream, peer, ticket: self.census.enter() };
                 match destination {
-                    Destination::Here => self.fresh.push(connection),
+                    Destination::Here => self.serve(connection),
                     Destination::Child => self.pass_on(connection),
                 }
             }
         }
-        // Behind the last of them, so that the request of each has had some time to come.
-        let mut fresh = std::mem::take(&mut self.fresh);
-        fresh.drain(..).for_each(|connection| self.serve(connection));
-        self.fresh = fresh;
         self.entrance.reactors().send();
         // Again, so that the end of those that were spawned now wakes this. Those that have ended
         // since the first look may have been what there was no room for.
@@ -312,7 +306,6 @@ impl Keeper {
             cx.waker().wake_by_ref();
             if self.connections.is_empty() {
                 self.entrance.let_go();
-                self.fresh = Vec::new();
             }
         }
         Poll::Pending
@@ -333,7 +326,7 @@ impl Keeper {
 
     fn poll_own_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_full = || self.entrance.reactors().is_full() || self.entrance.desk().is_full();
-        self.room.poll(cx, self.entrance.tally().handshakes() + self.fresh.len(), is_full)
+        self.room.poll(cx, self.entrance.tally().handshakes(), is_full)
     }
 
     /// To a child, or else it is served here.

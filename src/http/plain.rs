@@ -147,19 +147,19 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use http::{HeaderName, HeaderValue, Method, Request, Uri};
     use proptest::prelude::*;
 
     use super::super::{HeadScreen, request};
     use super::*;
 
-    const MOST: usize = 4096;
+    pub const MOST: usize = 4096;
     const NOTES: &str = ":note:1\n";
 
     /// What the long way makes of some bytes: the head that the screen finds, and the parsed request. `None`: it is
     /// refused, or not whole.
-    fn long_way(bytes: &[u8]) -> Option<(Head, http::request::Parts)> {
+    pub fn long_way(bytes: &[u8]) -> Option<(Head, http::request::Parts)> {
         let head = HeadScreen::new(MOST).look(bytes).ok().flatten()?;
         let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADER_LINES];
         let mut parsed = httparse::Request::new(&mut fields);

@@ -78,7 +78,8 @@ impl Opening {
     /// The whole head of that response.
     pub fn response(&self) -> Vec<u8> {
         let mut response = Vec::with_capacity(RESPONSE_BYTES);
-        response.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n");
+        response
+            .extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n");
         let fields = [
             (SEC_WEBSOCKET_ACCEPT, Some(&self.accept_key)),
             (SEC_WEBSOCKET_PROTOCOL, self.subprotocol.as_ref()),
@@ -249,6 +250,18 @@ mod tests {
         assert_eq!(headers[UPGRADE], "websocket");
         assert_eq!(headers[CONNECTION], "Upgrade");
         assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
+    fn the_response_has_the_fields_and_no_others() {
+        let mut opening = Opening::judge(&request(&[("sec-websocket-protocol", &["chat"])])).expect("a good handshake");
+        for extensions in [None, Some(HeaderValue::from_static("permessage-deflate"))] {
+            opening.extensions = extensions;
+            let fields = opening.headers();
+            let fields = fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().expect("ASCII")));
+            let expected = format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n", fields.collect::<String>());
+            assert_eq!(String::from_utf8(opening.response()), Ok(expected));
+        }
     }
 
     #[test]

@@ -35,3 +35,23 @@ pub fn defer_accept(listener: &TcpListener) -> io::Result<()> {
 pub fn defer_accept(_: &TcpListener) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn who_sends_something_is_accepted_and_so_at_last_is_who_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        defer_accept(&listener).unwrap();
+        let address = listener.local_addr().unwrap();
+        for says in [&b"x"[..], b""] {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(says).unwrap();
+            assert_eq!(listener.accept().unwrap().1, client.local_addr().unwrap());
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod asking;
 pub(super) mod client;
 mod closing;
+mod doorstep;
 mod handlers;
 mod heads;
 mod javascript;
