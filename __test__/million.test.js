@@ -9,6 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { check, readings } = require('../bench/million/host');
 const { summary } = require('../bench/million/summary');
+const { elements } = require('./support/svg');
 
 const RUNNER = path.join(__dirname, '..', 'bench', 'million.js');
 const ON_LINUX = { skip: process.platform !== 'linux' && 'the runner reads /proc', timeout: 300_000 };
@@ -34,26 +35,6 @@ function folder(context) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'tidewire-million-'));
   context.after(() => fs.rmSync(made, { recursive: true }));
   return made;
-}
-
-/** Elements of an SVG, from a reader that knows no more of XML than the chart uses, and is strict in that. */
-function elements(svg) {
-  const found = [];
-  const open = [];
-  let at = 0;
-  for (const match of svg.matchAll(/<(\/?)([a-z]+)((?: [a-zA-Z0-9:-]+="[^"<]*")*)(\/?)>/g)) {
-    const between = svg.slice(at, match.index);
-    assert.ok(!/[<>]/.test(between), `stray markup: ${between}`);
-    assert.ok(!/&(?!#\d+;)/.test(between), `a bare ampersand: ${between}`);
-    const [, isEnd, name, attributes, isEmpty] = match;
-    if (isEnd) assert.equal(open.pop(), name);
-    else found.push({ name, attributes });
-    if (!isEnd && !isEmpty) open.push(name);
-    at = match.index + match[0].length;
-  }
-  assert.deepEqual(open, []);
-  assert.equal(svg.slice(at), '\n');
-  return found;
 }
 
 test('a small run holds its connections, and its json and chart are whole', ON_LINUX, (context) => {

@@ -1,12 +1,16 @@
 'use strict';
 
-/** What README says of options and methods, held against the typings and against what runs. */
+/** What README says of options, methods and measurements, held against the typings, what runs, and docs/bench.json. */
 
 const assert = require('node:assert/strict');
 const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const { App } = require('tidewire');
+const { chart } = require('../bench/all/chart');
+const { section: measurements, split } = require('../bench/all/readme');
+const { judgedAnew } = require('../bench/all/result');
+const { SUITE } = require('../bench/all/suite');
 const { HttpRequest } = require('../lib/http_request');
 const { HttpResponse } = require('../lib/http_response');
 const { appOptions, routeOptions } = require('../lib/options');
@@ -186,4 +190,26 @@ test('every code of an error or a warning is in the typings', () => {
   const codes = new Set(files.flatMap((file) => read(file).match(/TIDEWIRE_[A-Z_]+/g) ?? []));
   assert.ok(codes.size > 15);
   for (const code of codes) assert.ok(internal.includes(code) || typings.includes(code), code);
+});
+
+describe('the measurements', () => {
+  const result = JSON.parse(read('docs/bench.json'));
+
+  test('are those of the suite, each row with its bars as they are now, and none has failed', () => {
+    const names = SUITE.map(({ name }) => name);
+    assert.deepEqual(
+      result.parts.map(({ name }) => name),
+      names,
+    );
+    assert.deepEqual(judgedAnew(result, SUITE), result);
+    for (const { name, failures } of result.parts) assert.deepEqual(failures, [], name);
+  });
+
+  test('in README are those of docs/bench.json', () => {
+    assert.equal(split(readme)[1], measurements(result));
+  });
+
+  test('in docs/bench.svg are those of docs/bench.json', async () => {
+    assert.equal(read('docs/bench.svg'), await chart(result));
+  });
 });

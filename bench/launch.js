@@ -170,4 +170,4 @@ function stopAll() {
   for (const child of alive) child.kill('SIGKILL');
 }
 
-module.exports = { ROOT, alive, onCore, recipe, start, stopAll, version };
+module.exports = { ROOT, alive, bunBinary, onCore, recipe, start, stopAll, version };

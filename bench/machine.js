@@ -1,6 +1,6 @@
 'use strict';
 
-// What the numbers of a run depend on, for its results; and errors as sentences. Used by run.js and million.js.
+// What the numbers of a run depend on, for its results; and errors as sentences. Used by run.js, all.js and million.js.
 
 const { execFileSync } = require('node:child_process');
 const os = require('node:os');
@@ -18,11 +18,20 @@ function machine() {
   };
 }
 
-/** @returns {string | undefined} the commit that was measured */
+/** @param {Record<string, unknown>} host */
+function told({ cpu, processors, kernel, node }) {
+  return `${cpu}, ${processors} processors, Linux ${kernel}, Node ${node}`;
+}
+
+/** @returns {string | undefined} the commit that was measured, and whether more than documents and tests has changed since */
 function revision() {
+  /** @param {string[]} args */
+  const git = (...args) =>
+    execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
   try {
-    const args = ['describe', '--always', '--dirty'];
-    return execFileSync('git', args, { cwd: __dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
+    const others = ['docs', '__test__', '*.md'].map((path) => `:(top,exclude)${path}`);
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', ':/', ...others);
+    return git('describe', '--always') + (changed && '-dirty');
   } catch {
     return undefined;
   }
@@ -36,4 +45,4 @@ function sentence(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-module.exports = { machine, sentence };
+module.exports = { machine, sentence, told };

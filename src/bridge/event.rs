@@ -157,6 +157,11 @@ impl Batch {
             + self.large_bytes
     }
 
+    /// Memory of an empty batch; never 0.
+    pub(super) fn kept_bytes(&self) -> usize {
+        size_of::<Self>() + self.descriptors.capacity() * size_of::<u32>() + self.payload.capacity()
+    }
+
     /// Appends an event whose payload is the concatenation of `parts`.
     pub fn push(&mut self, connection: ConnectionId, kind: EventKind, flags: u8, parts: [&[u8]; 2]) {
         let offset = self.payload.len();

@@ -1,8 +1,8 @@
 //! The way in: batches of events from one reactor to its JavaScript thread.
 //!
 //! The reactor posts, JavaScript drains; a mutex is held for the swap of a few pointers. Memory:
-//! what waits is counted, and the reactor stops reading at [`limits::INTAKE_BYTES`]; a drained batch
-//! is kept for reuse, a few at most.
+//! what waits is counted, and the reactor stops reading at [`limits::INTAKE_BYTES`]; drained batches
+//! are kept for reuse, [`limits::RECYCLED_BYTES`] of them at most.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::event::{Batch, DESCRIPTOR_WORDS};
 use crate::limits;
 
-/// Batches kept for reuse.
-const SPARES: usize = 2;
+/// Places for batches that the mailbox keeps while it is empty.
+const PLACES: usize = 2;
 
 /// Batches of one reactor that wait for JavaScript.
 #[derive(Default)]
@@ -25,7 +25,34 @@ struct State {
     events: usize,
     bytes: usize,
     starved: bool,
+    held: bool,
+    drains: u64,
     spares: Vec<Batch>,
+    spare_bytes: usize,
+}
+
+impl State {
+    /// An empty batch.
+    fn spare(&mut self) -> Batch {
+        let Some(batch) = self.spares.pop() else { return Batch::default() };
+        self.spare_bytes -= batch.kept_bytes();
+        batch
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting { batches: self.batches.len(), events: self.events, bytes: self.bytes, drains: self.drains }
+    }
+
+    /// Keeps empty batches for reuse: as many as a turn of large messages fills, so that their memory is not
+    /// given back and asked for anew in every turn.
+    fn keep(&mut self, empty: &mut Vec<Batch>) {
+        while let Some(batch) = empty.last()
+            && self.spare_bytes + batch.kept_bytes() <= limits::RECYCLED_BYTES
+        {
+            self.spare_bytes += batch.kept_bytes();
+            self.spares.extend(empty.pop());
+        }
+    }
 }
 
 /// What waits in a mailbox.
@@ -37,6 +64,15 @@ pub struct Waiting {
     pub events: usize,
     /// Memory of their batches.
     pub bytes: usize,
+    /// How often JavaScript has taken some.
+    pub drains: u64,
+}
+
+impl Waiting {
+    /// Whether that is enough for now.
+    pub fn is_ahead(&self) -> bool {
+        self.events >= limits::AHEAD_EVENTS || self.bytes >= limits::AHEAD_BYTES
+    }
 }
 
 /// What one drain took.
@@ -53,36 +89,44 @@ pub struct Drained {
 }
 
 impl Mailbox {
-    /// Leaves `batch` and takes an empty one in its place; tells how many bytes wait now.
-    pub fn post(&self, batch: &mut Batch) -> usize {
+    /// Leaves `batch` and takes an empty one in its place; tells what waits now.
+    pub fn post(&self, batch: &mut Batch) -> Waiting {
         let mut state = self.lock();
         if !batch.is_empty() {
-            let spare = state.spares.pop().unwrap_or_default();
+            let spare = state.spare();
             state.events += batch.events();
             state.bytes += batch.bytes();
             state.batches.push_back(std::mem::replace(batch, spare));
         }
-        state.bytes
+        state.waiting()
     }
 
     /// Events that wait, and the memory that they take.
     pub fn waiting(&self) -> Waiting {
-        let state = self.lock();
-        Waiting { batches: state.batches.len(), events: state.events, bytes: state.bytes }
+        self.lock().waiting()
     }
 
     /// The reactor stops reading: the drain that makes room again says so.
-    /// Returns the bytes that wait, for the case that room was made in between.
-    pub fn starve(&self) -> usize {
+    /// Returns what waits, for the case that room was made in between.
+    pub fn starve(&self) -> Waiting {
         let mut state = self.lock();
         state.starved = true;
-        state.bytes
+        state.waiting()
+    }
+
+    /// The reactor reads no more from those who send much: the drain behind which less waits than
+    /// [`limits::AHEAD_EVENTS`] says so. Returns what waits, as [`Mailbox::starve`] does.
+    pub fn hold(&self) -> Waiting {
+        let mut state = self.lock();
+        state.held = true;
+        state.waiting()
     }
 
     /// Lets go of the batches kept for reuse.
     pub fn let_go(&self) {
         let mut state = self.lock();
         state.spares = Vec::new();
+        state.spare_bytes = 0;
         state.batches.shrink_to_fit();
     }
 
@@ -116,9 +160,7 @@ impl Mailbox {
         drained.events = word / DESCRIPTOR_WORDS;
         drained.payload_bytes = offset - slab_offset;
         if !taken.is_empty() {
-            let mut state = self.lock();
-            let wanted = SPARES.saturating_sub(state.spares.len());
-            state.spares.extend(taken.into_iter().take(wanted));
+            self.lock().keep(&mut taken);
         }
         drained
     }
@@ -140,13 +182,18 @@ impl Mailbox {
             state.bytes -= bytes;
             taken.extend(state.batches.pop_front());
         }
+        state.drains += u64::from(!taken.is_empty());
         drained.more = !state.batches.is_empty();
+        if state.held && !state.waiting().is_ahead() {
+            state.held = false;
+            drained.made_room = true;
+        }
         if state.starved && state.bytes < limits::INTAKE_BYTES / 2 {
             state.starved = false;
             drained.made_room = true;
         }
         if state.batches.is_empty() {
-            state.batches.shrink_to(SPARES);
+            state.batches.shrink_to(PLACES);
         }
         taken
     }
@@ -203,7 +250,7 @@ mod tests {
         let mailbox = Mailbox::default();
         let mut large = Batch::default();
         large.push_large(FIRST, EventKind::Message, 0, vec![0; limits::INTAKE_BYTES]);
-        assert!(mailbox.post(&mut large) > limits::INTAKE_BYTES);
+        assert!(mailbox.post(&mut large).bytes > limits::INTAKE_BYTES);
         mailbox.starve();
         let mut payloads = VecDeque::new();
         let mut descriptors = [0; DESCRIPTOR_WORDS];

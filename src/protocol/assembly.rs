@@ -35,6 +35,11 @@ impl Assembly {
         self.head.size == 0 && self.frame.is_none()
     }
 
+    /// Bytes that the frame wants which a read has cut, at least.
+    pub fn missing_bytes(&self) -> usize {
+        self.frame.as_ref().map_or(0, |frame| frame.missing_bytes)
+    }
+
     /// What the next frame may be.
     pub(super) fn context(&self, rules: Rules, may_be_compressed: bool) -> Context {
         let max = rules.max_payload_bytes;

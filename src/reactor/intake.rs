@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Tally;
 use super::shared::Shared;
-use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, event};
+use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, Waiting, event};
 use crate::limits;
 use crate::protocol::{MessageKind, Payload};
 
@@ -21,7 +21,8 @@ pub struct Intake {
     published: Tally,
     shared: Arc<Shared>,
     open: Batch,
-    waiting_bytes: usize,
+    /// What waited when that was last looked at.
+    waiting: Waiting,
     /// Memory of what came although the intake was full, in events of control frames and elsewhere.
     excess_bytes: usize,
     /// The newest flush carried out, while JavaScript is not told of it.
@@ -32,18 +33,44 @@ impl Intake {
     /// With nothing in it.
     pub fn new(shared: Arc<Shared>) -> Self {
         let (tally, published) = (Tally::default(), Tally::default());
-        Self { tally, published, shared, open: Batch::default(), waiting_bytes: 0, excess_bytes: 0, applied: None }
+        Self {
+            tally,
+            published,
+            shared,
+            open: Batch::default(),
+            waiting: Waiting::default(),
+            excess_bytes: 0,
+            applied: None,
+        }
     }
 
     /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
     pub fn is_full(&self) -> bool {
-        self.waiting_bytes + self.open.bytes() >= limits::INTAKE_BYTES
+        self.waiting.bytes + self.open.bytes() >= limits::INTAKE_BYTES
+    }
+
+    /// Whether so many events wait that a read may bring but a few more.
+    pub fn is_flooded(&self) -> bool {
+        self.waiting.events + self.open.events() >= limits::FLOOD_EVENTS
+    }
+
+    /// Whether enough waits for JavaScript, in the open batch and before it.
+    pub fn is_ahead(&self) -> bool {
+        let Waiting { events, bytes, .. } = self.waiting;
+        let (events, bytes) = (events + self.open.events(), bytes + self.open.bytes());
+        Waiting { events, bytes, ..self.waiting }.is_ahead()
+    }
+
+    /// Looks again how much waits, and asks to be woken when it is little. Tells how often JavaScript has taken some.
+    pub fn hold(&mut self) -> u64 {
+        self.waiting = self.shared.crossing.mailbox.hold();
+        self.waiting.drains
     }
 
     /// Looks again how much waits; asks, if it is still too much, to be woken when there is room.
     pub fn look_again(&mut self) {
         if self.is_full() {
-            self.waiting_bytes = self.shared.crossing.mailbox.starve();
+            self.waiting = self.shared.crossing.mailbox.starve();
         }
         if !self.is_full() {
             self.excess_bytes = 0;
@@ -114,7 +141,7 @@ impl Intake {
         self.tally.events += events;
         self.tally.largest_batch = self.tally.largest_batch.max(events);
         self.publish();
-        self.waiting_bytes = self.shared.crossing.mailbox.post(&mut self.open);
+        self.waiting = self.shared.crossing.mailbox.post(&mut self.open);
         self.shared.crossing.ring_javascript();
     }
 

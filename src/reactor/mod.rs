@@ -19,6 +19,7 @@ mod line;
 mod network;
 mod obey;
 mod outbox;
+mod pace;
 mod poller;
 mod publish;
 mod read;

@@ -3,7 +3,7 @@
 use super::gather::Gather;
 use super::intake::Intake;
 use super::network::{Network, Socket};
-use super::slot::Phase;
+use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::{CloseCause, ConnectionId, EventKind};
 use crate::limits;
@@ -40,15 +40,18 @@ impl<N: Network> Reactor<N> {
         self.parked.extend(parked);
         for connection in std::mem::take(&mut self.unread) {
             if let Some(slot) = self.slab.find(connection) {
-                slot.unread = false;
-                self.read(connection.index);
+                // One that has become greedy since is on the other list as well.
+                if slot.unread == Unread::Some {
+                    slot.unread = Unread::None;
+                    self.read(connection.index, limits::READ_BYTES);
+                }
             }
         }
     }
 
-    /// Reads once from a connection that may have something, and decodes it.
-    pub(super) fn read(&mut self, index: u32) {
-        let Some(limit) = self.readable_bytes(index) else { return };
+    /// Reads once from a connection that may have something, about `most` bytes, and decodes it.
+    pub(super) fn read(&mut self, index: u32, most: usize) {
+        let Some(limit) = self.readable_bytes(index, most) else { return };
         let (slot, session) = self.slab.slot_and_session(index);
         if session.is_some() {
             return self.read_records(index, limit);
@@ -61,21 +64,23 @@ impl<N: Network> Reactor<N> {
                 self.intake.tally.bytes_in += count as u64;
                 self.heard(index);
                 let slot = self.slab.slot(index);
-                if count == limit || slot.ended || !N::Socket::SHORT_READ_DRAINS {
-                    self.leave_unread(index);
+                if count == limit {
+                    self.leave_unread(index, Unread::Much);
+                } else if slot.ended || !N::Socket::SHORT_READ_DRAINS {
+                    self.leave_unread(index, Unread::Some);
                 }
                 let mut buffer = std::mem::take(&mut self.buffer);
                 self.decode(index, &mut buffer[..count]);
                 self.buffer = buffer;
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.leave_unread(index),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.leave_unread(index, Unread::Some),
             Err(_) => self.lose_to_error(index),
         }
     }
 
     /// How much may be read from a connection now. `None`: nothing; it is remembered if it is only for now.
-    fn readable_bytes(&mut self, index: u32) -> Option<usize> {
+    fn readable_bytes(&mut self, index: u32, most: usize) -> Option<usize> {
         let full = self.intake.is_full();
         let held = self.parked_bytes + self.intake.excess_bytes();
         let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
@@ -89,22 +94,31 @@ impl<N: Network> Reactor<N> {
             Phase::Vacant | Phase::Asking | Phase::Arriving | Phase::Ending | Phase::Gone => return None,
         }
         let parked = slot.rare_if_any().is_some_and(|rare| !rare.leftover.is_empty());
-        let cut = slot.assembly.is_some() || session.is_some_and(|session| !session.cut().is_empty());
+        let cut_bytes = session.map_or(0, |session| session.cut().len());
+        let cut = slot.assembly.is_some() || cut_bytes > 0;
         if parked || full && (cut || !room_to_park) {
-            self.leave_unread(index);
+            self.leave_unread(index, Unread::Some);
             return None;
         }
-        Some(if full { CAUTIOUS_BYTES } else { self.buffer.len() })
+        if full {
+            return Some(CAUTIOUS_BYTES);
+        }
+        // What is missing of a message is one event, however much it is.
+        let missing = slot.assembly.as_ref().map_or(0, |assembly| assembly.missing_bytes() + CAUTIOUS_BYTES);
+        let most = if self.intake.is_flooded() { CAUTIOUS_BYTES } else { most };
+        Some((most.max(missing) + cut_bytes).min(self.buffer.len()))
     }
 
-    /// Remembers that the socket may have more; the poller will not tell it again.
-    pub(super) fn leave_unread(&mut self, index: u32) {
+    /// Remembers that bytes wait in the socket; the poller will not tell it again.
+    pub(super) fn leave_unread(&mut self, index: u32, unread: Unread) {
         let Some(connection) = self.slab.connection(index) else { return };
         let slot = self.slab.slot(index);
-        if !slot.unread {
-            slot.unread = true;
-            self.unread.push(connection);
+        match (slot.unread, unread) {
+            (Unread::None, Unread::Some) => self.unread.push(connection),
+            (Unread::None | Unread::Some, Unread::Much) => self.pace.add(connection),
+            _ => return,
         }
+        slot.unread = unread;
     }
 
     /// Decodes what was read, tells JavaScript, answers pings.
@@ -188,7 +202,7 @@ impl<N: Network> Reactor<N> {
                 Err(_) => return self.close_socket(index),
             }
         }
-        self.leave_unread(index);
+        self.leave_unread(index, Unread::Some);
     }
 
     /// The connection ended under our hands: tells JavaScript, and closes the socket.

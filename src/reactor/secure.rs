@@ -6,7 +6,7 @@
 
 use super::line::Line;
 use super::network::{Network, Socket};
-use super::slot::Phase;
+use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
 use crate::limits;
@@ -33,8 +33,10 @@ impl<N: Network> Reactor<N> {
         match &outcome {
             Ok(received) if received.bytes == 0 => return self.lose(index, CloseCause::Fin),
             Ok(received) => {
-                if received.is_full || slot.ended || !N::Socket::SHORT_READ_DRAINS {
-                    self.leave_unread(index);
+                if received.is_full {
+                    self.leave_unread(index, Unread::Much);
+                } else if slot.ended || !N::Socket::SHORT_READ_DRAINS {
+                    self.leave_unread(index, Unread::Some);
                 }
                 if self.intake.is_full() {
                     let kept = self.slab.session(index).map_or(0, |session| session.cut().len());
@@ -43,7 +45,9 @@ impl<N: Network> Reactor<N> {
                 self.heard(index);
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return self.leave_unread(index),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                return self.leave_unread(index, Unread::Some);
+            }
             Err(_) => {}
         }
         let mut plaintext = std::mem::take(&mut self.scratch.plaintext);
@@ -70,7 +74,7 @@ impl<N: Network> Reactor<N> {
             return false;
         }
         if slot.rare_if_any().is_some_and(|rare| !rare.leftover.is_empty()) {
-            self.leave_unread(index);
+            self.leave_unread(index, Unread::Some);
             if fault.is_some() {
                 self.throw_away(index);
             }

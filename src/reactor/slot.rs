@@ -50,6 +50,17 @@ pub enum Outgoing {
     Dropped,
 }
 
+/// What is known of bytes that wait in the socket; the poller does not tell of them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Nothing: the poller tells of the next.
+    None,
+    /// There may be some. The next turn looks.
+    Some,
+    /// There was more than one read took: the connection has its turn with others of its kind.
+    Much,
+}
+
 /// The engine's state of one connection.
 pub struct Slot<S> {
     /// Present from adoption to [`Phase::Gone`]; behind a request, from its arrival on.
@@ -71,8 +82,8 @@ pub struct Slot<S> {
     pub agreement: Option<Agreement>,
     /// A ping was sent for want of traffic, and nothing came since.
     pub pinged: bool,
-    /// The socket may have bytes that were not read, and is on the reactor's list of such.
-    pub unread: bool,
+    /// Whether bytes wait in the socket; the connection is on one of the reactor's lists then.
+    pub unread: Unread,
     /// A FIN or an error waits to be read behind the bytes, and will not be told again.
     pub ended: bool,
     /// JavaScript has written its last command for this connection.
@@ -117,7 +128,7 @@ impl<S> Slot<S> {
             phase: Phase::Vacant,
             agreement: None,
             pinged: false,
-            unread: false,
+            unread: Unread::None,
             ended: false,
             released: false,
             hang_up: false,

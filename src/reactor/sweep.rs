@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::clock::IdleTicks;
 use super::network::Network;
-use super::slot::Phase;
+use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
-use crate::limits::{CLOSING_SECONDS, SWEEP_STEP, TICK_SECONDS};
+use crate::limits::{self, CLOSING_SECONDS, SWEEP_STEP, TICK_SECONDS};
 use crate::protocol::{ClosePayload, Opcode};
 
 /// How long a closing connection may take for its next step: at least [`CLOSING_SECONDS`].
@@ -103,7 +103,7 @@ impl<N: Network> Reactor<N> {
                 let IdleTicks { pinged, .. } = self.routes.of(slot.route).idle;
                 if pinged > 0 && !slot.pinged {
                     self.ping(index, pinged);
-                } else if full || slot.unread {
+                } else if full || slot.unread != Unread::None {
                     // We do not read it, so its silence is ours.
                     self.heard(index);
                 } else {
@@ -130,11 +130,11 @@ impl<N: Network> Reactor<N> {
     /// later than of others, so a last look is taken at this one.
     fn time_out(&mut self, index: u32) {
         self.slab.slot(index).pinged = true;
-        self.read(index);
+        self.read(index, limits::READ_BYTES);
         let slot = self.slab.slot(index);
         match (slot.phase, slot.pinged, slot.unread) {
-            (Phase::Open, true, false) => self.lose(index, CloseCause::Timeout),
-            (Phase::Open, true, true) => self.heard(index),
+            (Phase::Open, true, Unread::None) => self.lose(index, CloseCause::Timeout),
+            (Phase::Open, true, _) => self.heard(index),
             _ => {}
         }
     }

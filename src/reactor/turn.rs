@@ -16,11 +16,13 @@ use super::ebb::Ebb;
 use super::gather::Gather;
 use super::intake::Intake;
 use super::network::{Network, Ready};
+use super::pace::Pace;
 use super::publish::Published;
 use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
 use super::slab::Slab;
+use super::slot::Unread;
 use super::tally::Memory;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders};
@@ -58,6 +60,8 @@ pub struct Reactor<N: Network> {
     pub(super) scratch: Scratch,
     /// Connections whose sockets may have bytes that were not read.
     pub(super) unread: Vec<ConnectionId>,
+    /// Those whose sockets have more than one read takes.
+    pub(super) pace: Pace,
     /// Connections with bytes that were not decoded.
     pub(super) parked: Vec<ConnectionId>,
     /// Bytes of those.
@@ -92,6 +96,7 @@ impl<N: Network> Reactor<N> {
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             scratch: Scratch::default(),
             unread: Vec::new(),
+            pace: Pace::default(),
             parked: Vec::new(),
             parked_bytes: 0,
             sweeping: None,
@@ -153,13 +158,18 @@ impl<N: Network> Reactor<N> {
                 continue;
             }
             if ready.readable {
-                self.slab.slot(ready.index).ended |= ready.ended;
-                self.read(ready.index);
+                let slot = self.slab.slot(ready.index);
+                slot.ended |= ready.ended;
+                // A greedy one has its turn behind the others.
+                if slot.unread != Unread::Much {
+                    self.read(ready.index, limits::READ_BYTES);
+                }
             }
             if ready.writable {
                 self.write_on(ready.index);
             }
         }
+        self.read_greedy(now);
         self.sweep(now);
         self.shut_down();
         self.intake.tally.parked_bytes = self.parked_bytes as u64;
@@ -191,6 +201,7 @@ impl<N: Network> Reactor<N> {
         self.gather = Gather::default();
         self.contexts.let_go();
         self.unread.shrink_to_fit();
+        self.pace.let_go();
         self.parked.shrink_to_fit();
         self.due = Vec::new();
         self.intake.let_go();
@@ -203,6 +214,9 @@ impl<N: Network> Reactor<N> {
         if self.sweeping.is_some() || self.is_shutting() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
-        (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now))
+        let tick = (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now));
+        // While the intake is full, the drain that makes room wakes this.
+        let greedy = if self.intake.is_full() { None } else { self.pace.rest(now) };
+        tick.into_iter().chain(greedy).min()
     }
 }

@@ -6,6 +6,7 @@ use super::shutdown::Parting;
 use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use crate::bridge::EventKind;
+use crate::limits;
 use crate::protocol::{Agreement, Opcode};
 
 impl<N: Network> Reactor<N> {
@@ -114,7 +115,7 @@ impl<N: Network> Reactor<N> {
                 match self.line(index).map(|mut line| line.finish()) {
                     Some(Ok(())) => {
                         self.slab.slot(index).finished = true;
-                        self.read(index);
+                        self.read(index, limits::READ_BYTES);
                     }
                     // A part of close_notify waits.
                     Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}

@@ -1,8 +1,8 @@
 //! The load client of tidewire's bench: many connections on one thread.
 //!
-//! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`],
-//! [`churn`], [`fanout`], [`storm`]) says what the connections do and what is measured. A mode is one file with `run`;
-//! `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
+//! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`], [`churn`],
+//! [`fanout`], [`storm`], [`flood`], [`swamp`]) says what the connections do and what is measured. A mode is one
+//! file with `run`; `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
 //! leaner connections, in several processes. The client knows nothing of the server but its port,
 //! its process id and, for TLS, its certificate.
 
@@ -14,6 +14,7 @@ pub mod echo;
 pub mod exchange;
 pub mod failure;
 pub mod fanout;
+pub mod flood;
 pub mod frame;
 pub mod handshake;
 pub mod histogram;
@@ -28,6 +29,9 @@ pub mod rtt;
 pub mod span;
 pub mod storm;
 pub mod stream;
+pub mod swamp;
 pub mod swarm;
+pub mod talk;
 pub mod target;
 pub mod tls;
+pub mod torrent;

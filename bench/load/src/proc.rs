@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
@@ -139,6 +139,37 @@ impl ProcessId {
     }
 }
 
+/// Looks at the resident memory of a process now and then, and keeps the highest.
+pub struct Watch {
+    process: ProcessId,
+    last: Option<Instant>,
+    most: u64,
+}
+
+/// Between two looks: a look takes some 20 µs.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Watch {
+    /// Of a process that has not been looked at.
+    pub fn new(process: ProcessId) -> Self {
+        Self { process, last: None, most: 0 }
+    }
+
+    /// Looks, if the last time is long enough ago.
+    pub fn look(&mut self) -> Result<(), Failure> {
+        if self.last.is_none_or(|last| last.elapsed() >= LOOK) {
+            self.last = Some(Instant::now());
+            self.most = self.most.max(self.process.resident_pages_bytes()?);
+        }
+        Ok(())
+    }
+
+    /// The most resident bytes that were seen.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+}
+
 /// Time that all processes of this machine used until now, on all processors, and what a hypervisor took.
 pub fn machine_time() -> Result<Duration, Failure> {
     let text = fs::read_to_string("/proc/stat").map_err(|error| Failure::io("/proc/stat cannot be read", &error))?;
@@ -235,6 +266,9 @@ mod tests {
         assert!(own.resident_bytes().expect("own memory") > 100 * 1024);
         assert!(own.main_thread_time().is_ok());
         let time = own.time().expect("own time");
+        let mut watch = Watch::new(own);
+        watch.look().expect("own memory");
+        assert!(watch.most() > 100 * 1024);
         assert!(!time.others.is_empty(), "the test harness runs this on a thread of its own");
     }
 }

@@ -10,7 +10,8 @@ use mio::{Interest, Registry, Token};
 
 use crate::tls::{Session, Tls};
 
-const READ_BUFFER_BYTES: usize = 256 * 1024;
+/// Of a read, unless a mode wants shorter ones.
+pub const READ_BYTES: usize = 256 * 1024;
 
 /// Where all streams of a run read in turn.
 pub struct Room {
@@ -20,7 +21,14 @@ pub struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { wire: vec![0; READ_BUFFER_BYTES].into_boxed_slice(), plaintext: Vec::new() }
+        Self::with_bytes(READ_BYTES)
+    }
+}
+
+impl Room {
+    /// For reads of at most so many bytes. With TLS a record must fit in: 32 KiB are enough.
+    pub fn with_bytes(bytes: usize) -> Self {
+        Self { wire: vec![0; bytes].into_boxed_slice(), plaintext: Vec::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! All connections of a run, one poller and one read buffer, on one thread. A mode opens
 //! connections, then takes turns: [`Swarm::turn`] waits for the sockets and tells the mode's
-//! [`Conversation`] what came. Memory: one slot for each connection and a shared [`Room`] of 256 KiB.
+//! [`Conversation`] what came. Memory: one slot for each connection and a shared [`Room`] of [`Bounds::read_bytes`].
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,14 +11,8 @@ use mio::{Events, Poll, Registry, Token};
 use crate::client::{Client, End, Heard, Stop};
 use crate::failure::Failure;
 use crate::frame::{FrameReader, Piece};
-use crate::stream::{Room, Stream};
+use crate::stream::{READ_BYTES, Room, Stream};
 use crate::target::Target;
-
-/// A turn handles at most as many ready sockets.
-const EVENTS_PER_TURN: usize = 1024;
-
-/// Full reads in a row from one socket before the others get their turn.
-const READS_PER_EVENT: usize = 16;
 
 /// A server that is silent for this long while it owes an answer has failed.
 const STALL: Duration = Duration::from_secs(10);
@@ -59,6 +53,23 @@ pub struct Pace {
     pub per_second: Option<f64>,
 }
 
+/// How much one turn does at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Ready sockets that are served.
+    pub events: usize,
+    /// Full reads in a row from one socket before the others get their turn.
+    pub reads: usize,
+    /// Bytes of a read: see [`Room::with_bytes`].
+    pub read_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { events: 1024, reads: 16, read_bytes: READ_BYTES }
+    }
+}
+
 /// The connections and their poller.
 pub struct Swarm {
     target: Target,
@@ -67,6 +78,7 @@ pub struct Swarm {
     clients: Vec<Option<Client>>,
     connected: usize,
     room: Room,
+    reads: usize,
     last_event: Instant,
     wait: Duration,
 }
@@ -74,18 +86,19 @@ pub struct Swarm {
 impl Swarm {
     /// A swarm without connections yet.
     pub fn new(target: Target) -> Result<Self, Failure> {
-        Self::with_events(target, EVENTS_PER_TURN)
+        Self::bounded(target, Bounds::default())
     }
 
-    /// One whose turns handle at most so many ready sockets.
-    pub fn with_events(target: Target, events_per_turn: usize) -> Result<Self, Failure> {
+    /// One whose turns do no more than these bounds allow.
+    pub fn bounded(target: Target, bounds: Bounds) -> Result<Self, Failure> {
         Ok(Self {
             target,
             poll: Poll::new().map_err(|error| Failure::io("no poller", &error))?,
-            events: Events::with_capacity(events_per_turn),
+            events: Events::with_capacity(bounds.events),
             clients: Vec::new(),
             connected: 0,
-            room: Room::default(),
+            room: Room::with_bytes(bounds.read_bytes),
+            reads: bounds.reads,
             last_event: Instant::now(),
             wait: WAIT,
         })
@@ -185,6 +198,7 @@ impl Swarm {
                 id,
                 client,
                 room: &mut self.room,
+                reads: self.reads,
                 request: &self.target.request,
                 registry: self.poll.registry(),
             };
@@ -256,6 +270,7 @@ struct Service<'a> {
     id: ClientId,
     client: &'a mut Client,
     room: &'a mut Room,
+    reads: usize,
     request: &'a [u8],
     registry: &'a Registry,
 }
@@ -268,7 +283,7 @@ impl Service<'_> {
         if !event.is_readable() && !event.is_read_closed() {
             return Ok(self.client.take_failed_write()?);
         }
-        for _ in 0..READS_PER_EVENT {
+        for _ in 0..self.reads {
             let Some((bytes, is_full)) = self.client.read(self.room)? else {
                 return Ok(());
             };

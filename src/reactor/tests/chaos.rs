@@ -274,13 +274,19 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
         for index in 0..reactor.slab.places() {
             let listed = |list: &[ConnectionId]| list.iter().filter(|one| one.index == index).count();
             let (in_unread, in_parked) = (listed(&reactor.unread), listed(&reactor.parked));
+            let in_greedy = reactor.pace.greedy.iter().filter(|one| one.index == index).count();
             let (slot, session) = reactor.slab.slot_and_session(index);
             assert!(slot.socket.is_some() || session.is_none(), "a session is freed with its socket");
             let has_ended = session.is_some_and(|session| session.is_finished() || session.fault().is_some());
-            let waits = slot.unread && slot.rare.as_ref().is_some_and(|rare| !rare.leftover.is_empty());
+            let waits = slot.unread != Unread::None && slot.rare.as_ref().is_some_and(|rare| !rare.leftover.is_empty());
             assert!(slot.phase != Phase::Open || !has_ended || waits, "the end of a session waits for what is parked");
             assert_eq!(slot.socket.is_some(), !matches!(slot.phase, Phase::Vacant | Phase::Gone));
-            assert!(!slot.unread || in_unread > 0, "an unread connection is remembered");
+            let listed = match slot.unread {
+                Unread::None => true,
+                Unread::Some => in_unread > 0,
+                Unread::Much => in_greedy > 0,
+            };
+            assert!(listed, "an unread connection is remembered");
             assert!(slot.phase == Phase::Open || slot.assembly.is_none());
             open += u64::from(slot.phase == Phase::Open);
             outbox += slot.waiting_bytes();

@@ -33,7 +33,7 @@ use super::adoption::Transport;
 use super::clock::TICK;
 use super::route::tests::route;
 use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
-use super::slot::{Phase, Slot};
+use super::slot::{Phase, Slot, Unread};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
 use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
@@ -160,6 +160,14 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         }
     }
 
+    /// Lets so much time pass without a drain that greedy connections are read again, and runs.
+    fn stand_still(&mut self) {
+        for _ in 0..2 {
+            self.now += Duration::from_millis(limits::AHEAD_MILLISECONDS);
+            self.run();
+        }
+    }
+
     /// Releases a connection, and runs.
     fn release(&mut self, connection: ConnectionId) {
         self.js.command(CommandKind::Release, connection, b"");
@@ -178,7 +186,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     fn assert_idle(&mut self, connection: ConnectionId) {
         let slot = self.slot(connection);
         assert_eq!(slot.phase, Phase::Open);
-        assert!(slot.assembly.is_none() && slot.rare.is_none() && !slot.unread);
+        assert!(slot.assembly.is_none() && slot.rare.is_none() && slot.unread == Unread::None);
     }
 
     /// Nothing is left of any connection.

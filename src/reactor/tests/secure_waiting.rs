@@ -266,7 +266,7 @@ fn a_flood_arrives_whole_when_there_is_room() {
             rig.run();
         }
     }
-    rig.run();
+    rig.stand_still();
     assert!(rig.reactor.intake.is_full() && client.peer.unread_bytes() > 8_000_000);
     rig.ticks(20);
     let mut next = 0;
