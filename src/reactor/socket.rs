@@ -3,7 +3,8 @@
 use std::io;
 use std::net::TcpListener;
 
-/// Has the host keep a connection back until its peer has sent something, or for about a second. So a request is
+/// Has the host keep a connection back until its peer has sent something, or for
+/// [`DEFER_ACCEPT_SECONDS`](crate::limits::DEFER_ACCEPT_SECONDS). So a request is
 /// there when its connection is accepted, and who sends nothing costs this process nothing for so long.
 ///
 /// # Errors
@@ -14,8 +15,7 @@ use std::net::TcpListener;
 pub fn defer_accept(listener: &TcpListener) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
-    // In seconds; the kernel counts repetitions of its SYN-ACK, of which the first is sent after one (tcp(7)).
-    let seconds: libc::c_int = 1;
+    let seconds: libc::c_int = crate::limits::DEFER_ACCEPT_SECONDS;
     let length = size_of_val(&seconds) as libc::socklen_t;
     // SAFETY: the descriptor is open while the listener is borrowed, and the value is read only during the call.
     let outcome = unsafe {
