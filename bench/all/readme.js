@@ -5,6 +5,7 @@
 const fs = require('node:fs');
 
 const { format, times } = require('../table');
+const { LABELS } = require('./suite');
 
 const BEGIN = '<!-- written by `npm run bench -- all` -->';
 const END = '<!-- until here -->';
@@ -44,6 +45,10 @@ function cells({ title, unit, digits, value, ratios, bars }) {
     `${format(number, digits)}${unit === '/s' ? unit : unit && ` ${unit}`}`;
   const of = (/** @type {string} */ name) => ratios.find(({ against }) => against === name);
   const [bun, ws] = ['bun', 'ws'].map(of);
+  // What neither a column nor a bar tells: beside another way of tidewire.
+  const others = ratios.filter(
+    ({ against }) => against !== 'bun' && against !== 'ws' && !bars.some((bar) => bar.against === against),
+  );
   return [
     title,
     value === null
@@ -53,7 +58,10 @@ function cells({ title, unit, digits, value, ratios, bars }) {
     ws ? measure(ws.value.median) : '–',
     bun ? times(bun.ratio) : '–',
     ws ? times(ws.ratio) : '–',
-    bars.map(verdict).join('; '),
+    [
+      ...bars.map(verdict),
+      ...others.map(({ against, ratio }) => `${times(ratio)} × ${LABELS[against] ?? against}`),
+    ].join('; '),
   ];
 }
 

@@ -30,7 +30,7 @@
 const LABELS = {
   bun: 'Bun',
   node: '`node:http`',
-  nodebuffer: 'binary',
+  nodebuffer: '`nodebuffer`',
   'threads-1': 'one thread',
 };
 
