@@ -292,7 +292,7 @@ class Lane extends Crossing {
         break;
       case events.CLOSE: {
         const code = this.slab.readUInt16LE(offset);
-        const reason = this.view(route.binaryKind, offset + 2, length - 2);
+        const reason = route.close && this.view(route.binaryKind, offset + 2, length - 2);
         this.#finish(socket, index, (tag >>> 8) & 0xff, code, reason);
         break;
       }

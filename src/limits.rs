@@ -197,6 +197,10 @@ pub const LINGER_BYTES: usize = 64 * 1024;
 /// Connections that the kernel may hold ready for `accept`; the kernel cuts it to `somaxconn`.
 pub const LISTEN_BACKLOG: i32 = 65_535;
 
+/// So long the kernel keeps a connection back whose peer says nothing, where it can. It counts repetitions of its
+/// SYN-ACK, of which the first is sent after one second (RFC 6298 §2): no less is possible.
+pub const DEFER_ACCEPT_SECONDS: i32 = 1;
+
 /// First and longest pause after `accept` failed for want of descriptors or memory.
 pub const ACCEPT_PAUSE_MIN_MILLISECONDS: u64 = 10;
 /// See [`ACCEPT_PAUSE_MIN_MILLISECONDS`].

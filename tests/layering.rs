@@ -38,13 +38,13 @@ const ROOMS: &[Room] = &[
     Room {
         name: "reactor",
         rooms: &["limits", "error", "protocol", "http", "topics", "bridge", "tls"],
-        crates: &["mio", "rustix", "socket2"],
+        crates: &["libc", "mio", "rustix", "socket2"],
         pure: false,
     },
     Room {
         name: "gate",
         rooms: &["limits", "error", "protocol", "http", "bridge", "reactor", "tls"],
-        crates: &["bytes", "http", "http_body_util", "hyper", "hyper_util", "socket2", "tokio"],
+        crates: &["bytes", "http", "http_body_util", "hyper", "hyper_util", "mio", "socket2", "tokio"],
         pure: false,
     },
     Room {

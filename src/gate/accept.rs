@@ -6,15 +6,18 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
-use tokio::net::{UnixListener, UnixStream};
+use socket2::SockRef;
+#[cfg(unix)]
+use tokio::io::Interest;
 use tokio::time::{Sleep, sleep};
 
 use super::Listener;
@@ -24,6 +27,8 @@ use super::unix::SocketFile;
 use crate::bridge::{ListenerId, Ticket};
 use crate::error::{HostFault, shortage};
 use crate::limits;
+#[cfg(unix)]
+use crate::reactor::defer_accept;
 
 /// A listening socket; dropping it closes it.
 pub(super) struct Acceptor {
@@ -37,10 +42,13 @@ pub(super) struct Acceptor {
 
 /// Where connections come from.
 pub(super) enum Source {
-    Tcp(TcpListener),
+    #[cfg(unix)]
+    Tcp(Watched<mio::net::TcpListener>),
+    #[cfg(not(unix))]
+    Tcp(tokio::net::TcpListener),
     #[cfg(unix)]
     Unix {
-        listener: UnixListener,
+        listener: Watched<mio::net::UnixListener>,
         /// Lives as long as the listener.
         _file: SocketFile,
     },
@@ -88,42 +96,92 @@ impl Source {
         match listener {
             Listener::Tcp(listener) => {
                 let address = listener.local_addr().map_or_else(|error| error.to_string(), |a| a.to_string());
-                let listener = TcpListener::from_std(listener).map_err(|error| HostFault::from_io(error, address))?;
-                Ok(Self::Tcp(listener))
+                Self::watch_tcp(listener).map_err(|error| HostFault::from_io(error, address))
             }
             #[cfg(unix)]
             Listener::Unix(socket) => {
                 let (listener, file) = socket.into_parts();
                 let path = file.path();
-                let listener =
-                    UnixListener::from_std(listener).map_err(|error| HostFault::from_path_io(error, path))?;
+                let listener = Watched::new(mio::net::UnixListener::from_std(listener));
+                let listener = listener.map_err(|error| HostFault::from_path_io(error, path))?;
                 Ok(Self::Unix { listener, _file: file })
             }
         }
     }
 
+    #[cfg(unix)]
+    fn watch_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        if INHERITS_NO_DELAY {
+            SockRef::from(&listener).set_tcp_nodelay(true)?;
+        }
+        defer_accept(&listener)?;
+        Watched::new(mio::net::TcpListener::from_std(listener)).map(Self::Tcp)
+    }
+
+    #[cfg(not(unix))]
+    fn watch_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        tokio::net::TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// The connection is non-blocking, and no poller knows it: few of them stay long at the gate.
+    #[cfg(unix)]
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Option<SocketAddr>)>> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, peer) = ready!(listener.poll_accept(cx))?;
-                // It fails only for a connection that is already gone; reading will tell.
-                let _ = stream.set_nodelay(true);
-                Poll::Ready(Ok((stream, Some(peer))))
+                let (stream, peer) = ready!(listener.poll(cx, mio::net::TcpListener::accept))?;
+                if !INHERITS_NO_DELAY {
+                    // It fails only for a connection that is already gone; reading will tell.
+                    let _ = stream.set_nodelay(true);
+                }
+                Poll::Ready(Ok((stream.into(), Some(peer))))
             }
-            #[cfg(unix)]
             Self::Unix { listener, .. } => {
-                let (stream, _) = ready!(listener.poll_accept(cx))?;
-                Poll::Ready(stream_of(stream).map(|stream| (stream, None)))
+                let (stream, _) = ready!(listener.poll(cx, mio::net::UnixListener::accept))?;
+                // The rooms behind this one read, write and shut down, which is the same for all stream sockets.
+                Poll::Ready(Ok((OwnedFd::from(stream).into(), None)))
             }
         }
     }
+
+    #[cfg(not(unix))]
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Option<SocketAddr>)>> {
+        let Self::Tcp(listener) = self;
+        let (stream, peer) = ready!(listener.poll_accept(cx))?;
+        // It fails only for a connection that is already gone; reading will tell.
+        let _ = stream.set_nodelay(true);
+        Poll::Ready(stream.into_std().map(|stream| (stream, Some(peer))))
+    }
 }
 
-/// A connection of a Unix domain socket as the rooms behind this one know connections. They read, write and
-/// shut down, which is the same for all stream sockets; what is TCP's alone was done here.
+/// Whether an accepted connection has `TCP_NODELAY` from its listener: that saves a system call for each.
 #[cfg(unix)]
-fn stream_of(stream: UnixStream) -> io::Result<TcpStream> {
-    TcpStream::from_std(std::os::fd::OwnedFd::from(stream.into_std()?).into())
+const INHERITS_NO_DELAY: bool = cfg!(target_os = "linux");
+
+/// A listening socket that accepts what tokio is not to know of. tokio's own would register each connection.
+#[cfg(unix)]
+pub(super) struct Watched<L> {
+    listener: L,
+    /// The same socket, in a guise in which tokio tells its readiness and does nothing else with it.
+    readiness: tokio::net::TcpStream,
+}
+
+#[cfg(unix)]
+impl<L: AsFd> Watched<L> {
+    fn new(listener: L) -> io::Result<Self> {
+        let readiness = tokio::net::TcpStream::from_std(listener.as_fd().try_clone_to_owned()?.into())?;
+        Ok(Self { listener, readiness })
+    }
+
+    /// Does something with the listener when it is ready, until that would block.
+    fn poll<T>(&self, cx: &mut Context<'_>, accept: impl Fn(&L) -> io::Result<T>) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.readiness.poll_read_ready(cx))?;
+            match self.readiness.try_io(Interest::READABLE, || accept(&self.listener)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
 }
 
 /// Whether the error belongs to the connection that was to be accepted, not to the listener.

@@ -25,7 +25,7 @@ const HYPER_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What all connections of a gate share.
 pub(super) struct Entrance {
-    routes: Routes,
+    pub(super) routes: Routes,
     pub(super) reactors: Reactors,
     pub(super) desk: Rc<Desk>,
     pub(super) tally: Arc<Tally>,
@@ -104,6 +104,7 @@ impl Entrance {
     /// Lets go of buffers, once there are no connections.
     pub(super) fn let_go(&self) {
         self.desk.let_go();
+        self.reactors.let_go();
         if let Some(reception) = &self.reception {
             reception.let_go();
         }

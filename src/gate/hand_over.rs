@@ -1,6 +1,6 @@
 //! The hand-over of established connections to the reactors, each its turn.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -24,11 +24,17 @@ pub(super) struct Admitted {
 pub(super) struct Reactors {
     adopters: Vec<Arc<dyn Adopter>>,
     next: Cell<usize>,
+    /// What is gathered for each of them. Empty between two turns of the gate's keeper.
+    gathered: RefCell<Vec<Vec<Adoption>>>,
 }
+
+/// Connections that are gathered for one reactor at most: it should not have to wait for the last of a storm.
+const GATHERED: usize = 32;
 
 impl Reactors {
     pub(super) fn new(adopters: Vec<Arc<dyn Adopter>>) -> Self {
-        Self { adopters, next: Cell::new(0) }
+        let gathered = RefCell::new(adopters.iter().map(|_| Vec::new()).collect());
+        Self { adopters, next: Cell::new(0), gathered }
     }
 
     /// Whether one of them is: all wait for the same JavaScript thread.
@@ -38,9 +44,38 @@ impl Reactors {
 
     /// The reactor whose turn it is.
     pub(super) fn next(&self) -> Option<Arc<dyn Adopter>> {
+        self.adopters.get(self.turn()).cloned()
+    }
+
+    fn turn(&self) -> usize {
         let turn = self.next.get();
         self.next.set(if turn + 1 < self.adopters.len() { turn + 1 } else { 0 });
-        self.adopters.get(turn).cloned()
+        turn
+    }
+
+    /// Keeps a connection for the reactor whose turn it is, until they are [sent](Self::send).
+    pub(super) fn gather(&self, adoption: Adoption) {
+        let turn = self.turn();
+        let mut gathered = self.gathered.borrow_mut();
+        let Some(adoptions) = gathered.get_mut(turn) else { return };
+        adoptions.push(adoption);
+        if adoptions.len() == GATHERED {
+            self.adopters[turn].adopt(&mut adoptions.drain(..));
+        }
+    }
+
+    /// Hands over what is gathered: with one wake-up for each reactor.
+    pub(super) fn send(&self) {
+        for (adoptions, adopter) in self.gathered.borrow_mut().iter_mut().zip(&self.adopters) {
+            if !adoptions.is_empty() {
+                adopter.adopt(&mut adoptions.drain(..));
+            }
+        }
+    }
+
+    /// Lets go of memory, once there are no connections.
+    pub(super) fn let_go(&self) {
+        self.gathered.borrow_mut().iter_mut().for_each(Vec::shrink_to_fit);
     }
 
     /// Hands a connection over, once its 101 is written: to the reactor that keeps a place for it, or
@@ -61,7 +96,8 @@ impl Reactors {
         let place = admitted.reserved.take().map(Reserved::take).or_else(|| self.next().map(|adopter| (adopter, None)));
         if let Some((adopter, pass)) = place {
             let Admitted { route, agreement, .. } = admitted;
-            adopter.adopt(Adoption { stream, session, route, agreement, early, peer, ticket, pass });
+            let adoption = Adoption { stream, session, route, agreement, early, peer, ticket, pass };
+            adopter.adopt(&mut std::iter::once(adoption));
         }
     }
 }

@@ -18,6 +18,9 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::Routes;
+use super::doorstep::Welcome;
+use super::entrance::Entrance;
 use super::greeting::{address_of, proxied_note};
 use super::wire::Wire;
 use crate::http::proxy::{self, Beginning};
@@ -39,6 +42,8 @@ pub(super) type ReadBuffer = [u8; READ_BYTES];
 pub(super) struct Screened<'e> {
     stream: TokioIo<Wire<'e>>,
     screen: HeadScreen,
+    /// While nothing was read: by what an opening handshake is judged that comes first.
+    doorstep: Option<(&'e Entrance, &'e Routes)>,
     /// What hyper gets in the place of a head.
     instead: Vec<u8>,
     /// What was read, and not given to hyper.
@@ -79,6 +84,9 @@ pub(super) struct Findings {
     pub(super) text: Cell<Option<HeadText>>,
     /// Lines for the text of each head: whom a proxy speaks for, and the client's certificate.
     notes: OnceCell<String>,
+    /// Set if the first bytes are an opening handshake that is to be answered without hyper: for that, it is the end
+    /// of the stream then.
+    pub(super) welcome: Cell<Option<Welcome>>,
     /// What the service tells the screen: it wants no other request.
     pub(super) is_last: Cell<bool>,
 }
@@ -100,16 +108,29 @@ impl Findings {
 }
 
 impl<'e> Screened<'e> {
+    /// `first` was read already.
     pub(super) fn new(
         stream: Wire<'e>,
-        screen: HeadScreen,
+        entrance: &'e Entrance,
+        routes: &'e Routes,
         findings: &'e Findings,
-        buffer: &'e RefCell<ReadBuffer>,
+        first: Vec<u8>,
     ) -> Self {
         // In TLS no head of a proxy is looked for: it came before the handshake, and who is inside is no proxy.
         let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
-        let (stream, instead, waiting) = (TokioIo::new(stream), Vec::new(), Vec::new());
-        Self { stream, screen, instead, waiting, cleared: 0, after, findings, buffer }
+        let doorstep = first.is_empty().then_some((entrance, routes));
+        let (stream, screen, instead) = (TokioIo::new(stream), entrance.screen.clone(), Vec::new());
+        Self {
+            stream,
+            screen,
+            doorstep,
+            instead,
+            waiting: first,
+            cleared: 0,
+            after,
+            findings,
+            buffer: &entrance.buffer,
+        }
     }
 
     /// Ready when there is something for hyper: `false` is the end of the stream.
@@ -195,6 +216,12 @@ impl<'e> Screened<'e> {
         let mut buffer = ReadBuf::new(&mut bytes[..]);
         ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer))?;
         let mut read = buffer.filled();
+        if let Some((entrance, routes)) = self.doorstep.take()
+            && let Some(welcome) = Welcome::to(read, entrance, routes)
+        {
+            self.findings.welcome.set(Some(welcome));
+            return Poll::Ready(Ok(0));
+        }
         // Mostly it is one head, and need not wait anywhere.
         if self.waiting.is_empty()
             && let After::Head { is_first: false } = self.after

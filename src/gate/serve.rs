@@ -12,15 +12,16 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::desk::Desk;
+use super::doorstep::Said;
 use super::entrance::{Entrance, Terms};
 use super::exchange::{Exchange, Owed};
 use super::hand_over::Admitted;
 use super::handshake::{Guest, Parting, Reception};
+use super::linger::linger;
 use super::screened::{Findings, Screened};
 use super::stream::Stream;
 use super::tally::Visit;
@@ -29,10 +30,11 @@ use crate::bridge::{EventKind, Ticket};
 use crate::limits;
 
 /// Serves a connection to its end, or until a reactor has it. It is counted at once, not when the
-/// task is first polled.
+/// task is first polled. `first` was read of it already; where TLS is spoken, nothing was.
 pub(super) fn serve(
     entrance: Rc<Entrance>,
     stream: TcpStream,
+    first: Vec<u8>,
     peer: Option<SocketAddr>,
     ticket: Ticket,
 ) -> impl Future<Output = ()> {
@@ -40,11 +42,18 @@ pub(super) fn serve(
     async move {
         let _presence = Presence::new(&entrance.desk, peer);
         let outcome = match &entrance.reception {
-            None => converse(&entrance, &visit, Stream::Plain(stream), entrance.terms(peer)).await,
+            None => {
+                if !first.is_empty() {
+                    // tokio's poller is only about to tell that it may be written to, and hyper loses an answer that
+                    // it cannot write at once, if what follows is broken. Whatever this says, a write says it again.
+                    let _ = stream.writable().await;
+                }
+                converse(&entrance, &visit, Stream::Plain(stream), first, entrance.terms(peer)).await
+            }
             Some(reception) => match welcome(&entrance, reception, stream, accepted).await {
                 Ok(guest) => {
                     let terms = entrance.terms_for(reception, &guest, peer);
-                    converse(&entrance, &visit, guest.stream, terms).await
+                    converse(&entrance, &visit, guest.stream, first, terms).await
                 }
                 Err(outcome) => outcome,
             },
@@ -87,13 +96,13 @@ async fn welcome(
 }
 
 /// A connection of which the filter is told when it comes and when it goes.
-struct Presence {
+pub(super) struct Presence {
     desk: Rc<Desk>,
     peer: Option<SocketAddr>,
 }
 
 impl Presence {
-    fn new(desk: &Rc<Desk>, peer: Option<SocketAddr>) -> Self {
+    pub(super) fn new(desk: &Rc<Desk>, peer: Option<SocketAddr>) -> Self {
         desk.tell_connection(EventKind::Connected, peer);
         Self { desk: desk.clone(), peer }
     }
@@ -119,13 +128,13 @@ enum Outcome {
 /// Speaks HTTP. The deadline begins anew with each request that is answered, with each window of content
 /// that comes, and with what the peer takes of a response; it does not bound the time that JavaScript
 /// takes.
-async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, terms: Terms) -> Outcome {
+async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec<u8>, terms: Terms) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
     let (flow, findings) = (Flow::default(), Findings::new(&terms.notes));
     let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
-    let mut screened = Screened::new(wire, entrance.screen.clone(), &findings, &entrance.buffer);
+    let mut screened = Screened::new(wire, entrance, &terms.routes, &findings, first);
     let mut deadline = pin!(sleep(PATIENCE));
     let mut closing = pin!(entrance.closing.watch());
     // hyper would take its buffers at once: a peer that is silent or slow is not worth them.
@@ -139,7 +148,15 @@ async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, terms: Ter
         Some(Ok(true)) => {}
         Some(_) => {
             drop(exchange);
-            return Outcome::Ended(stream.into_inner());
+            let mut stream = stream.into_inner();
+            return match findings.welcome.take() {
+                None => Outcome::Ended(stream),
+                Some(welcome) => match welcome.say(&mut stream, deadline).await {
+                    Said::Whole { admitted, early } => Outcome::Upgraded { stream, early, admitted },
+                    Said::Failed => Outcome::Ended(stream),
+                    Said::TimedOut => Outcome::TimedOut,
+                },
+            };
         }
     }
     let mut owed = exchange.owed();
@@ -203,29 +220,6 @@ enum Ended {
     TimedOut,
 }
 
-/// Ends a connection such that the peer can read the last response: what it still sends would make
-/// the kernel reset the connection, and the response with it (RFC 9112 §9.6).
-async fn linger(mut stream: Stream) {
-    let drained = async {
-        // It fails only for a connection that is gone; then the first read says so.
-        let _ = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await;
-        let socket = stream.socket();
-        let mut waste = [0; 1024];
-        let mut left = limits::LINGER_BYTES;
-        while socket.readable().await.is_ok() {
-            match socket.try_read(&mut waste) {
-                Ok(0) => break,
-                Ok(read) if read < left => left -= read,
-                Ok(_) => break,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => break,
-            }
-        }
-    };
-    // A peer that neither closes nor reads is left to its fate.
-    let _ = timeout(Duration::from_secs(limits::CLOSING_SECONDS.into()), drained).await;
-}
-
 /// Under a paused clock: it stands still while a blocking task, the client's, is at work, and jumps
 /// to the next deadline when nothing is.
 #[cfg(test)]
@@ -277,7 +271,7 @@ mod tests {
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
             let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));
             let ticket = Census::new(|| {}).enter();
-            let served = spawn_local(serve(entrance.clone(), stream, Some(peer), ticket));
+            let served = spawn_local(serve(entrance.clone(), stream, Vec::new(), Some(peer), ticket));
             let keeper = spawn_local(poll_fn(move |cx| {
                 entrance.desk().turn(cx);
                 Poll::<()>::Pending

@@ -5,7 +5,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc as answers;
@@ -23,6 +22,7 @@ use super::children::Children;
 use super::descriptor::{Descriptor, Offer};
 use super::desk::{self, Desk};
 use super::door::Door;
+use super::doorstep;
 use super::entrance::Entrance;
 use super::hand_over::Reactors;
 use super::passed::{Passed, Unserved};
@@ -32,7 +32,7 @@ use super::security::Security;
 use super::serve::serve;
 use super::tally::{Counts, Tally};
 use super::{Bounds, Listener, Routes};
-use crate::bridge::{Census, Crossing, ListenerId, Ticket, Wake};
+use crate::bridge::{Census, Crossing, ListenerId, Wake};
 use crate::error::HostFault;
 use crate::reactor::Adopter;
 
@@ -280,7 +280,7 @@ impl Keeper {
             && self.poll_own_room(cx).is_ready()
             && let Poll::Ready(connection) = self.passing.poll_arrival(cx)
         {
-            self.serve_unserved(connection);
+            self.serve(connection);
         }
         while self.passing.poll_returned(cx)
             && self.poll_room(cx).is_ready()
@@ -292,16 +292,14 @@ impl Keeper {
             while let Poll::Ready(destination) = self.poll_room(cx)
                 && let Poll::Ready((stream, peer)) = self.acceptors[at].poll_accept(cx)
             {
-                let ticket = self.census.enter();
+                let connection = Unserved { stream, peer, ticket: self.census.enter() };
                 match destination {
-                    Destination::Here => self.serve(stream, peer, ticket),
-                    // It fails only if the poller does not know the descriptor: the connection ends here then.
-                    Destination::Child => {
-                        drop(stream.into_std().map(|stream| self.pass_on(Unserved { stream, peer, ticket })))
-                    }
+                    Destination::Here => self.serve(connection),
+                    Destination::Child => self.pass_on(connection),
                 }
             }
         }
+        self.entrance.reactors().send();
         // Again, so that the end of those that were spawned now wakes this. Those that have ended
         // since the first look may have been what there was no room for.
         if self.join(cx) > 0 {
@@ -334,19 +332,19 @@ impl Keeper {
     /// To a child, or else it is served here.
     fn pass_on(&mut self, Unserved { stream, peer, ticket }: Unserved) {
         if let Some((stream, peer)) = self.passing.pass(stream, peer) {
-            self.serve_unserved(Unserved { stream, peer, ticket });
+            self.serve(Unserved { stream, peer, ticket });
         }
     }
 
-    fn serve_unserved(&mut self, Unserved { stream, peer, ticket }: Unserved) {
+    /// At once, or in a task of its own.
+    fn serve(&mut self, connection: Unserved) {
+        let Some((Unserved { stream, peer, ticket }, first)) = doorstep::receive(&self.entrance, connection) else {
+            return;
+        };
         // It fails only if the poller has no room for it: the connection ends here then.
         if let Ok(stream) = TcpStream::from_std(stream) {
-            self.serve(stream, peer, ticket);
+            self.connections.spawn_local(serve(self.entrance.clone(), stream, first, peer, ticket));
         }
-    }
-
-    fn serve(&mut self, stream: TcpStream, peer: Option<SocketAddr>, ticket: Ticket) {
-        self.connections.spawn_local(serve(self.entrance.clone(), stream, peer, ticket));
     }
 
     /// Joins the tasks that have ended, and tells how many: that gives their memory back. One that

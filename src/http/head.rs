@@ -11,6 +11,7 @@ use memchr::memchr;
 
 use super::content::Framing;
 use super::fields::{is_token, is_value_byte};
+use super::opening::{self, PlainOpening};
 use super::plain::{self, Plain};
 use super::response::{Refusal, Then};
 use crate::limits;
@@ -60,6 +61,11 @@ impl HeadScreen {
     pub fn take(&self, bytes: &[u8], notes: &str) -> Option<Plain> {
         // A head that comes piece by piece would be gone through again and again.
         (self.head.bytes == 0).then(|| plain::take(bytes, self.most_bytes, notes)).flatten()
+    }
+
+    /// The same for a head that opens a WebSocket; it must be the first one of its connection, and not be begun.
+    pub fn take_opening(&self, bytes: &[u8]) -> Option<PlainOpening> {
+        opening::take(bytes, self.most_bytes)
     }
 
     /// Looks at what has come since the last head that was whole: the bytes of the last look, and more.

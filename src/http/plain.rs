@@ -79,13 +79,13 @@ pub(super) fn take(bytes: &[u8], most_bytes: usize, notes: &str) -> Option<Plain
 }
 
 /// The line that begins here, without its CRLF.
-fn line_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+pub(super) fn line_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let rest = &bytes[at..];
     rest[..memchr(b'\n', rest)?].strip_suffix(b"\r")
 }
 
 /// Method and target.
-fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let words = line.strip_suffix(b" HTTP/1.1")?;
     let (method, target) = words.split_at_checked(memchr(b' ', words)?)?;
     let target = &target[1..];
@@ -93,7 +93,7 @@ fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Whether no control character is in a head besides those that end its lines, which are so many.
-fn is_clean(head: &[u8], lines: usize) -> bool {
+pub(super) fn is_clean(head: &[u8], lines: usize) -> bool {
     // In pieces whose count fits a byte, so that the compiler takes many bytes at a time.
     let count =
         |piece: &[u8]| piece.iter().fold(0, |count: u8, &byte| count.wrapping_add(u8::from(!is_value_byte(byte))));
@@ -101,7 +101,7 @@ fn is_clean(head: &[u8], lines: usize) -> bool {
 }
 
 /// How long the name is that a line begins with, and a number that names seldom have in common.
-fn name_of(line: &[u8]) -> Option<(usize, u16)> {
+pub(super) fn name_of(line: &[u8]) -> Option<(usize, u16)> {
     let mut sum: u16 = 0;
     for (length, &byte) in line.iter().enumerate() {
         match lower_token_byte(byte) {
@@ -147,19 +147,19 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use http::{HeaderName, HeaderValue, Method, Request, Uri};
     use proptest::prelude::*;
 
     use super::super::{HeadScreen, request};
     use super::*;
 
-    const MOST: usize = 4096;
+    pub const MOST: usize = 4096;
     const NOTES: &str = ":note:1\n";
 
     /// What the long way makes of some bytes: the head that the screen finds, and the parsed request. `None`: it is
     /// refused, or not whole.
-    fn long_way(bytes: &[u8]) -> Option<(Head, http::request::Parts)> {
+    pub fn long_way(bytes: &[u8]) -> Option<(Head, http::request::Parts)> {
         let head = HeadScreen::new(MOST).look(bytes).ok().flatten()?;
         let mut fields = [httparse::EMPTY_HEADER; limits::REQUEST_HEADER_LINES];
         let mut parsed = httparse::Request::new(&mut fields);

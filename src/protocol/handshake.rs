@@ -74,7 +74,30 @@ impl Opening {
         }
         headers
     }
+
+    /// The whole head of that response.
+    pub fn response(&self) -> Vec<u8> {
+        let mut response = Vec::with_capacity(RESPONSE_BYTES);
+        response
+            .extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n");
+        let fields = [
+            (SEC_WEBSOCKET_ACCEPT, Some(&self.accept_key)),
+            (SEC_WEBSOCKET_PROTOCOL, self.subprotocol.as_ref()),
+            (SEC_WEBSOCKET_EXTENSIONS, self.extensions.as_ref()),
+        ];
+        for (name, value) in fields {
+            let Some(value) = value else { continue };
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                response.extend_from_slice(part);
+            }
+        }
+        response.extend_from_slice(b"\r\n");
+        response
+    }
 }
+
+/// Room for a response with one field more than it must have.
+const RESPONSE_BYTES: usize = 256;
 
 /// Why a request does not open a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -227,6 +250,18 @@ mod tests {
         assert_eq!(headers[UPGRADE], "websocket");
         assert_eq!(headers[CONNECTION], "Upgrade");
         assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
+    fn the_response_has_the_fields_and_no_others() {
+        let mut opening = Opening::judge(&request(&[("sec-websocket-protocol", &["chat"])])).expect("a good handshake");
+        for extensions in [None, Some(HeaderValue::from_static("permessage-deflate"))] {
+            opening.extensions = extensions;
+            let fields = opening.headers();
+            let fields = fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().expect("ASCII")));
+            let expected = format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n", fields.collect::<String>());
+            assert_eq!(String::from_utf8(opening.response()), Ok(expected));
+        }
     }
 
     #[test]

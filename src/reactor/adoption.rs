@@ -41,8 +41,8 @@ pub struct Transport<S> {
 
 /// Takes connections over. A reactor's handle is one; the gate sees no more of it.
 pub trait Adopter: Send + Sync {
-    /// Hands the connection over; never blocks. May be called on any thread.
-    fn adopt(&self, adoption: Adoption);
+    /// Hands connections over, all that there are with one wake-up; never blocks. May be called on any thread.
+    fn adopt(&self, adoptions: &mut dyn Iterator<Item = Adoption>);
 
     /// Whether so much waits for JavaScript that there is no room for more openings and closings. Any thread.
     fn is_full(&self) -> bool;

@@ -32,6 +32,7 @@ mod shared;
 mod shutdown;
 mod slab;
 mod slot;
+mod socket;
 mod sweep;
 mod tally;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use route::Route;
 pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared};
 pub use shutdown::Departed;
+pub use socket::defer_accept;
 pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

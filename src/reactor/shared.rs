@@ -46,9 +46,9 @@ impl Shared {
         self.crossing.ring();
     }
 
-    /// Leaves a connection for the reactor, or what becomes of one. Any thread.
-    pub fn arrive(&self, arrival: Arrival) {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+    /// Leaves connections for the reactor, or what becomes of some. Any thread.
+    pub fn arrive(&self, arrivals: impl IntoIterator<Item = Arrival>) {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).extend(arrivals);
         self.ring();
     }
 

@@ -76,16 +76,16 @@ impl Drop for End<'_> {
 }
 
 impl Adopter for ReactorHandle {
-    fn adopt(&self, adoption: Adoption) {
-        self.0.arrive(Arrival::Adoption(adoption));
+    fn adopt(&self, adoptions: &mut dyn Iterator<Item = Adoption>) {
+        self.0.arrive(adoptions.map(Arrival::Adoption));
     }
 
     fn visit(&self, visit: Visit) {
-        self.0.arrive(Arrival::Visit(visit));
+        self.0.arrive([Arrival::Visit(visit)]);
     }
 
     fn leave(&self, pass: Pass) {
-        self.0.arrive(Arrival::Departure(pass));
+        self.0.arrive([Arrival::Departure(pass)]);
     }
 
     fn is_full(&self) -> bool {

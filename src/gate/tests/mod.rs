@@ -3,6 +3,7 @@
 mod asking;
 pub(super) mod client;
 mod closing;
+mod doorstep;
 mod handlers;
 mod heads;
 mod javascript;
@@ -36,9 +37,11 @@ struct Collector {
 }
 
 impl Adopter for Collector {
-    fn adopt(&self, adoption: Adoption) {
-        // The test may have ended with connections under way.
-        let _ = self.adoptions.lock().unwrap().send(adoption);
+    fn adopt(&self, adoptions: &mut dyn Iterator<Item = Adoption>) {
+        for adoption in adoptions {
+            // The test may have ended with connections under way.
+            let _ = self.adoptions.lock().unwrap().send(adoption);
+        }
     }
 
     fn is_full(&self) -> bool {

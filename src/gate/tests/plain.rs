@@ -8,7 +8,7 @@ use crate::gate::Handler;
 use crate::http::Declared;
 
 /// An empty line before a head is forgiven, and makes the head unusual: it goes the long way.
-const LONG_WAY: &str = "\r\n";
+pub(super) const LONG_WAY: &str = "\r\n";
 
 /// What JavaScript hears of a request with some content, and what the client gets back.
 fn exchange(site: &Site, way: &str, head: &str, content: &str) -> (String, String, Vec<u8>, String) {

@@ -53,7 +53,7 @@ impl Running {
         stream.set_nonblocking(true).unwrap();
         let ticket = self.census.enter();
         let peer = stream.peer_addr().ok();
-        self.thread.handle().adopt(Adoption {
+        self.thread.handle().adopt(&mut std::iter::once(Adoption {
             stream,
             session,
             route: routed(|route| route.max_payload_bytes = 1 << 20),
@@ -62,7 +62,7 @@ impl Running {
             peer,
             ticket,
             pass: None,
-        });
+        }));
     }
 
     /// The events up to the first of this kind.
@@ -98,6 +98,24 @@ fn a_fin_that_came_with_the_bytes_before_it() {
     assert_eq!(kinds(&events), [EventKind::Open, EventKind::Message, EventKind::Close]);
     let mut rest = Vec::new();
     assert_eq!(client.read_to_end(&mut rest).unwrap(), 0);
+    running.thread.join();
+}
+
+#[test]
+fn a_close_frame_is_answered_although_bytes_come_behind_it_that_nobody_reads() {
+    let mut running = Running::start();
+    let (mut client, server) = pair();
+    running.adopt(server);
+    let connection = running.until(EventKind::Open)[0].connection;
+    client.write_all(&close(1000, "bye")).unwrap();
+    running.until(EventKind::Close);
+    client.write_all(&frame(TEXT, b"more")).unwrap();
+    running.js.command(CommandKind::Release, connection, b"");
+    running.js.flush();
+    let mut got = Vec::new();
+    // What ends it may be a reset.
+    let _ = client.read_to_end(&mut got);
+    assert_eq!(decode(&got), [closed(1000, "")]);
     running.thread.join();
 }
 
