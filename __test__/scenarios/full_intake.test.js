@@ -47,10 +47,11 @@ test('while a full intake waits for JavaScript, new clients wait in the kernel, 
   const flooder = await connect(context, `ws://127.0.0.1:${port}`);
   for (let number = 0; number < FLOOD_MESSAGES; number++) flooder.send(Buffer.alloc(FLOOD_BYTES));
   assert.equal(await child.value(), 'blocked');
-  // The flood stops when the intake is full and the kernel's buffers are, too.
+  // The flood stops when the intake is full and the kernel's buffers are, too; before, once for a second, in which
+  // the reactor waits for JavaScript to take something.
   for (let last = -1; flooder.socket.bufferedAmount !== last; ) {
     last = flooder.socket.bufferedAmount;
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
   }
   assert.ok(flooder.socket.bufferedAmount > 0);
 
