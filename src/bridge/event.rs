@@ -150,11 +150,7 @@ impl Batch {
     /// would take ten times what their events say.
     pub fn bytes(&self) -> usize {
         // Twice, because the queue in which a batch waits grows by doubling.
-        2 * size_of::<Self>()
-            + self.descriptors.capacity() * size_of::<u32>()
-            + self.payload.capacity()
-            + self.large.capacity() * size_of::<Vec<u8>>()
-            + self.large_bytes
+        size_of::<Self>() + self.kept_bytes() + self.large.capacity() * size_of::<Vec<u8>>() + self.large_bytes
     }
 
     /// Memory of an empty batch; never 0.

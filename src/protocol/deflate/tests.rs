@@ -38,7 +38,7 @@ fn json(records: usize) -> Vec<u8> {
 }
 
 /// Bytes that cannot be compressed.
-fn random(size: usize) -> Vec<u8> {
+pub(super) fn random(size: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let mut next = || {
         state ^= state << 13;

@@ -5,6 +5,7 @@ use flate2::{Decompress, FlushDecompress};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::tests::random;
 use super::*;
 
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -59,18 +60,6 @@ fn text(size: usize) -> Vec<u8> {
     }
     text.truncate(size);
     text
-}
-
-/// Bytes that cannot be compressed (xorshift32).
-fn random(size: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_u32;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 16) as u8
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 #[test]
