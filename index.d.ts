@@ -144,6 +144,20 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    * @default 'throw'
    */
   closedSend?: 'throw' | 'ignore' | undefined;
+
+  /**
+   * Bytes that the buffers of the App may take together: 1 MiB (1,048,576) to `Number.MAX_SAFE_INTEGER`, or 0 for no bound.
+   * They are what waits for the JavaScript thread or for slow clients, and messages of which a part is still to come;
+   * {@link AppStats.budget} has the numbers.
+   *
+   * From 95 % on nothing more is read from clients, until there is less than 90 %: they wait, and their idle timeouts
+   * stand still. From 98 % on nothing is accepted. At 100 %, or when it stays above 95 % for some seconds without
+   * becoming less, the connections that have the most waiting are closed with 1013 until reading can go on;
+   * `closeCause` is `'memory'` then. A client for which bytes wait is cut off, for nothing could be said to it.
+   * @default a quarter of the memory that the process may have: of the smallest limit of its control groups on Linux, or of
+   *     the host's memory, whichever is less
+   */
+  memoryBudget?: number | undefined;
 }
 
 /**
@@ -369,7 +383,8 @@ export interface WebSocketMethods<UserData = unknown> {
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
    * FIN, or its `close_notify` of TLS, without a close frame. `'reset'`: a reset, or another error of the socket.
    * `'timeout'`: `idleTimeout`. `'protocol'`: a violation of RFC 6455, of TLS or of a limit. `'backpressure'`:
-   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`.
+   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`. `'memory'`: the App's `memoryBudget` was at its end, and
+   * this connection had the most waiting; its code is 1013.
    */
   readonly closeCause:
     | 'peer'
@@ -380,6 +395,7 @@ export interface WebSocketMethods<UserData = unknown> {
     | 'protocol'
     | 'backpressure'
     | 'shutdown'
+    | 'memory'
     | undefined;
 
   /**
@@ -1120,6 +1136,8 @@ export interface ReactorStats {
     backpressure: number;
     /** `app.shutdown()`. */
     shutdown: number;
+    /** The option `memoryBudget` of the App. */
+    memory: number;
   };
 
   /** Whole messages that came. */
@@ -1174,6 +1192,10 @@ export interface ReactorStats {
     outboxBytes: number;
     /** Bytes that were read, and wait undecoded until the JavaScript thread takes its events. */
     parkedBytes: number;
+    /** Memory of messages and frames of which a part is still to come. */
+    assemblyBytes: number;
+    /** Memory of TLS records: of those that are not whole, and of those that slow peers have not taken. */
+    recordBytes: number;
   };
 
   /**
@@ -1182,7 +1204,7 @@ export interface ReactorStats {
    * connections that are no WebSockets yet are with the gate: neither is in here.
    */
   memory: {
-    /** Places of connections, and what is kept for each but its session of TLS. */
+    /** Places of connections, and what is kept for each but the keys of its session of TLS. */
     connections: number;
     /** Subscriptions and topics, without the names. */
     subscriptions: number;
@@ -1204,6 +1226,39 @@ export interface AppStats extends ReactorStats {
 
   /** Calls of `publish` that found a subscriber. */
   publishes: number;
+
+  /** The option `memoryBudget`: what uses it, and what became of that. */
+  budget: {
+    /** The option, or its default, in bytes; 0: there is no bound. */
+    limit: number;
+    /** Bytes in use: the sum of those in `byKind`. What the threads act on may be a thousandth behind. */
+    used: number;
+    /** Bytes now, by what they are. */
+    byKind: {
+      /** Events that the JavaScript thread has not taken. */
+      events: number;
+      /** Sends and other commands on their way to the reactors. */
+      commands: number;
+      /** What slow clients have not taken; a published message that waits for several counts once, if it is long. */
+      outboxes: number;
+      /** What was read and waits until the JavaScript thread takes its events. */
+      parked: number;
+      /** Messages and frames of which a part is still to come. */
+      assemblies: number;
+      /** TLS records that are not whole, or that slow clients have not taken. */
+      records: number;
+      /** Of HTTP: heads that are not whole, requests on their way to handlers, and responses that clients have not taken. */
+      http: number;
+    };
+    /** How often reading stopped, for 95 %. */
+    readingStops: number;
+    /** How often accepting stopped, for 98 %. */
+    acceptingStops: number;
+    /** How often connections were to be closed: at 100 %, or when it stayed above 95 %. */
+    closings: number;
+    /** Connections that were closed for it; of HTTP and those that were closing already, too. */
+    closed: number;
+  };
 
   /** Each reactor thread: as many as the option `threads` says. */
   reactors: ReactorStats[];
@@ -1252,7 +1307,7 @@ export interface GateStats {
      * Why it paused last: `'EMFILE'` (the process has no descriptor left: see `ulimit -n`), `'ENFILE'`
      * (the system has none), `'ENOBUFS'`, `'ENOMEM'`, or `'TIDEWIRE_ACCEPT_FAILED'` for another error;
      * `'TIDEWIRE_HANDSHAKES_FULL'` (too many {@link GateStats.handshakes}), `'TIDEWIRE_INTAKE_FULL'` (the
-     * JavaScript thread is busy, and 64 MiB of events wait for it in a reactor; or no child App has room).
+     * JavaScript thread is busy, and 64 MiB of events wait for it in a reactor; or no child App has room), `'TIDEWIRE_MEMORY_FULL'` (98 % of the `memoryBudget` are in use).
      */
     code: string | null;
     /** Whether it pauses now. */

@@ -15,9 +15,11 @@ const native = require('./binding');
 const { closePayload } = require('./close_frame');
 const { FLAG_SHUTDOWN } = require('./commands');
 const errors = require('./errors');
+const { hostMemoryBytes } = require('./host_memory');
 const { HttpLane } = require('./http_lane');
 const { HttpRoute, METHODS } = require('./http_route');
 const { Lane } = require('./lane');
+const { BUDGET_MEMORY_PART } = require('./limits');
 const { Shutdown } = require('./shutdown');
 const { statsOf } = require('./stats');
 const { Topics } = require('./topics');
@@ -54,11 +56,12 @@ class Engine {
   #wakeSoon = () => this.#wake();
 
   /**
-   * @param {{ threads: number, requestHeadBytes: number }} options
+   * @param {{ threads: number, requestHeadBytes: number, memoryBudget: number | null }} options
    * @param {import('./credentials').Credentials} [credentials] of TLS
    */
-  constructor({ threads, requestHeadBytes }, credentials) {
+  constructor({ threads, requestHeadBytes, memoryBudget }, credentials) {
     this.#native = new native.Engine(threads, requestHeadBytes, credentials);
+    this.#native.setMemoryBudget(memoryBudget ?? Math.floor(hostMemoryBytes() / BUDGET_MEMORY_PART));
     this.#threads = threads;
     this.#isSecure = credentials !== undefined;
   }

@@ -43,6 +43,15 @@ module.exports = {
   /** Largest `maxBackpressure`, as for the payload; beyond it, 0 says what is meant: unlimited. */
   BACKPRESSURE_MAX_BYTES: 2 ** 31 - 1,
 
+  /** Default of `memoryBudget`: one part in so many of what the process may have. */
+  BUDGET_MEMORY_PART: 4,
+
+  /** Smallest `memoryBudget`: a few reads and what they are answered with. */
+  BUDGET_MIN_BYTES: 1024 * 1024,
+
+  /** Largest `memoryBudget`: numbers count it exactly. */
+  BUDGET_MAX_BYTES: 2 ** 53 - 1,
+
   /** Default of `UWS_HTTP_MAX_HEADERS_SIZE`: bytes of a request's head. */
   REQUEST_HEAD_BYTES: 16 * 1024,
 

@@ -23,6 +23,35 @@ pub const INTAKE_BYTES: usize = 64 * 1024 * 1024;
 /// Above it nothing at all is read.
 pub const PARKED_BYTES: usize = 16 * 1024 * 1024;
 
+/// The budget of an App's buffers is one part in so many of the memory that the process may have: Node.js and the
+/// application want the rest, and each byte that crosses is there twice for a moment.
+pub const BUDGET_MEMORY_PART: u64 = 4;
+
+/// Smallest `memoryBudget`: a few reads and what they are answered with.
+pub const BUDGET_MIN_BYTES: u64 = 1024 * 1024;
+
+/// Largest `memoryBudget`: JavaScript's numbers count it exactly.
+pub const BUDGET_MAX_BYTES: u64 = 9_007_199_254_740_991;
+
+/// From this part of the budget on, nothing more is read from peers.
+pub const BUDGET_READING_PERCENT: usize = 95;
+
+/// From this part on, nothing is accepted, and what was read is not parked.
+pub const BUDGET_ACCEPTING_PERCENT: usize = 98;
+
+/// Below this part reading goes on. Far enough from where it stopped that it does not stop again at once.
+pub const BUDGET_RESUMING_PERCENT: usize = 90;
+
+/// A change of less than one part in so many of the budget is not told to other threads. All threads' together are
+/// still little of it.
+pub const BUDGET_GRAIN_PART: usize = 1_024;
+
+/// But one of so many bytes is.
+pub const BUDGET_GRAIN_MAX_BYTES: usize = 64 * 1024;
+
+/// Connections that one turn closes for the budget: as many as a shutdown closes.
+pub const BUDGET_STEP: usize = 256;
+
 /// Bytes of pongs that one read is answered with; behind them the latest ping alone is. A peer that
 /// sends pings and reads nothing costs no more than this.
 pub const PONG_BYTES: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidewire::bridge::event::{DESCRIPTOR_WORDS, FLAG_BINARY, FLAG_LARGE};
-use tidewire::bridge::{Census, CommandKind, EventKind, ReactorId, RouteId};
+use tidewire::bridge::{Budget, Census, CommandKind, EventKind, ReactorId, RouteId};
 use tidewire::gate::{Bind, Bounds, Endpoint, Gate, Origins, Routes, bind};
 use tidewire::limits;
 use tidewire::reactor::{Adopter, Compression, Hooks, ReactorThread, Route, Shared};
@@ -50,6 +50,7 @@ impl Server {
                         let _ = ring.lock().unwrap().send(());
                     }),
                     give_back_memory: || {},
+                    budget: Budget::new(0),
                 };
                 ReactorThread::start(ReactorId(id), census.clone(), hooks).unwrap()
             })

@@ -4,7 +4,9 @@
 //! Each reactor has one, and the gate. Whoever leaves something rings; whoever takes begins with
 //! [`answer`](Crossing::answer) and ends with [`sleep`](Crossing::sleep), as the [`Doorbell`] wants it.
 
-use super::{Doorbell, Inbox, Mailbox};
+use std::sync::Arc;
+
+use super::{Budget, Doorbell, Inbox, Mailbox};
 use crate::limits;
 
 /// Wakes a thread; called on any other.
@@ -16,18 +18,20 @@ pub struct Crossing {
     pub mailbox: Mailbox,
     /// Commands, from JavaScript.
     pub inbox: Inbox,
+    budget: Arc<Budget>,
     doorbell: Doorbell,
     wake_engine: Wake,
     ring_javascript: Wake,
 }
 
 impl Crossing {
-    /// `wake_engine` ends the wait of the engine's thread, which is awake now; `ring_javascript` tells
-    /// the JavaScript thread that something was posted.
-    pub fn new(wake_engine: Wake, ring_javascript: Wake) -> Self {
+    /// What waits in it counts in the budget. `wake_engine` ends the wait of the engine's thread, which is awake
+    /// now; `ring_javascript` tells the JavaScript thread that something was posted.
+    pub fn new(budget: &Arc<Budget>, wake_engine: Wake, ring_javascript: Wake) -> Self {
         Self {
-            mailbox: Mailbox::default(),
-            inbox: Inbox::default(),
+            mailbox: Mailbox::of(budget),
+            inbox: Inbox::of(budget),
+            budget: budget.clone(),
             doorbell: Doorbell::awake(),
             wake_engine,
             ring_javascript,
@@ -55,9 +59,19 @@ impl Crossing {
         (self.ring_javascript)();
     }
 
+    /// The App's.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Whether so much waits for JavaScript that no more may be taken from the wire.
     pub fn is_full(&self) -> bool {
         self.mailbox.waiting().bytes >= limits::INTAKE_BYTES
+    }
+
+    /// The same, or the App's budget is nearly spent.
+    pub fn stops_reading(&self) -> bool {
+        self.budget.level().stops_reading() || self.is_full()
     }
 
     /// Lets go of buffers that nothing is in.

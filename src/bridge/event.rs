@@ -103,11 +103,13 @@ pub enum CloseCause {
     Backpressure = 7,
     /// `app.shutdown()`.
     Shutdown = 8,
+    /// The App's memory budget was at its end, and nobody had more waiting.
+    Memory = 9,
 }
 
 impl CloseCause {
     /// Every cause, in the order of their numbers, which begin with 1.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Peer,
         Self::Local,
         Self::Fin,
@@ -116,6 +118,7 @@ impl CloseCause {
         Self::Protocol,
         Self::Backpressure,
         Self::Shutdown,
+        Self::Memory,
     ];
 }
 

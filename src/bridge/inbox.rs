@@ -5,9 +5,10 @@
 //! The reactor takes commands at every turn, whatever state its connections are in, so the wait is short.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::{Budget, Held, Share};
 use crate::limits;
 
 /// How long one wait for room lasts before the state is looked at again.
@@ -26,6 +27,14 @@ struct State {
     closed: bool,
     /// Threads that wait for room: to tell nobody would be a system call, too.
     waiting: usize,
+    share: Share,
+}
+
+impl State {
+    /// Tells the budget what waits now.
+    fn account(&mut self) {
+        self.share.hold(Held { inside_bytes: self.orders.bytes(), outside_bytes: 0 });
+    }
 }
 
 /// All commands since the last taking.
@@ -61,6 +70,12 @@ impl Orders {
 }
 
 impl Inbox {
+    /// An empty one; what waits in it counts in the budget.
+    pub fn of(budget: &Arc<Budget>) -> Self {
+        let state = Mutex::new(State { share: Share::of(budget), ..State::default() });
+        Self { state, room: Condvar::new() }
+    }
+
     /// Copies `commands`, and moves `large`, behind what waits. Ring the reactor's bell afterwards.
     pub fn push(&self, commands: &[u8], large: Option<Vec<u8>>) {
         let mut state = self.lock();
@@ -82,6 +97,7 @@ impl Inbox {
             orders.large.push_back(payload);
         }
         orders.flush = orders.flush.wrapping_add(1);
+        state.account();
     }
 
     /// Swaps all that waits against `empty`, which must be [recycled](Orders::recycle).
@@ -93,6 +109,7 @@ impl Inbox {
         }
         empty.flush = state.orders.flush;
         std::mem::swap(&mut state.orders, empty);
+        state.account();
         let is_awaited = state.waiting > 0;
         drop(state);
         if is_awaited {
@@ -119,6 +136,7 @@ impl Inbox {
         let mut state = self.lock();
         state.closed = true;
         state.orders = Orders::default();
+        state.account();
         drop(state);
         self.room.notify_all();
     }

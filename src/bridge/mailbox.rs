@@ -5,9 +5,10 @@
 //! are kept for reuse, [`limits::RECYCLED_BYTES`] of them at most.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event::{Batch, DESCRIPTOR_WORDS};
+use super::{Budget, Held, Share};
 use crate::limits;
 
 /// Places for batches that the mailbox keeps while it is empty.
@@ -29,6 +30,7 @@ struct State {
     drains: u64,
     spares: Vec<Batch>,
     spare_bytes: usize,
+    share: Share,
 }
 
 impl State {
@@ -41,6 +43,11 @@ impl State {
 
     fn waiting(&self) -> Waiting {
         Waiting { batches: self.batches.len(), events: self.events, bytes: self.bytes, drains: self.drains }
+    }
+
+    /// Tells the budget what waits now.
+    fn account(&mut self) {
+        self.share.hold(Held { inside_bytes: self.bytes, outside_bytes: 0 });
     }
 
     /// Keeps empty batches for reuse: as many as a turn of large messages fills, so that their memory is not
@@ -89,6 +96,11 @@ pub struct Drained {
 }
 
 impl Mailbox {
+    /// An empty one; what waits in it counts in the budget.
+    pub fn of(budget: &Arc<Budget>) -> Self {
+        Self { state: Mutex::new(State { share: Share::of(budget), ..State::default() }) }
+    }
+
     /// Leaves `batch` and takes an empty one in its place; tells what waits now.
     pub fn post(&self, batch: &mut Batch) -> Waiting {
         let mut state = self.lock();
@@ -97,6 +109,7 @@ impl Mailbox {
             state.events += batch.events();
             state.bytes += batch.bytes();
             state.batches.push_back(std::mem::replace(batch, spare));
+            state.account();
         }
         state.waiting()
     }
@@ -183,6 +196,7 @@ impl Mailbox {
             taken.extend(state.batches.pop_front());
         }
         state.drains += u64::from(!taken.is_empty());
+        state.account();
         drained.more = !state.batches.is_empty();
         if state.held && !state.waiting().is_ahead() {
             state.held = false;

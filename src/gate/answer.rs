@@ -22,9 +22,14 @@ const LENGTH: &[u8] = b":length:";
 
 /// A whole response. A length is said instead of content only where none may follow: to HEAD, and in a 304
 /// (RFC 9110 §8.6).
-/// `fields` lend their memory.
-pub(super) fn whole(answer: Vec<u8>, method: &Method, fields: HeaderMap) -> Reply {
-    parse_whole(answer, method, fields).unwrap_or_else(broken)
+/// `fields` lend their memory. `keep` has the answer counted until its content is written.
+pub(super) fn whole(
+    answer: Vec<u8>,
+    method: &Method,
+    fields: HeaderMap,
+    keep: impl FnOnce(Vec<u8>) -> Bytes,
+) -> Reply {
+    parse_whole(answer, method, fields, keep).unwrap_or_else(broken)
 }
 
 /// The head of a response whose content follows, and its length, if it was said. `None`: it is none.
@@ -39,10 +44,15 @@ pub(super) fn broken() -> Reply {
     response
 }
 
-fn parse_whole(answer: Vec<u8>, method: &Method, fields: HeaderMap) -> Option<Reply> {
+fn parse_whole(
+    answer: Vec<u8>,
+    method: &Method,
+    fields: HeaderMap,
+    keep: impl FnOnce(Vec<u8>) -> Bytes,
+) -> Option<Reply> {
     let end = answer.windows(2).position(|pair| pair == b"\n\n")? + 1;
     let (mut response, length) = parse_head(&answer[..end], fields)?;
-    let mut body = Bytes::from(answer);
+    let mut body = keep(answer);
     body.advance(end + 1);
     let has_content = method != Method::HEAD && response.status() != StatusCode::NOT_MODIFIED;
     if let (Some(length), true, false) = (length, body.is_empty(), has_content) {
@@ -120,7 +130,7 @@ mod tests {
     use super::*;
 
     fn whole(answer: Vec<u8>) -> Reply {
-        super::whole(answer, &Method::GET, HeaderMap::new())
+        super::whole(answer, &Method::GET, HeaderMap::new(), Bytes::from)
     }
 
     #[test]
@@ -180,7 +190,7 @@ mod tests {
     fn a_length_is_said_for_what_has_no_body_or_follows() {
         let answer = b"200 OK\n:length:1234\nx: y\n\n".to_vec();
         assert!(!whole(answer.clone()).headers().contains_key(CONTENT_LENGTH));
-        let reported = super::whole(answer, &Method::HEAD, HeaderMap::new());
+        let reported = super::whole(answer, &Method::HEAD, HeaderMap::new(), Bytes::from);
         assert_eq!(reported.headers()[CONTENT_LENGTH], "1234");
         assert_eq!(reported.headers().len(), 2);
         assert_eq!(whole(b"200 OK\n:length:4\n\nbody".to_vec()).headers().len(), 0);

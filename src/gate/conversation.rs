@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::stock::{COUNTED_BYTES, Stock};
 use crate::bridge::ConnectionId;
 use crate::http::Refusal;
 use crate::limits;
@@ -41,6 +42,9 @@ pub(super) enum Piece {
 /// See the module.
 pub(super) struct Conversation {
     place: ConnectionId,
+    /// The gate's, in which what waits here counts; and of this one what counts in it.
+    stock: Stock,
+    own: Stock,
     state: RefCell<State>,
 }
 
@@ -70,11 +74,56 @@ struct State {
     is_last: bool,
     /// Nobody takes what is written: the response has ended without it, as one to HEAD does.
     discarding: bool,
+    /// The connection's task, while content that hyper has whole waits.
+    writer: Option<Waker>,
+    /// Closed for the App's memory budget.
+    is_shed: bool,
 }
 
 impl Conversation {
-    pub(super) fn new(place: ConnectionId) -> Self {
-        Self { place, state: RefCell::default() }
+    pub(super) fn new(place: ConnectionId, stock: Stock) -> Self {
+        Self { place, stock, own: Stock::default(), state: RefCell::default() }
+    }
+
+    /// Bytes of the response that wait for the client.
+    pub(super) fn weight(&self) -> usize {
+        self.own.bytes()
+    }
+
+    /// Content of a response, which counts as waiting until hyper has written it, if it is much.
+    pub(super) fn keep(&self, content: Vec<u8>) -> Bytes {
+        if content.len() < COUNTED_BYTES { content.into() } else { self.stock.keep(&self.own, content) }
+    }
+
+    /// The connection ends, for it has the most waiting where there is no more room.
+    pub(super) fn shed(&self) {
+        let mut state = self.state.borrow_mut();
+        if !std::mem::replace(&mut state.is_shed, true) {
+            self.stock.count_shed();
+        }
+        let tasks = [state.writer.take(), state.task.take()];
+        drop(state);
+        tasks.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Whether it was closed so. The task is woken when it is, as long as much waits.
+    pub(super) fn poll_shed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if state.is_shed {
+            return Poll::Ready(());
+        }
+        match &mut state.writer {
+            Some(writer) => writer.clone_from(cx.waker()),
+            none if self.weight() > 0 => *none = Some(cx.waker().clone()),
+            _ => {}
+        }
+        Poll::Pending
+    }
+
+    /// What waits has changed.
+    fn count(&self, before: usize, after: usize) {
+        self.stock.change(before, after);
+        self.own.change(before, after);
     }
 
     /// Its place at the desk.
@@ -111,6 +160,7 @@ impl Conversation {
             state.taken = state.taken.wrapping_add(bytes.len() as u32);
         } else if !bytes.is_empty() && !state.over {
             state.waiting += bytes.len();
+            self.count(0, bytes.len());
             state.written.push_back(bytes);
         }
         state.over |= fin;
@@ -174,6 +224,7 @@ impl Conversation {
         match state.written.pop_front() {
             Some(bytes) => {
                 state.waiting -= bytes.len();
+                self.count(bytes.len(), 0);
                 state.taken = state.taken.wrapping_add(bytes.len() as u32);
                 Poll::Ready(Piece::Bytes(bytes))
             }
@@ -216,7 +267,15 @@ impl Conversation {
         state.discarding = true;
         state.written = VecDeque::new();
         state.taken = state.taken.wrapping_add(state.waiting as u32);
+        self.count(state.waiting, 0);
         state.waiting = 0;
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        let waiting = self.state.get_mut().waiting;
+        self.count(waiting, 0);
     }
 }
 
@@ -241,7 +300,7 @@ mod tests {
     use super::*;
 
     fn conversation() -> Conversation {
-        Conversation::new(ConnectionId { index: 1, generation: 2 })
+        Conversation::new(ConnectionId { index: 1, generation: 2 }, Stock::default())
     }
 
     fn cx() -> Context<'static> {

@@ -6,16 +6,17 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 
 use super::conversation::{Conversation, Verdict};
+use super::stock::Stock;
 use crate::bridge::command::{ANSWER_RESPONSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
 use crate::bridge::event::{FLAG_LARGE, FLAG_LAST};
-use crate::bridge::{Batch, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Orders, RouteId, Wake};
+use crate::bridge::{Batch, Budget, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Held, Member, Orders, RouteId, Ruling, Share, Wake};
 use crate::limits;
 use crate::reactor::encode_peer;
 
@@ -43,16 +44,20 @@ impl Bell {
 }
 
 /// A lane between JavaScript and a gate, and the bell of the gate's keeper.
-pub(super) fn crossing(ring_javascript: Wake) -> (Arc<Crossing>, Bell) {
+pub(super) fn crossing(budget: &Arc<Budget>, ring_javascript: Wake) -> (Arc<Crossing>, Bell) {
     let bell = Bell::default();
     let wake = bell.clone();
-    (Arc::new(Crossing::new(Box::new(move || wake.ring()), ring_javascript)), bell)
+    (Arc::new(Crossing::new(budget, Box::new(move || wake.ring()), ring_javascript)), bell)
 }
 
 /// See the module.
 pub(super) struct Desk {
     crossing: Arc<Crossing>,
     bell: Bell,
+    stock: Stock,
+    /// The gate's part in the App's memory budget, and what it holds of it.
+    member: Member,
+    share: RefCell<Share>,
     state: RefCell<State>,
 }
 
@@ -68,6 +73,8 @@ struct State {
     /// Whether a filter asked for connections.
     filtered: bool,
     orders: Orders,
+    /// Conversations without a place of whose response something may wait.
+    leaving: Vec<Weak<Conversation>>,
 }
 
 #[derive(Default)]
@@ -77,18 +84,59 @@ struct Place {
 }
 
 impl Desk {
-    pub(super) fn new(crossing: Arc<Crossing>, bell: Bell) -> Self {
-        Self { crossing, bell, state: RefCell::default() }
+    /// `stock` is the gate's.
+    pub(super) fn new(crossing: Arc<Crossing>, bell: Bell, stock: Stock) -> Self {
+        let member = Member::join(crossing.budget(), &crossing);
+        let share = RefCell::new(Share::of(crossing.budget()));
+        Self { crossing, bell, stock, member, share, state: RefCell::default() }
     }
 
-    /// Whether so much waits for JavaScript that no more should be taken from the wire.
+    /// So many bytes waited somewhere for a client, so many do now.
+    pub(super) fn stock(&self, before: usize, after: usize) {
+        if before != after {
+            self.stock.change(before, after);
+            self.account();
+        }
+    }
+
+    /// Tells the budget what waits, if that has changed by much.
+    fn account(&self) {
+        self.share.borrow_mut().hold(Held { inside_bytes: 0, outside_bytes: self.stock.bytes() });
+    }
+
+    /// Closes conversations as long as the budget wants it and the gate has the heaviest; the keeper is woken to go on.
+    fn relieve(&self, cx: &Context<'_>) {
+        if !self.member.budget().level().closes() {
+            return;
+        }
+        let state = self.state.borrow();
+        let seated = state.places.iter().filter_map(|place| place.conversation.clone());
+        let found = seated.chain(state.leaving.iter().filter_map(Weak::upgrade));
+        let heaviest = found.filter(|conversation| conversation.weight() > 0).max_by_key(|found| found.weight());
+        drop(state);
+        if self.member.bid(heaviest.as_ref().map_or(0, |heaviest| heaviest.weight())) == Ruling::Close
+            && let Some(heaviest) = heaviest
+        {
+            self.abort(&heaviest);
+            heaviest.shed();
+            // Its task, which was woken before, lets go of it first.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether so much waits for JavaScript that nothing more should be accepted.
     pub(super) fn is_full(&self) -> bool {
         self.crossing.is_full()
     }
 
+    /// Whether so much waits for it, or in the App, that no more should be taken from the wire.
+    pub(super) fn stops_reading(&self) -> bool {
+        self.crossing.stops_reading()
+    }
+
     /// Asks JavaScript; `head` is a [`HeadText`](crate::http::HeadText).
     pub(super) fn ask(&self, route: RouteId, peer: Option<SocketAddr>, head: &[u8]) -> Rc<Conversation> {
-        let conversation = self.state.borrow_mut().seat();
+        let conversation = self.state.borrow_mut().seat(&self.stock);
         let (family, place) = encode_peer(route, peer);
         self.tell(conversation.place(), EventKind::Request, family, [&place, head]);
         conversation
@@ -97,7 +145,7 @@ impl Desk {
     /// Asks JavaScript whether it has an identity for a server name. It is answered when the verdict comes, whatever
     /// that is.
     pub(super) fn ask_server_name(&self, name: &str) -> Rc<Conversation> {
-        let conversation = self.state.borrow_mut().seat();
+        let conversation = self.state.borrow_mut().seat(&self.stock);
         self.tell(conversation.place(), EventKind::ServerName, 0, [name.as_bytes(), b""]);
         conversation
     }
@@ -115,6 +163,7 @@ impl Desk {
 
     /// Tells JavaScript how much of a response is taken, if it wants to know now.
     pub(super) fn tell_news(&self, conversation: &Conversation) {
+        self.account();
         let Some(taken) = conversation.news() else { return };
         let mut state = self.state.borrow_mut();
         self.make_room(&mut state, 0);
@@ -129,6 +178,16 @@ impl Desk {
             self.tell(conversation.place(), EventKind::Aborted, 0, [b"", b""]);
         }
         is_news
+    }
+
+    /// Content of a whole response, which waits for its client from now on.
+    pub(super) fn keep(&self, conversation: &Rc<Conversation>, content: Vec<u8>) -> Bytes {
+        let kept = conversation.keep(content);
+        if conversation.weight() > 0 {
+            self.state.borrow_mut().leave(conversation);
+            self.account();
+        }
+        kept
     }
 
     /// A connection came or went: tells the filter, if there is one.
@@ -161,6 +220,8 @@ impl Desk {
         self.bell.hang(cx.waker());
         self.crossing.answer();
         self.obey();
+        self.account();
+        self.relieve(cx);
         let mut state = self.state.borrow_mut();
         // Tasks that were ready when the first of these events came may be behind this turn: the next one is
         // behind them.
@@ -168,7 +229,7 @@ impl Desk {
             true => cx.waker().wake_by_ref(),
             false => self.post(&mut state),
         }
-        if !state.stalled.is_empty() && !self.crossing.is_full() {
+        if !state.stalled.is_empty() && !self.crossing.stops_reading() {
             state.stalled.drain(..).for_each(|conversation| conversation.go_on());
         }
         if !self.crossing.sleep() {
@@ -189,6 +250,7 @@ impl Desk {
         }
         state.orders = Orders::default();
         state.stalled = Vec::new();
+        state.leaving = Vec::new();
         self.crossing.let_go();
     }
 
@@ -276,16 +338,27 @@ impl Desk {
 
 impl State {
     /// A place, and a conversation at it.
-    fn seat(&mut self) -> Rc<Conversation> {
+    fn seat(&mut self, stock: &Stock) -> Rc<Conversation> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
             // A connection has one at a time, and a few that JavaScript has not released.
             self.places.len() as u32 - 1
         });
         let place = &mut self.places[index as usize];
-        let conversation = Rc::new(Conversation::new(ConnectionId { index, generation: place.generation }));
+        let conversation = {
+            let place = ConnectionId { index, generation: place.generation };
+            Rc::new(Conversation::new(place, stock.clone()))
+        };
         place.conversation = Some(conversation.clone());
         conversation
+    }
+
+    /// Its response is still to be written.
+    fn leave(&mut self, conversation: &Rc<Conversation>) {
+        if self.leaving.len() == self.leaving.capacity() {
+            self.leaving.retain(|left| left.upgrade().is_some_and(|left| left.weight() > 0));
+        }
+        self.leaving.push(Rc::downgrade(conversation));
     }
 
     fn find(&self, place: ConnectionId) -> Option<Rc<Conversation>> {
@@ -295,9 +368,15 @@ impl State {
 
     fn release(&mut self, place: ConnectionId) {
         let Some(found) = self.places.get_mut(place.index as usize) else { return };
-        if found.generation == place.generation && found.conversation.take().is_some() {
+        if found.generation != place.generation {
+            return;
+        }
+        if let Some(conversation) = found.conversation.take() {
             found.generation = found.generation.wrapping_add(1);
             self.free.push(place.index);
+            if conversation.weight() > 0 {
+                self.leave(&conversation);
+            }
         }
     }
 }

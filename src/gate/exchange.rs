@@ -235,6 +235,9 @@ impl<'e> Exchange<'e> {
     /// Sees to what crosses to JavaScript beside the answer: the request's content, and whether the peer
     /// stays. Ready when it is gone.
     pub(super) fn poll_javascript(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.seat.conversation.borrow().as_ref().is_some_and(|seated| seated.poll_shed(cx).is_ready()) {
+            return Poll::Ready(());
+        }
         self.poll_content(cx);
         let is_reading = self.pump.borrow().as_ref().is_some_and(|pump| pump.awaited().is_some());
         if is_reading || !self.has_conversation() {
@@ -318,7 +321,7 @@ impl<'e> Exchange<'e> {
         match answer.ok_or(NoResponse)? {
             (Answer::Yield, _) => Ok(None),
             (Answer::Close, _) => Err(NoResponse),
-            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET, HeaderMap::new())))),
+            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET, HeaderMap::new(), Bytes::from)))),
             (Answer::Upgrade { lines, agreement }, reserved) => {
                 let (subprotocol, headers) = answer::upgrade(&lines).ok_or(NoResponse)?;
                 candidate.opening.subprotocol = subprotocol;
@@ -359,7 +362,9 @@ impl<'e> Exchange<'e> {
             Verdict::Whole(bytes) => {
                 // hyper keeps the response's for the next request: so its memory goes round.
                 let fields = std::mem::take(&mut head.headers);
-                let reply = self.part_if_expected(answer::whole(bytes, &head.method, fields));
+                let reply = self.part_if_expected(answer::whole(bytes, &head.method, fields, |bytes| {
+                    self.entrance.desk().keep(conversation, bytes)
+                }));
                 self.pump.borrow_mut().take_if(|pump| pump.is_expected());
                 Ok(Some(self.count(reply)))
             }

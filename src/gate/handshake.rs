@@ -272,7 +272,7 @@ mod tests {
     use super::super::tests::client::{Issued, TLS12, TLS13, connection, said};
     use super::*;
     use crate::bridge::command::encode;
-    use crate::bridge::{CommandKind, ConnectionId, Crossing};
+    use crate::bridge::{Budget, CommandKind, ConnectionId, Crossing};
 
     /// Handshakes under way at most.
     const PERMITS: usize = 1;
@@ -294,8 +294,8 @@ mod tests {
             let issued = Issued::new("localhost");
             let mut reception = Reception::new(Security::new(issued.identity()));
             reception.permits = Semaphore::new(PERMITS);
-            let (crossing, bell) = crossing(Box::new(|| {}));
-            let desk = Rc::new(Desk::new(crossing.clone(), bell));
+            let (crossing, bell) = crossing(&Budget::new(0), Box::new(|| {}));
+            let desk = Rc::new(Desk::new(crossing.clone(), bell, Default::default()));
             let keeper = spawn_local({
                 let desk = desk.clone();
                 poll_fn(move |cx| {

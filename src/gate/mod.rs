@@ -32,6 +32,7 @@ mod screened;
 mod search;
 mod security;
 mod serve;
+mod stock;
 mod stream;
 mod tally;
 mod thread;

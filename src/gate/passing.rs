@@ -13,7 +13,7 @@ use super::children::{Children, Vacancy};
 use super::passed::{Home, Passed, Unserved};
 use super::room::Room;
 use super::tally::Tally;
-use crate::bridge::Census;
+use crate::bridge::{Budget, Census};
 
 /// What passes through a gate.
 pub(super) struct Passing {
@@ -31,7 +31,9 @@ pub(super) struct Passing {
 impl Passing {
     pub(super) fn new(children: Arc<Children>, census: Arc<Census>, bounds: Bounds, tally: Arc<Tally>) -> Self {
         let (home, returned) = Home::new(census);
-        Self { children, room: Room::new(bounds, tally), home, returned, next_returned: None, arrivals: None }
+        // What is passed on takes the child's memory.
+        let room = Room::new(bounds, tally, Budget::new(0));
+        Self { children, room, home, returned, next_returned: None, arrivals: None }
     }
 
     /// Opens the gate's door, or shuts it: those that wait behind it go home.

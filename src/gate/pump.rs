@@ -68,7 +68,7 @@ impl Pump {
                 return self.poll_discard(cx);
             }
             let granted = ready!(conversation.poll_granted(cx));
-            if desk.is_full() {
+            if desk.stops_reading() {
                 desk.stall(conversation, cx);
                 return Poll::Pending;
             }

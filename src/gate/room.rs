@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use super::tally::{Pausing, Tally};
+use crate::bridge::Budget;
 use crate::limits;
 
 /// What a gate takes at most.
@@ -36,6 +37,7 @@ pub(super) struct Room {
     pausing: Option<(Lack, Pausing)>,
     /// When to look at the reactors again.
     next_look: Option<Pin<Box<Sleep>>>,
+    budget: Arc<Budget>,
 }
 
 /// What there is no room in.
@@ -43,6 +45,7 @@ pub(super) struct Room {
 enum Lack {
     Handshakes,
     Intake,
+    Memory,
 }
 
 impl Lack {
@@ -50,13 +53,14 @@ impl Lack {
         match self {
             Self::Handshakes => "TIDEWIRE_HANDSHAKES_FULL",
             Self::Intake => "TIDEWIRE_INTAKE_FULL",
+            Self::Memory => "TIDEWIRE_MEMORY_FULL",
         }
     }
 }
 
 impl Room {
-    pub(super) fn new(bounds: Bounds, tally: Arc<Tally>) -> Self {
-        Self { most_handshakes: bounds.handshakes, tally, pausing: None, next_look: None }
+    pub(super) fn new(bounds: Bounds, tally: Arc<Tally>, budget: Arc<Budget>) -> Self {
+        Self { most_handshakes: bounds.handshakes, tally, pausing: None, next_look: None, budget }
     }
 
     /// Ready when one more may be accepted, with so many at the gate. Pending for their number, it does
@@ -66,15 +70,23 @@ impl Room {
             self.pause(Lack::Handshakes);
             return Poll::Pending;
         }
-        // The JavaScript thread makes room; that it does is seen soon enough by looking.
-        while is_full() {
-            self.pause(Lack::Intake);
+        // Other threads make room; that they do is seen soon enough by looking.
+        while let Some(lack) = self.lack(&is_full) {
+            self.pause(lack);
             let look = || Box::pin(sleep(Duration::from_millis(limits::INTAKE_LOOK_MILLISECONDS)));
             ready!(self.next_look.get_or_insert_with(look).as_mut().poll(cx));
             self.next_look = None;
         }
         self.pausing = None;
         Poll::Ready(())
+    }
+
+    /// What other threads have no room in.
+    fn lack(&self, is_full: &impl Fn() -> bool) -> Option<Lack> {
+        match self.budget.level().stops_accepting() {
+            true => Some(Lack::Memory),
+            false => is_full().then_some(Lack::Intake),
+        }
     }
 
     /// Nobody wants room any more.

@@ -12,6 +12,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -19,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Routes;
+use super::desk::Desk;
 use super::doorstep::Welcome;
 use super::entrance::Entrance;
 use super::greeting::{address_of, proxied_note};
@@ -54,6 +56,25 @@ pub(super) struct Screened<'e> {
     findings: &'e Findings,
     /// What is read lies here until it is known how much it is; one for all connections.
     buffer: &'e RefCell<ReadBuffer>,
+    counted: Counted,
+}
+
+/// How much of what waits is counted, and where.
+struct Counted {
+    desk: Rc<Desk>,
+    bytes: usize,
+}
+
+impl Counted {
+    fn set(&mut self, bytes: usize) {
+        self.desk.stock(std::mem::replace(&mut self.bytes, bytes), bytes);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 /// What hyper gets behind what is cleared.
@@ -130,6 +151,7 @@ impl<'e> Screened<'e> {
             after,
             findings,
             buffer: &entrance.buffer,
+            counted: Counted { desk: entrance.desk().clone(), bytes: 0 },
         }
     }
 
@@ -231,6 +253,7 @@ impl<'e> Screened<'e> {
             self.shorten(plain);
         }
         self.waiting.extend_from_slice(read);
+        self.counted.set(self.waiting.capacity());
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
@@ -262,6 +285,8 @@ impl Read for Screened<'_> {
                 true => *from = Vec::new(),
                 false => drop(from.drain(..given)),
             }
+            let waiting = self.waiting.capacity();
+            self.counted.set(waiting);
         }
         Poll::Ready(Ok(()))
     }

@@ -241,7 +241,7 @@ mod tests {
     use super::super::{Bounds, Counts, Handler, Routes, Security};
     use super::*;
     use crate::bridge::command::{FLAG_FIN, encode};
-    use crate::bridge::{Census, CommandKind, ConnectionId, Crossing, RouteId};
+    use crate::bridge::{Budget, Census, CommandKind, ConnectionId, Crossing, RouteId};
 
     const NOWHERE: &[u8] = b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -265,8 +265,8 @@ mod tests {
             let client = spawn_blocking(move || Client::connect(address).unwrap());
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
-            let (crossing, bell) = crossing(Box::new(|| {}));
-            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell));
+            let (crossing, bell) = crossing(&Budget::new(0), Box::new(|| {}));
+            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell, tally.stock().clone()));
             let routes = Routes::new();
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
             let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));

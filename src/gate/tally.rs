@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 
+use super::stock::Stock;
+
 /// The numbers of one gate. Totals count from the start of its thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -33,6 +35,10 @@ pub struct Counts {
     pub accept_pause_code: Option<&'static str>,
     /// Listeners that pause now.
     pub pausing_listeners: u64,
+    /// Bytes that wait for slow clients now: heads that are not whole, and responses.
+    pub waiting_bytes: u64,
+    /// Connections of HTTP that were closed for the App's memory budget.
+    pub shed: u64,
     /// The handshakes of TLS; none where none is spoken.
     pub tls: TlsCounts,
 }
@@ -50,12 +56,17 @@ pub struct TlsCounts {
 
 /// The counts, shared by the gate's thread and its handle.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<Counts>);
+pub(super) struct Tally(Mutex<Counts>, Stock);
 
 impl Tally {
     /// A copy of the counts.
     pub(super) fn counts(&self) -> Counts {
-        self.lock().clone()
+        Counts { waiting_bytes: self.1.bytes() as u64, shed: self.1.shed(), ..self.lock().clone() }
+    }
+
+    /// What waits for slow clients.
+    pub(super) fn stock(&self) -> &Stock {
+        &self.1
     }
 
     /// A connection was accepted; it is at the gate until the visit is dropped.

@@ -86,19 +86,20 @@ impl Gate {
         let (started, start) = answers::channel();
         let tally = Arc::new(Tally::default());
         let reactors = adopters.clone();
-        let (crossing, bell) = desk::crossing(ring_javascript);
+        let (crossing, bell) = desk::crossing(&adopters[0].budget(), ring_javascript);
         let thread = std::thread::Builder::new().name("tidewire-gate".into()).spawn({
             let (census, tally, crossing) = (census.clone(), tally.clone(), crossing.clone());
+            let budget = crossing.budget().clone();
             move || {
                 // After 61 tasks the poller is looked at. Handshakes, whose steps are long, ask for that themselves.
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell));
+                        let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell, tally.stock().clone()));
                         let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds, security);
                         let passing = Passing::new(children, census.clone(), bounds, tally.clone());
-                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally), passing));
+                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally, budget), passing));
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -153,7 +154,8 @@ impl Gate {
             Some(offer) => offer.door().offer_again(),
             None => {
                 let (reactors, crossing) = (self.reactors.clone(), self.crossing.clone());
-                let is_full = move || crossing.is_full() || reactors.iter().any(|reactor| reactor.is_full());
+                let is_spent = move || crossing.budget().level().stops_accepting() || crossing.is_full();
+                let is_full = move || is_spent() || reactors.iter().any(|reactor| reactor.is_full());
                 let (door, arrivals) = Door::open(self.census.clone(), is_full);
                 self.tell(Command::OpenDoor(arrivals));
                 *offer = Some(Offer::publish(descriptor, door));

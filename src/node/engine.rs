@@ -23,9 +23,9 @@ use super::fault::{self, Result};
 use super::heap;
 use super::identities::TlsCredentials;
 use super::settings::RouteSettings;
-use super::stats::{EngineStats, GateStats, ReactorStats};
+use super::stats::{BudgetStats, EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
-use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
+use crate::bridge::{Budget, Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
 #[cfg(unix)]
 use crate::gate::bind_unix;
 use crate::gate::{
@@ -39,6 +39,7 @@ use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 struct Running {
     bell: Arc<Bell>,
     census: Arc<Census>,
+    budget: Arc<Budget>,
     gate: Gate,
     reactors: Vec<ReactorThread>,
     /// Of the reactors, and behind them the gate's.
@@ -60,6 +61,8 @@ type Shared = Rc<RefCell<Option<Running>>>;
 pub struct Engine {
     threads: u8,
     bounds: Bounds,
+    /// Of the memory budget; 0: there is none.
+    budget_bytes: usize,
     routes: Routes,
     /// Of an App that speaks TLS.
     pub(super) security: Option<Security>,
@@ -100,6 +103,7 @@ impl Engine {
         Ok(Self {
             threads,
             bounds,
+            budget_bytes: 0,
             routes: Routes::new(),
             security: default.map(Security::new),
             next_route: 0,
@@ -108,6 +112,13 @@ impl Engine {
             children: Arc::default(),
             running: Shared::default(),
         })
+    }
+
+    /// Bounds what the buffers may take together, from the next start on; 0: nothing does.
+    #[napi]
+    pub fn set_memory_budget(&mut self, bytes: f64) {
+        // As many as there are addresses, where it is more.
+        self.budget_bytes = bytes as usize;
     }
 
     /// Adds a route, and returns its id. A pattern that is there already is replaced. The routes of a server name
@@ -209,7 +220,8 @@ impl Engine {
             let bell = bell.clone();
             move || bell.ring()
         });
-        let started = self.start_threads(&bell, &census);
+        let budget = Budget::new(self.budget_bytes);
+        let started = self.start_threads(&bell, &census, &budget);
         let (gate, reactors) = started.inspect_err(|_| bell.take_down()).map_err(|error| fault::start(&error))?;
         let ends = (self.running.clone(), self.children.clone());
         let hook = env.add_env_cleanup_hook(ends, |(running, children)| {
@@ -220,18 +232,24 @@ impl Engine {
         gate.filter(self.is_filtered);
         let crossings = reactors.iter().map(|reactor| &reactor.shared().crossing).chain([gate.crossing()]);
         let lanes = crossings.map(|crossing| Lane { crossing: crossing.clone(), large: VecDeque::new() }).collect();
-        *self.running.borrow_mut() = Some(Running { bell, census, gate, reactors, lanes, hook: Some(hook) });
+        *self.running.borrow_mut() = Some(Running { bell, census, budget, gate, reactors, lanes, hook: Some(hook) });
         Ok(())
     }
 
-    fn start_threads(&self, bell: &Arc<Bell>, census: &Arc<Census>) -> std::io::Result<(Gate, Vec<ReactorThread>)> {
+    fn start_threads(
+        &self,
+        bell: &Arc<Bell>,
+        census: &Arc<Census>,
+        budget: &Arc<Budget>,
+    ) -> std::io::Result<(Gate, Vec<ReactorThread>)> {
         let ring = || -> Wake {
             let bell = bell.clone();
             Box::new(move || bell.ring())
         };
         let mut reactors: Vec<ReactorThread> = Vec::new();
         let started = (0..self.threads).try_for_each(|id| {
-            let hooks = Hooks { ring_javascript: ring(), give_back_memory: heap::give_back };
+            let hooks =
+                Hooks { ring_javascript: ring(), give_back_memory: heap::give_back, budget: budget.clone() };
             reactors.push(ReactorThread::start(ReactorId(id), census.clone(), hooks)?);
             Ok(())
         });
@@ -416,10 +434,12 @@ impl Engine {
             Some(running) => EngineStats {
                 reactors: running.reactors.iter().map(|reactor| ReactorStats::of(reactor.shared())).collect(),
                 gate: GateStats::of(running.gate.counts(), self.security.is_some()),
+                budget: BudgetStats::of(&running.budget, running.gate.crossing(), &running.gate.counts()),
             },
             None => EngineStats {
                 reactors: (0..self.threads).map(|_| ReactorStats::none()).collect(),
                 gate: GateStats::of(Counts::default(), self.security.is_some()),
+                budget: BudgetStats::none(self.budget_bytes),
             },
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use napi_derive::napi;
 
-use crate::bridge::{CloseCause, Waiting};
+use crate::bridge::{Budget, CloseCause, Crossing, Reached, Waiting};
 use crate::gate::{Counts, TlsCounts};
 use crate::reactor::{Shared, Tally};
 
@@ -17,6 +17,23 @@ pub struct EngineStats {
     pub reactors: Vec<ReactorStats>,
     /// Of the gate.
     pub gate: GateStats,
+    /// Of the memory budget.
+    pub budget: BudgetStats,
+}
+
+/// The memory budget, as far as the reactors' numbers do not have it.
+#[napi(object)]
+pub struct BudgetStats {
+    /// Bytes; 0: there is none.
+    pub limit: f64,
+    /// Events and commands of the gate, and what waits in its HTTP conversations.
+    pub http_bytes: f64,
+    /// Connections of HTTP that were closed.
+    pub http_shed: f64,
+    /// See [`Reached`].
+    pub reading_stops: f64,
+    pub accepting_stops: f64,
+    pub closings: f64,
 }
 
 /// One reactor: see [`Tally`].
@@ -38,6 +55,10 @@ pub struct ReactorStats {
     pub largest_batch: f64,
     pub waiting: WaitingStats,
     pub memory: MemoryStats,
+    /// See [`Tally::outbox_memory_bytes`].
+    pub outbox_memory_bytes: f64,
+    /// See [`Tally::shed`].
+    pub shed: f64,
 }
 
 /// See [`CloseCause`].
@@ -51,6 +72,7 @@ pub struct ClosesByCause {
     pub protocol: f64,
     pub backpressure: f64,
     pub shutdown: f64,
+    pub memory: f64,
 }
 
 /// What waits in one reactor.
@@ -70,6 +92,10 @@ pub struct WaitingStats {
     pub outbox_bytes: f64,
     /// See [`Tally::parked_bytes`].
     pub parked_bytes: f64,
+    /// See [`Tally::assembly_bytes`].
+    pub assembly_bytes: f64,
+    /// See [`Tally::session_bytes`].
+    pub record_bytes: f64,
 }
 
 /// See [`Memory`](crate::reactor::Memory); bytes.
@@ -142,6 +168,7 @@ impl ReactorStats {
                 protocol: closes(CloseCause::Protocol),
                 backpressure: closes(CloseCause::Backpressure),
                 shutdown: closes(CloseCause::Shutdown),
+                memory: closes(CloseCause::Memory),
             },
             messages_in: tally.messages_in as f64,
             messages_out: tally.messages_out as f64,
@@ -162,6 +189,8 @@ impl ReactorStats {
                 command_bytes: command_bytes as f64,
                 outbox_bytes: tally.outbox_bytes as f64,
                 parked_bytes: tally.parked_bytes as f64,
+                assembly_bytes: tally.assembly_bytes as f64,
+                record_bytes: tally.session_bytes as f64,
             },
             memory: MemoryStats {
                 connections: tally.memory.connections as f64,
@@ -169,6 +198,32 @@ impl ReactorStats {
                 contexts: tally.memory.contexts as f64,
                 buffers: tally.memory.buffers as f64,
             },
+            outbox_memory_bytes: tally.outbox_memory_bytes as f64,
+            shed: tally.shed as f64,
+        }
+    }
+}
+
+impl BudgetStats {
+    /// Of threads that run.
+    pub fn of(budget: &Budget, gate: &Crossing, counts: &Counts) -> Self {
+        let http_bytes = counts.waiting_bytes as usize + gate.mailbox.waiting().bytes + gate.inbox.waiting_bytes();
+        Self::from(budget.limit_bytes(), http_bytes, budget.reached(), counts.shed)
+    }
+
+    /// Before they do.
+    pub fn none(limit_bytes: usize) -> Self {
+        Self::from(limit_bytes, 0, Reached::default(), 0)
+    }
+
+    fn from(limit_bytes: usize, http_bytes: usize, reached: Reached, http_shed: u64) -> Self {
+        Self {
+            limit: limit_bytes as f64,
+            http_bytes: http_bytes as f64,
+            http_shed: http_shed as f64,
+            reading_stops: reached.reading as f64,
+            accepting_stops: reached.accepting as f64,
+            closings: reached.closing as f64,
         }
     }
 }

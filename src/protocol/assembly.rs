@@ -40,6 +40,12 @@ impl Assembly {
         self.frame.as_ref().map_or(0, |frame| frame.missing_bytes)
     }
 
+    /// The memory that it takes.
+    pub fn held_bytes(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, |message| message.bytes.capacity());
+        size_of::<Self>() + self.control.capacity() + message
+    }
+
     /// What the next frame may be.
     pub(super) fn context(&self, rules: Rules, may_be_compressed: bool) -> Context {
         let max = rules.max_payload_bytes;

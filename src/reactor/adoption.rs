@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use super::{Pass, Route, Visit};
-use crate::bridge::Ticket;
+use crate::bridge::{Budget, Ticket};
 use crate::protocol::Agreement;
 use crate::tls::Session;
 
@@ -46,6 +46,11 @@ pub trait Adopter: Send + Sync {
 
     /// Whether so much waits for JavaScript that there is no room for more openings and closings. Any thread.
     fn is_full(&self) -> bool;
+
+    /// The memory budget of the App.
+    fn budget(&self) -> Arc<Budget> {
+        Budget::new(0)
+    }
 
     /// Asks JavaScript for the answer to a request; never blocks. What follows with the visit's pass
     /// comes behind it. Any thread.

@@ -78,7 +78,7 @@ impl<N: Network> Reactor<N> {
             return self.lose_to_error(index);
         }
         slot.socket = Some(socket);
-        self.slab.secure(index, session);
+        self.secure(index, session);
         let slot = self.slab.slot(index);
         if slot.phase == Phase::Arriving {
             slot.phase = Phase::Open;

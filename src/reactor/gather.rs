@@ -7,6 +7,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::broadcast::Broadcast;
 use super::outbox::Outbox;
 use crate::protocol::{FrameHead, Opcode};
 
@@ -32,7 +33,7 @@ enum Piece {
     /// A large payload.
     Owned(Vec<u8>),
     /// A large payload that others get, too.
-    Shared(Arc<Vec<u8>>),
+    Shared(Arc<Broadcast>),
 }
 
 impl Gather {
@@ -77,7 +78,7 @@ impl Gather {
     }
 
     /// Appends bytes that others get, too.
-    pub fn push_shared(&mut self, payload: Arc<Vec<u8>>) {
+    pub fn push_shared(&mut self, payload: Arc<Broadcast>) {
         if payload.len() < SLICE_BYTES {
             return self.stage(|staged| staged.extend_from_slice(&payload));
         }
@@ -146,6 +147,7 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broadcast::Broadcasts;
     use super::*;
     use proptest::prelude::*;
 
@@ -161,7 +163,7 @@ mod tests {
                 match kind {
                     0 => gather.push(&commands, range),
                     1 => gather.push_owned(commands[range].to_vec()),
-                    2 => gather.push_shared(Arc::new(commands[range].to_vec())),
+                    2 => gather.push_shared(Broadcasts::default().add(commands[range].to_vec())),
                     _ => gather.stage(|staged| staged.extend_from_slice(&commands[range])),
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Tally;
 use super::shared::Shared;
-use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, Waiting, event};
+use crate::bridge::{Batch, CloseCause, ConnectionId, EventKind, Level, Waiting, event};
 use crate::limits;
 use crate::protocol::{MessageKind, Payload};
 
@@ -23,6 +23,8 @@ pub struct Intake {
     open: Batch,
     /// What waited when that was last looked at.
     waiting: Waiting,
+    /// The App's memory budget, when that was last looked at.
+    level: Level,
     /// Memory of what came although the intake was full, in events of control frames and elsewhere.
     excess_bytes: usize,
     /// The newest flush carried out, while JavaScript is not told of it.
@@ -39,13 +41,30 @@ impl Intake {
             shared,
             open: Batch::default(),
             waiting: Waiting::default(),
+            level: Level::default(),
             excess_bytes: 0,
             applied: None,
         }
     }
 
-    /// Whether so much waits for JavaScript that no more messages may be taken from the wire.
+    /// Whether so much waits for JavaScript, or in all buffers of the App, that no more messages may be taken from
+    /// the wire.
     pub fn is_full(&self) -> bool {
+        self.level.stops_reading() || self.is_backed_up()
+    }
+
+    /// The App's memory budget, as it was last looked at.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Looks at the App's memory budget.
+    pub fn look_at_budget(&mut self) {
+        self.level = self.shared.crossing.budget().level();
+    }
+
+    /// Whether so much of this reactor waits for JavaScript that no more may follow.
+    pub fn is_backed_up(&self) -> bool {
         self.waiting.bytes + self.open.bytes() >= limits::INTAKE_BYTES
     }
 
@@ -67,9 +86,11 @@ impl Intake {
         self.waiting.drains
     }
 
-    /// Looks again how much waits; asks, if it is still too much, to be woken when there is room.
+    /// Looks again how much waits; asks, if it is still too much, to be woken when there is room. The budget wakes by
+    /// itself.
     pub fn look_again(&mut self) {
-        if self.is_full() {
+        self.look_at_budget();
+        if self.is_backed_up() {
             self.waiting = self.shared.crossing.mailbox.starve();
         }
         if !self.is_full() {
@@ -142,6 +163,7 @@ impl Intake {
         self.tally.largest_batch = self.tally.largest_batch.max(events);
         self.publish();
         self.waiting = self.shared.crossing.mailbox.post(&mut self.open);
+        self.look_at_budget();
         self.shared.crossing.ring_javascript();
     }
 

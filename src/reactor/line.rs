@@ -40,8 +40,9 @@ impl<'a, S: Socket> Line<'a, S> {
     ///
     /// As of [`Session::receive`].
     pub fn open(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        let raw = &mut self.raw;
         match &mut self.session {
-            Some(session) => session.receive(&mut self.raw, buffer, self.scratch),
+            Some(session) => counted(session, self.scratch, |session, scratch| session.receive(raw, buffer, scratch)),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -52,7 +53,11 @@ impl<'a, S: Socket> Line<'a, S> {
     ///
     /// As of [`Session::flush`].
     pub fn flush(&mut self) -> io::Result<()> {
-        self.session.as_mut().map_or(Ok(()), |session| session.flush(&mut self.raw))
+        let raw = &mut self.raw;
+        match &mut self.session {
+            Some(session) => counted(session, self.scratch, |session, _| session.flush(raw)),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of records that the host has taken in this call.
@@ -70,9 +75,10 @@ impl<S: Socket> Socket for Line<'_, S> {
     }
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let raw = &mut self.raw;
         match &mut self.session {
-            Some(session) => session.send(&mut self.raw, slices, self.scratch),
-            None => self.raw.send_slices(slices),
+            Some(session) => counted(session, self.scratch, |session, scratch| session.send(raw, slices, scratch)),
+            None => raw.send_slices(slices),
         }
     }
 
@@ -80,10 +86,19 @@ impl<S: Socket> Socket for Line<'_, S> {
     /// is to be called again.
     fn finish(&mut self) -> io::Result<()> {
         if let Some(session) = &mut self.session {
-            session.finish(&mut self.raw, self.scratch)?;
+            let raw = &mut self.raw;
+            counted(session, self.scratch, |session, scratch| session.finish(raw, scratch))?;
         }
         self.raw.socket.finish()
     }
+}
+
+/// Does something with a session, and counts how the records that it keeps have changed.
+fn counted<T>(session: &mut Session, scratch: &mut Scratch, act: impl FnOnce(&mut Session, &mut Scratch) -> T) -> T {
+    let before = session.held_bytes();
+    let outcome = act(session, scratch);
+    scratch.held_bytes = scratch.held_bytes + session.held_bytes() - before;
+    outcome
 }
 
 /// The socket as a session sees it.

@@ -10,6 +10,7 @@ mod address;
 mod adoption;
 mod agenda;
 mod asking;
+mod broadcast;
 mod clock;
 mod contexts;
 mod ebb;
@@ -23,6 +24,7 @@ mod pace;
 mod poller;
 mod publish;
 mod read;
+mod relief;
 mod route;
 #[cfg(test)]
 mod scripted;

@@ -192,7 +192,9 @@ impl<N: Network> Reactor<N> {
         if head.opcode == Opcode::Continuation && fin {
             let slot = self.slab.slot(index);
             slot.outgoing = Outgoing::Whole;
+            let before = slot.load();
             let held = slot.rare_if_any().map(|rare| std::mem::take(&mut rare.held)).unwrap_or_default();
+            self.intake.tally.outbox_changes(before, slot.load());
             self.gather.stage(|out| out.extend_from_slice(&held));
             slot.tidy();
         }
@@ -262,7 +264,7 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         let (pong, kept) = slot.rare_if_any().map_or((None, None), |rare| (rare.pong.take(), rare.farewell.take()));
         slot.phase = Phase::Lingering;
-        slot.assembly = None;
+        self.drop_assembly(index);
         if let Some(pong) = pong {
             // Nothing may follow the close frame (RFC 6455 §5.5.1), and the ping came first.
             self.gather.control(Opcode::Pong, &pong);

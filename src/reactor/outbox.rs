@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use super::broadcast::Broadcast;
 use super::network::Socket;
 
 /// Chunks are filled up to this size before another is begun.
@@ -25,12 +26,23 @@ pub struct Outbox {
     /// Bytes of the first chunk that are written already.
     written: usize,
     bytes: usize,
+    /// Those of them that others get, too.
+    shared_bytes: usize,
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Bytes in all.
+    pub bytes: usize,
+    /// Those of them that lie in memory once for several connections.
+    pub shared_bytes: usize,
 }
 
 enum Chunk {
     Own(Vec<u8>),
     /// Waits in other outboxes, too.
-    Shared(Arc<Vec<u8>>),
+    Shared(Arc<Broadcast>),
 }
 
 impl std::ops::Deref for Chunk {
@@ -48,6 +60,11 @@ impl Outbox {
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The same, with what is shared.
+    pub fn load(&self) -> Load {
+        Load { bytes: self.bytes, shared_bytes: self.shared_bytes }
     }
 
     /// Whether none waits.
@@ -74,7 +91,7 @@ impl Outbox {
     }
 
     /// The same for a payload that others get, too.
-    pub fn append_shared(&mut self, payload: Arc<Vec<u8>>, start: usize) {
+    pub fn append_shared(&mut self, payload: Arc<Broadcast>, start: usize) {
         if payload.len() < SHARED_BYTES {
             return self.append(&payload[start..]);
         }
@@ -87,6 +104,9 @@ impl Outbox {
             return self.append(&chunk[start..]);
         }
         self.bytes += chunk.len() - start;
+        if let Chunk::Shared(_) = &chunk {
+            self.shared_bytes += chunk.len() - start;
+        }
         if self.chunks.is_empty() {
             self.written = start;
         }
@@ -118,6 +138,9 @@ impl Outbox {
         self.bytes -= sent;
         while sent > 0 {
             let rest = self.chunks[0].len() - self.written;
+            if let Chunk::Shared(_) = self.chunks[0] {
+                self.shared_bytes -= rest.min(sent);
+            }
             if sent < rest {
                 self.written += sent;
                 return;
@@ -139,6 +162,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broadcast::Broadcasts;
     use super::*;
     use proptest::prelude::*;
 
@@ -174,7 +198,7 @@ mod tests {
             payloads in prop::collection::vec((0..3u8, 0..3usize, 1..CHUNK_BYTES), 1..12),
             grants in prop::collection::vec(1..CHUNK_BYTES * 2, 0..8),
         ) {
-            let mut outbox = Outbox::default();
+            let (mut outbox, broadcasts) = (Outbox::default(), Broadcasts::default());
             let mut socket = Throttled { grants, taken: Vec::new() };
             let mut expected = Vec::new();
             for (number, (kind, scale, length)) in payloads.into_iter().enumerate() {
@@ -184,14 +208,18 @@ mod tests {
                 match kind {
                     0 => outbox.append(&payload[start..]),
                     1 => outbox.append_owned(payload, start),
-                    _ => outbox.append_shared(Arc::new(payload), start),
+                    _ => outbox.append_shared(broadcasts.add(payload), start),
                 }
                 outbox.write_to(&mut socket).unwrap();
                 prop_assert_eq!(outbox.bytes(), expected.len() - socket.taken.len());
+                let shared: usize = outbox.chunks.iter().filter(|chunk| matches!(chunk, Chunk::Shared(_))).map(|chunk| chunk.len()).sum();
+                let first_is_shared = matches!(outbox.chunks.front(), Some(Chunk::Shared(_)));
+                prop_assert_eq!(outbox.load().shared_bytes, shared - if first_is_shared { outbox.written } else { 0 });
             }
             socket.grants = vec![usize::MAX; 64];
             outbox.write_to(&mut socket).unwrap();
-            prop_assert!(outbox.is_empty() && outbox.chunks.is_empty());
+            prop_assert!(outbox.load() == Load::default() && outbox.chunks.is_empty());
+            prop_assert_eq!(broadcasts.bytes(), 0);
             prop_assert!(socket.taken == expected);
         }
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::broadcast::Broadcast;
 use super::network::Network;
 use super::obey::{opcode, range};
 use super::slot::Outgoing;
@@ -30,9 +31,9 @@ const _: () = assert!(FRAME_HEAD_BYTES <= COMMAND_HEAD_BYTES + WORD_BYTES);
 #[derive(Default)]
 pub struct Published {
     /// Payloads of [`CommandKind::PublishLarge`], in order.
-    large: Vec<Arc<Vec<u8>>>,
+    large: Vec<Arc<Broadcast>>,
     /// Whole frames of messages that were compressed by themselves. `None`: it would not get smaller.
-    compressed: HashMap<Version, Option<Arc<Vec<u8>>>>,
+    compressed: HashMap<Version, Option<Arc<Broadcast>>>,
 }
 
 /// A message of this turn, by where it lies, and the window that it is compressed with.
@@ -70,7 +71,7 @@ impl<N: Network> Reactor<N> {
         if let Some(number) = large {
             let payload = orders.large.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
             command.offset = self.published.large.len() as u32;
-            self.published.large.push(Arc::new(payload));
+            self.published.large.push(self.broadcasts.add(payload));
         }
         let Some(topic) = topic else { return };
         if large.is_none() {
@@ -117,7 +118,9 @@ impl<N: Network> Reactor<N> {
 
     /// The peer is in the middle of a fragmented message, into which no other may come (RFC 6455 §5.4).
     fn hold_published(&mut self, index: u32, command: &Command, orders: &Orders) {
-        let held = &mut self.slab.slot(index).rare().held;
+        let slot = self.slab.slot(index);
+        let before = slot.load();
+        let held = &mut slot.rare().held;
         if command.kind == CommandKind::PublishLarge {
             let payload = self.published.large(command);
             head(command, payload.len()).append_to(held);
@@ -125,6 +128,8 @@ impl<N: Network> Reactor<N> {
         } else {
             held.extend_from_slice(&orders.commands[frame(command)]);
         }
+        let after = self.slab.slot(index).load();
+        self.intake.tally.outbox_changes(before, after);
     }
 
     /// The same, compressed: once for all whose messages are compressed by themselves with the same
@@ -153,7 +158,7 @@ impl<N: Network> Reactor<N> {
                     let mut frame = Vec::with_capacity(FRAME_HEAD_BYTES + payload.len());
                     FrameHead { compressed: true, ..head(command, payload.len()) }.append_to(&mut frame);
                     frame.extend_from_slice(payload);
-                    Arc::new(frame)
+                    self.broadcasts.add(frame)
                 });
                 self.published.compressed.insert(version, frame.clone());
                 frame

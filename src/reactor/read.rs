@@ -83,7 +83,7 @@ impl<N: Network> Reactor<N> {
     fn readable_bytes(&mut self, index: u32, most: usize) -> Option<usize> {
         let full = self.intake.is_full();
         let held = self.parked_bytes + self.intake.excess_bytes();
-        let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES;
+        let room_to_park = held + CAUTIOUS_BYTES <= limits::PARKED_BYTES && !self.intake.level().stops_accepting();
         let (slot, session) = self.slab.slot_and_session(index);
         match slot.phase {
             Phase::Open => {}
@@ -137,8 +137,15 @@ impl<N: Network> Reactor<N> {
             wants_pong: served.route.wants_pong,
         };
         let assembly = &mut slot.assembly;
+        let held_before = assembly.as_ref().map_or(0, |assembly| assembly.held_bytes());
         let progress = protocol::receive(assembly, served.rules, inflation.as_mut(), bytes, &mut receiving);
         let late_pong = receiving.late_pong;
+        let held = assembly.as_ref().map_or(0, |assembly| assembly.held_bytes());
+        if held != held_before {
+            let tally = &mut self.intake.tally;
+            tally.assembly_bytes = tally.assembly_bytes + held as u64 - held_before as u64;
+            self.account();
+        }
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
         }
@@ -234,8 +241,8 @@ impl<N: Network> Reactor<N> {
         self.slab.set_idle(index, due);
         let slot = self.slab.slot(index);
         slot.phase = Phase::Ending;
-        slot.assembly = None;
         slot.rare().farewell = Some(farewell);
+        self.drop_assembly(index);
     }
 }
 

@@ -6,11 +6,12 @@
 
 use super::line::Line;
 use super::network::{Network, Socket};
+use super::outbox::Load;
 use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::CloseCause;
 use crate::limits;
-use crate::tls::Fault;
+use crate::tls::{Fault, Session};
 
 // What is cut lies at the front of a read: while the intake is full, nothing is read behind it.
 const _: () = assert!(limits::READ_BUFFER_BYTES > limits::TLS_CUT_BYTES);
@@ -20,6 +21,12 @@ impl<N: Network> Reactor<N> {
     pub(super) fn line(&mut self, index: u32) -> Option<Line<'_, N::Socket>> {
         let (slot, session) = self.slab.slot_and_session(index);
         Some(Line::new(slot.socket.as_mut()?, session, &mut self.scratch))
+    }
+
+    /// Gives the connection at a place its session, if it has one.
+    pub(super) fn secure(&mut self, index: u32, session: Option<Box<Session>>) {
+        self.scratch.held_bytes += session.as_ref().map_or(0, |session| session.held_bytes());
+        self.slab.secure(index, session);
     }
 
     /// Reads records once from a connection that may have some, and decodes what was in them.
@@ -95,9 +102,10 @@ impl<N: Network> Reactor<N> {
         self.slab.set_idle(index, due);
         self.slab.set_lifetime(index, 0);
         self.throw_away(index);
+        self.drop_assembly(index);
         let slot = self.slab.slot(index);
         slot.phase = Phase::Lingering;
-        slot.assembly = None;
+        self.intake.tally.outbox_changes(slot.load(), Load::default());
         slot.take_rare();
         self.settle(index);
     }
@@ -105,10 +113,11 @@ impl<N: Network> Reactor<N> {
     /// What waits for the peer of a session that has failed cannot be sealed any more.
     fn throw_away(&mut self, index: u32) {
         let slot = self.slab.slot(index);
-        self.intake.tally.outbox_shrinks(slot.waiting_bytes());
+        let before = slot.load();
         if let Some(rare) = slot.rare_if_any() {
             (rare.outbox, rare.pong) = (Default::default(), None);
         }
+        self.intake.tally.outbox_changes(before, slot.load());
     }
 
     /// Whether a connection's session has failed.

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Tally;
 use super::adoption::Arrival;
-use crate::bridge::{Census, Crossing, Wake};
+use crate::bridge::{Budget, Census, Crossing, Wake};
 
-/// What a reactor calls outside of its room, on its own thread.
+/// What a reactor has outside of its room, and calls on its own thread.
 pub struct Hooks {
     /// Tells the JavaScript thread that something was posted.
     pub ring_javascript: Wake,
     /// Has the allocator give freed memory back to the system. May take milliseconds: it is called
     /// when a burst of traffic has ebbed.
     pub give_back_memory: fn(),
+    /// The App's: what the reactor holds counts in it.
+    pub budget: Arc<Budget>,
 }
 
 /// The shared side of one reactor.
@@ -32,7 +34,7 @@ impl Shared {
     /// `wake_reactor` ends the wait of the reactor's poller.
     pub fn new(census: Arc<Census>, wake_reactor: Wake, hooks: Hooks) -> Self {
         Self {
-            crossing: Arc::new(Crossing::new(wake_reactor, hooks.ring_javascript)),
+            crossing: Arc::new(Crossing::new(&hooks.budget, wake_reactor, hooks.ring_javascript)),
             census,
             arrivals: Mutex::default(),
             tally: Mutex::default(),

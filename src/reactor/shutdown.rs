@@ -86,7 +86,7 @@ impl<N: Network> Reactor<N> {
     /// already, that waits, so that messages come to it between the closings.
     pub(super) fn is_shutting(&self) -> bool {
         let Some(Shutdown { place: Some(_), blocked, .. }) = &self.shutdown else { return false };
-        !self.intake.is_full() && (*blocked || self.shared.crossing.mailbox.waiting().events < DRAIN_EVENTS)
+        !self.intake.is_backed_up() && (*blocked || self.shared.crossing.mailbox.waiting().events < DRAIN_EVENTS)
     }
 
     /// Closes a bounded number of connections.

@@ -9,7 +9,7 @@ use crate::bridge::RouteId;
 use crate::protocol::{Agreement, Assembly, ClosePayload};
 
 use super::AnswerChannel;
-use super::outbox::Outbox;
+use super::outbox::{Load, Outbox};
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +160,13 @@ impl<S> Slot<S> {
     /// Bytes that wait to be written.
     pub fn waiting_bytes(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.outbox.bytes())
+    }
+
+    /// The same and what is held back, with what of it is shared.
+    pub fn load(&self) -> Load {
+        let Some(rare) = &self.rare else { return Load::default() };
+        let Load { bytes, shared_bytes } = rare.outbox.load();
+        Load { bytes: bytes + rare.held.len(), shared_bytes }
     }
 
     /// Frees the rare parts if none is in use.

@@ -30,6 +30,7 @@ impl<N: Network> Reactor<N> {
         if self.sweeping.is_none() && keeps_time && self.clock.tick(now) {
             self.sweeping = Some(0);
             self.pace_shutdown();
+            self.pace_relief();
             if self.ebb.tick() {
                 self.give_back_memory();
             }

@@ -4,6 +4,7 @@
 //! ([`Shared::publish`](super::Shared)) before each batch of events and at the end of a turn that
 //! changed it. So what JavaScript was told of is counted already when it asks.
 
+use super::outbox::Load;
 use super::shutdown::Departed;
 use crate::bridge::CloseCause;
 
@@ -36,6 +37,16 @@ pub struct Tally {
     pub largest_batch: u64,
     /// Bytes that wait for slow peers now, in all outboxes.
     pub outbox_bytes: u64,
+    /// Those of them that lie in memory once for several connections, as often as they wait.
+    pub outbox_shared_bytes: u64,
+    /// Memory of the outboxes now, with what several connections wait for counted once.
+    pub outbox_memory_bytes: u64,
+    /// Memory of messages and frames of which a part is still to come.
+    pub assembly_bytes: u64,
+    /// Memory of TLS records that wait: of those that are not whole, and of those that a slow peer does not take.
+    pub session_bytes: u64,
+    /// Connections that were closed for the App's memory budget, those counted that were closing already.
+    pub shed: u64,
     /// Bytes that were read and wait undecoded now, because JavaScript is busy.
     pub parked_bytes: u64,
     /// What the reactor's memory is now.
@@ -74,9 +85,11 @@ impl Tally {
         self.opened.saturating_sub(self.closes.iter().sum())
     }
 
-    /// Bytes left the outboxes, written or thrown away.
-    pub fn outbox_shrinks(&mut self, bytes: usize) {
-        self.outbox_bytes = self.outbox_bytes.saturating_sub(bytes as u64);
+    /// More waits in an outbox, or less: it was written or thrown away.
+    pub fn outbox_changes(&mut self, before: Load, after: Load) {
+        self.outbox_bytes = (self.outbox_bytes + after.bytes as u64).saturating_sub(before.bytes as u64);
+        let shared = self.outbox_shared_bytes + after.shared_bytes as u64;
+        self.outbox_shared_bytes = shared.saturating_sub(before.shared_bytes as u64);
     }
 }
 

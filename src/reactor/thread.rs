@@ -13,7 +13,7 @@ use super::poller::Poller;
 use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
 use super::{Adopter, Adoption, Pass, Visit};
-use crate::bridge::{Census, ReactorId};
+use crate::bridge::{Budget, Census, ReactorId};
 
 /// Pause after a poller that failed, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -90,6 +90,10 @@ impl Adopter for ReactorHandle {
 
     fn is_full(&self) -> bool {
         self.0.crossing.is_full()
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        self.0.crossing.budget().clone()
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::adoption::Transport;
 use super::agenda::Agenda;
+use super::broadcast::Broadcasts;
 use super::clock::Clock;
 use super::contexts::Contexts;
 use super::ebb::Ebb;
@@ -25,7 +26,7 @@ use super::slab::Slab;
 use super::slot::Unread;
 use super::tally::Memory;
 use super::{Route, address};
-use crate::bridge::{ConnectionId, EventKind, Orders};
+use crate::bridge::{ConnectionId, EventKind, Member, Orders, Share};
 use crate::limits;
 use crate::protocol::Agreement;
 use crate::tls::Scratch;
@@ -54,6 +55,15 @@ pub struct Reactor<N: Network> {
     pub(super) topics: Index<ConnectionId>,
     /// What was published in this turn.
     pub(super) published: Published,
+    /// What of it is in memory once for several connections, from earlier turns, too.
+    pub(super) broadcasts: Broadcasts,
+    /// The reactor's part in the App's memory budget, and what it holds of it.
+    pub(super) member: Member,
+    pub(super) share: Share,
+    /// Whether the next turn goes on closing connections for the budget.
+    pub(super) is_shedding: bool,
+    /// What all held at the last tick, if reading was stopped.
+    pub(super) stuck: Option<usize>,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
     /// What is opened and sealed lies here; one for all secure connections.
@@ -78,7 +88,13 @@ pub struct Reactor<N: Network> {
 impl<N: Network> Reactor<N> {
     /// A reactor without connections.
     pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
+        let (budget, crossing) = (shared.crossing.budget(), &shared.crossing);
         let mut reactor = Self {
+            member: Member::join(budget, crossing),
+            share: Share::of(budget),
+            broadcasts: Broadcasts::default(),
+            is_shedding: false,
+            stuck: None,
             network,
             intake: Intake::new(shared.clone()),
             shared,
@@ -129,7 +145,7 @@ impl<N: Network> Reactor<N> {
         };
         let index = connection.index;
         self.slab.slot(index).agreement = agreement;
-        self.slab.secure(index, session);
+        self.secure(index, session);
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
@@ -173,6 +189,8 @@ impl<N: Network> Reactor<N> {
         self.sweep(now);
         self.shut_down();
         self.intake.tally.parked_bytes = self.parked_bytes as u64;
+        self.account();
+        self.shed();
         self.intake.post();
         self.intake.tally.memory = self.memory();
         self.intake.publish();
@@ -195,7 +213,7 @@ impl<N: Network> Reactor<N> {
     pub(super) fn give_back_memory(&mut self) {
         // A new one is not touched, and so takes no memory, until something is read into it.
         self.buffer = vec![0; self.buffer.len()].into_boxed_slice();
-        self.scratch = Scratch::default();
+        self.scratch.let_go();
         self.orders = Orders::default();
         self.agenda = Agenda::default();
         self.gather = Gather::default();
@@ -211,7 +229,7 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        if self.sweeping.is_some() || self.is_shutting() || left_over && !self.intake.is_full() {
+        if self.sweeping.is_some() || self.is_shedding || self.is_shutting() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         let tick = (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now));

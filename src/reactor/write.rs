@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use super::network::{Network, Socket};
+use super::outbox::Load;
 use super::shutdown::Parting;
 use super::slot::{Phase, Slot};
 use super::turn::Reactor;
@@ -41,8 +42,9 @@ impl<N: Network> Reactor<N> {
             }
         }
         if sent < self.gather.bytes() {
-            self.intake.tally.outbox_bytes += (self.gather.bytes() - sent) as u64;
+            let before = slot.load();
             self.gather.move_to(&mut slot.rare().outbox, commands, sent);
+            self.intake.tally.outbox_changes(before, slot.load());
         } else {
             self.gather.clear();
         }
@@ -54,8 +56,9 @@ impl<N: Network> Reactor<N> {
         if slot.phase == Phase::Gone {
             return self.gather.clear();
         }
-        self.intake.tally.outbox_bytes += self.gather.bytes() as u64;
+        let before = slot.load();
         self.gather.move_to(&mut slot.rare().outbox, commands, 0);
+        self.intake.tally.outbox_changes(before, slot.load());
     }
 
     /// Goes on writing what waits, now that the socket may take more.
@@ -66,7 +69,7 @@ impl<N: Network> Reactor<N> {
         }
         let (slot, session) = self.slab.slot_and_session(index);
         let Some(mut rare) = slot.take_rare() else { return };
-        let waited = rare.outbox.bytes();
+        let (waited, before) = (rare.outbox.bytes(), rare.outbox.load());
         let outcome = match slot.socket.as_mut() {
             Some(socket) if !rare.outbox.is_empty() => {
                 rare.outbox.write_to(&mut Line::new(socket, session, &mut self.scratch))
@@ -75,7 +78,7 @@ impl<N: Network> Reactor<N> {
         };
         let waiting = rare.outbox.bytes();
         self.intake.tally.bytes_out += (waited - waiting) as u64;
-        self.intake.tally.outbox_shrinks(waited - waiting);
+        self.intake.tally.outbox_changes(before, rare.outbox.load());
         let drained = matches!(outcome, Ok(1..)) && rare.told_bytes > 0 && waiting <= rare.told_bytes / 2;
         if drained {
             rare.told_bytes = waiting;
@@ -150,8 +153,10 @@ impl<N: Network> Reactor<N> {
         if slot.agreement.is_some_and(Agreement::takes_over) {
             self.contexts.forget(index);
         }
-        let slot = self.slab.slot(index);
-        self.intake.tally.outbox_shrinks(slot.waiting_bytes());
+        self.drop_assembly(index);
+        let (slot, session) = self.slab.slot_and_session(index);
+        self.intake.tally.outbox_changes(slot.load(), Load::default());
+        self.scratch.held_bytes -= session.map_or(0, |session| session.held_bytes());
         self.parked_bytes -= self.slab.empty(index);
         self.slab.set_idle(index, 0);
         self.slab.set_lifetime(index, 0);

@@ -21,11 +21,18 @@ pub trait Wire {
 pub struct Scratch {
     /// What was received: see [`Session::receive`].
     pub plaintext: Vec<u8>,
+    /// [`Session::held_bytes`] of all sessions that use it, where their user counts.
+    pub held_bytes: usize,
     staging: Vec<u8>,
     out: Outgoing,
 }
 
 impl Scratch {
+    /// Lets go of its memory.
+    pub fn let_go(&mut self) {
+        *self = Self { held_bytes: self.held_bytes, ..Self::default() };
+    }
+
     /// The memory that it keeps.
     pub fn capacity_bytes(&self) -> usize {
         self.plaintext.capacity() + self.staging.capacity() + self.out.capacity_bytes()

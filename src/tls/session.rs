@@ -98,6 +98,11 @@ impl Session {
         &self.cut
     }
 
+    /// Memory of the records that wait in it: what is [cut](Self::cut), and what the host has not taken.
+    pub fn held_bytes(&self) -> usize {
+        self.cut.capacity() + self.unsent.bytes.capacity()
+    }
+
     /// Opens records: appends their content to `plaintext`, and to `out` what is to be sent for them, be it an
     /// alert. `incoming` is what has come, behind a copy of [`cut`](Self::cut); plaintext is never longer.
     ///

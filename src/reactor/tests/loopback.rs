@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use super::client::{VERSIONS, connecting, shake};
 use super::frames::{BINARY, TEXT, close, closed, decode, frame, said};
 use super::*;
-use crate::bridge::{ReactorId, Wake};
+use crate::bridge::{Budget, ReactorId, Wake};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, ReactorThread};
 use crate::tls::Session;
@@ -38,7 +38,7 @@ impl Running {
         let thread = ReactorThread::start(
             ReactorId(0),
             census.clone(),
-            Hooks { ring_javascript: ring, give_back_memory: || {} },
+            Hooks { ring_javascript: ring, give_back_memory: || {}, budget: Budget::new(0) },
         )
         .unwrap();
         let js = JavaScript::new(thread.shared().clone());

@@ -101,7 +101,7 @@ fn crowd(route: &Arc<Route>, now: Instant, counts: &mut [usize; 9]) -> (Reactor<
     let shared = Arc::new(Shared::new(
         census.clone(),
         Box::new(|| {}),
-        Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {} },
+        Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {}, budget: Budget::new(0) },
     ));
     let mut reactor = Reactor::new(Nowhere, shared.clone(), now);
     for number in 0..CONNECTIONS {

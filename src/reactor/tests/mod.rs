@@ -36,7 +36,7 @@ use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
 use super::slot::{Phase, Slot, Unread};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
-use crate::bridge::{Census, CommandKind, ConnectionId, EventKind};
+use crate::bridge::{Budget, Census, CommandKind, ConnectionId, EventKind};
 use crate::limits;
 use crate::protocol::{Agreement, MessageKind, Payload};
 use frames::Frame;
@@ -75,7 +75,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         let shared = Arc::new(Shared::new(
             census.clone(),
             wake,
-            Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {} },
+            Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {}, budget: Budget::new(0) },
         ));
         let now = Instant::now();
         Self {
