@@ -132,11 +132,10 @@ impl Budget {
         self.limit_bytes / 100 * percent + self.limit_bytes % 100 * percent / 100
     }
 
-    /// Below so much no connection is closed any more: reading can go on then. Where what waits for JavaScript alone
-    /// forbids that, it is only room that is made.
-    fn relief_bytes(&self, held: Held) -> usize {
-        let resuming = self.percent(BUDGET_RESUMING_PERCENT);
-        if held.inside_bytes < resuming { resuming } else { self.percent(BUDGET_ACCEPTING_PERCENT) }
+    /// Whether so little waits for peers that it is not for them to make room: nobody is closed because JavaScript
+    /// is busy.
+    fn spares_peers(&self, held: Held) -> bool {
+        held.outside_bytes < self.percent(100 - BUDGET_RESUMING_PERCENT)
     }
 
     /// Bytes came, or went.
@@ -157,10 +156,11 @@ impl Budget {
             bytes if bytes < below => level &= !flag,
             _ => {}
         };
-        step(Level::READING, self.percent(BUDGET_READING_PERCENT), self.percent(BUDGET_RESUMING_PERCENT));
+        let resuming = self.percent(BUDGET_RESUMING_PERCENT);
+        step(Level::READING, self.percent(BUDGET_READING_PERCENT), resuming);
         step(Level::ACCEPTING, self.percent(BUDGET_ACCEPTING_PERCENT), self.percent(BUDGET_READING_PERCENT));
-        step(Level::CLOSING, self.limit_bytes, self.relief_bytes(held));
-        if held.outside_bytes == 0 {
+        step(Level::CLOSING, self.limit_bytes, resuming);
+        if self.spares_peers(held) {
             level &= !Level::CLOSING;
         }
         level
@@ -285,13 +285,10 @@ impl Member {
     }
 
     /// Reading has been stopped for long, and what is held has not become less: it will not by itself, where peers
-    /// neither read nor may send what is missing. Unless all waits for JavaScript, connections are closed as at the end
-    /// of the budget.
+    /// neither read nor may send what is missing. Connections are closed as at the end of the budget.
     pub fn relieve(&self) {
         let state = self.budget.lock();
-        let held = state.held;
-        let resuming = self.budget.percent(BUDGET_RESUMING_PERCENT);
-        if Level(state.level).stops_reading() && held.outside_bytes > 0 && held.inside_bytes < resuming {
+        if Level(state.level).stops_reading() && !self.budget.spares_peers(state.held) {
             let level = state.level | Level::CLOSING;
             self.budget.set_level(state, level);
         }
@@ -353,7 +350,7 @@ mod tests {
         let budget = Budget::new(10_000);
         let mut share = Share::of(&budget);
         let steps = [
-            (9_499, [false, false, false]),
+            (9_490, [false, false, false]),
             (9_500, [true, false, false]),
             (9_100, [true, false, false]),
             (9_800, [true, true, false]),
@@ -445,12 +442,14 @@ mod tests {
         let mut share = Share::of(&budget);
         share.hold(inside(11_000));
         assert_eq!(level(&budget), [true, true, false]);
-        // A little of it is the peers': room is made, no more.
-        share.hold(Held { inside_bytes: 9_700, outside_bytes: 300 });
-        assert_eq!(member.bid(200), Ruling::Close);
-        share.hold(Held { inside_bytes: 9_700, outside_bytes: 60 });
-        assert_eq!(member.bid(60), Ruling::Spare);
+        // A little of it is the peers'; then too much.
+        share.hold(Held { inside_bytes: 9_700, outside_bytes: 990 });
         member.relieve();
+        assert_eq!(member.bid(200), Ruling::Spare);
+        share.hold(Held { inside_bytes: 9_500, outside_bytes: 1_200 });
+        assert_eq!(member.bid(200), Ruling::Close);
+        share.hold(Held { inside_bytes: 9_500, outside_bytes: 980 });
+        assert_eq!(member.bid(200), Ruling::Spare);
         assert_eq!(level(&budget), [true, true, false]);
     }
 

@@ -5,6 +5,7 @@
 
 mod asking;
 mod backpressure;
+mod budget;
 mod chaos;
 mod client;
 mod closing;
@@ -63,20 +64,28 @@ impl Rig {
     fn new() -> Self {
         Self::of_host()
     }
+
+    fn with_budget(bytes: usize) -> Self {
+        Self::of_budget(&Budget::new(bytes))
+    }
+}
+
+fn hooks(budget: &Arc<Budget>) -> Hooks {
+    Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {}, budget: budget.clone() }
 }
 
 impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     fn of_host() -> Self {
+        Self::of_budget(&Budget::new(0))
+    }
+
+    fn of_budget(budget: &Arc<Budget>) -> Self {
         let census = Census::new(|| {});
         let woken = Arc::new(AtomicBool::new(false));
         let wake = woken.clone();
         // ORDERING: one thread.
         let wake = Box::new(move || wake.store(true, Ordering::Relaxed));
-        let shared = Arc::new(Shared::new(
-            census.clone(),
-            wake,
-            Hooks { ring_javascript: Box::new(|| {}), give_back_memory: || {}, budget: Budget::new(0) },
-        ));
+        let shared = Arc::new(Shared::new(census.clone(), wake, hooks(budget)));
         let now = Instant::now();
         Self {
             reactor: Reactor::new(Scripted::default(), shared.clone(), now),
@@ -196,6 +205,8 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
         assert_eq!(self.reactor.parked_bytes, 0);
         let tally = self.shared.tally();
         assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
+        assert_eq!((tally.outbox_shared_bytes, tally.assembly_bytes, self.reactor.scratch.held_bytes), (0, 0, 0));
+        assert_eq!(self.reactor.broadcasts.bytes(), 0);
         assert_eq!(self.reactor.gather.bytes(), 0);
         assert_eq!(self.reactor.contexts.len(), 0);
         assert!((0..self.reactor.slab.places()).all(|index| self.reactor.slab.session(index).is_none()));
