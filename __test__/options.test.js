@@ -177,6 +177,7 @@ describe('an App', () => {
       binaryType: 'arraybuffer',
       textType: null,
       closedSend: 'throw',
+      memoryBudget: null,
       requestHeadBytes: 16_384,
     };
     assert.deepEqual(appOptions(undefined), defaults);
@@ -185,7 +186,7 @@ describe('an App', () => {
 
   test('takes its options', () => {
     const options = { threads: 64, binaryType: 'uint8array', textType: 'string', closedSend: 'ignore' };
-    assert.deepEqual(appOptions(options), { ...options, requestHeadBytes: 16_384 });
+    assert.deepEqual(appOptions(options), { ...options, memoryBudget: null, requestHeadBytes: 16_384 });
   });
 
   const refused = [
@@ -193,7 +194,13 @@ describe('an App', () => {
     ['threads', RANGE, 0, -1, 65, 1.5],
     ['binaryType', RANGE, 'string'],
     ['textType', RANGE, 'text'],
+    ['memoryBudget', TYPE, '1000000', null],
+    ['memoryBudget', RANGE, -1, 1_048_575, 2_000_000.5, 2 ** 53],
   ];
+  for (const bytes of [0, 1_048_576, 2 ** 53 - 1]) {
+    test(`takes a memoryBudget of ${bytes}`, () =>
+      assert.equal(appOptions({ memoryBudget: bytes }).memoryBudget, bytes));
+  }
   for (const [name, kind, ...values] of refused) {
     test(`refuses ${name} of ${values.join(', ')}`, () => {
       for (const value of values) {

@@ -19,6 +19,7 @@ const NO_CLOSES = {
   protocol: 0,
   backpressure: 0,
   shutdown: 0,
+  memory: 0,
 };
 
 const NONE = {
@@ -45,6 +46,8 @@ const NONE = {
     commandBytes: 0,
     outboxBytes: 0,
     parkedBytes: 0,
+    assemblyBytes: 0,
+    recordBytes: 0,
   },
   memory: { connections: 0, subscriptions: 0, contexts: 0, buffers: 0, waiting: 0, total: 0 },
 };
@@ -59,6 +62,12 @@ const NOBODY = {
   refused: {},
   acceptPauses: { count: 0, code: null, now: false },
 };
+
+/** The budget of an App that holds nothing. */
+function unspent({ budget: { limit } }) {
+  const byKind = { events: 0, commands: 0, outboxes: 0, parked: 0, assemblies: 0, records: 0, http: 0 };
+  return { limit, used: 0, byKind, readingStops: 0, acceptingStops: 0, closings: 0, closed: 0 };
+}
 
 /** The stats, as soon as they are as wanted. What the threads do is seen a little later. */
 async function statsWhen(app, wanted) {
@@ -88,6 +97,7 @@ test('an App that does not listen yet has nothing but zeros, for each of its thr
     ...NONE,
     topics: 0,
     publishes: 0,
+    budget: unspent(app.stats()),
     reactors: [NONE, NONE, NONE],
     gate: NOBODY,
   });
@@ -103,7 +113,14 @@ test('after the end there are zeros again', BOUND, async (context) => {
   assert.equal(app.stats().connections, 1);
   app.close();
   const stats = await statsWhen(app, ({ opened }) => opened === 0);
-  assert.deepEqual(stats, { ...NONE, topics: 0, publishes: 0, reactors: [NONE], gate: NOBODY });
+  assert.deepEqual(stats, {
+    ...NONE,
+    topics: 0,
+    publishes: 0,
+    budget: unspent(stats),
+    reactors: [NONE],
+    gate: NOBODY,
+  });
 });
 
 test('connections, messages and bytes, in and out, summed over the threads', BOUND, async (context) => {

@@ -233,12 +233,17 @@ app.shutdown({ code: '1012' });
 // @ts-expect-error not an option
 app.shutdown({ seconds: 8 });
 app.ws('/', { close: (ws) => same<'shutdown', Extract<typeof ws.closeCause, 'shutdown'>>(true) });
+app.ws('/', { close: (ws) => same<'memory', Extract<typeof ws.closeCause, 'memory'>>(true) });
 
 // The numbers of an App.
 const stats = app.stats();
 same<typeof stats.closes.timeout, number>(true);
 same<typeof stats.closes.shutdown & typeof stats.memory.total & typeof stats.largestBatch, number>(true);
 same<typeof stats.gate.acceptPauses.code, string | null>(true);
+same<typeof stats.budget.limit & typeof stats.budget.byKind.http & typeof stats.closes.memory, number>(true);
+App({ memoryBudget: 2 ** 28 });
+// @ts-expect-error it is a number of bytes
+App({ memoryBudget: '256 MB' });
 same<(typeof stats.gate.refused)[404], number>(true);
 for (const { connections, waiting } of stats.reactors)
   same<number, typeof connections & typeof waiting.events>(true);

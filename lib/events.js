@@ -37,7 +37,18 @@ module.exports = {
   FLAG_LARGE: 2,
 
   /** Flags of CLOSE: why, as a number that is the place of its name. */
-  CAUSES: [undefined, 'peer', 'local', 'fin', 'reset', 'timeout', 'protocol', 'backpressure', 'shutdown', 'memory'],
+  CAUSES: [
+    undefined,
+    'peer',
+    'local',
+    'fin',
+    'reset',
+    'timeout',
+    'protocol',
+    'backpressure',
+    'shutdown',
+    'memory',
+  ],
   CAUSE_LOCAL: 2,
   CAUSE_RESET: 4,
   CAUSE_BACKPRESSURE: 7,

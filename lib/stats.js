@@ -26,7 +26,9 @@
  */
 function statsOf({ reactors: natives, gate, budget: native }, lanes, topics) {
   const budget = budgetOf(natives, native);
-  const reactors = natives.map(({ outboxMemoryBytes, shed, ...reactor }) => /** @type {ReactorStats} */ (reactor));
+  const reactors = natives.map(
+    ({ outboxMemoryBytes, shed, ...reactor }) => /** @type {ReactorStats} */ (reactor),
+  );
   for (const [number, reactor] of reactors.entries()) complete(reactor, lanes[number]);
   const total = sum(reactors);
   total.largestBatch = Math.max(...reactors.map(({ largestBatch }) => largestBatch));

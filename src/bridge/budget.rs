@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Crossing;
 use crate::limits::{
-    BUDGET_ACCEPTING_PERCENT, BUDGET_GRAIN_MAX_BYTES, BUDGET_GRAIN_PART, BUDGET_READING_PERCENT, BUDGET_RESUMING_PERCENT,
+    BUDGET_ACCEPTING_PERCENT, BUDGET_GRAIN_MAX_BYTES, BUDGET_GRAIN_PART, BUDGET_READING_PERCENT,
+    BUDGET_RESUMING_PERCENT,
 };
 
 /// The budget of one App.
@@ -215,7 +216,8 @@ impl Share {
     pub fn hold(&mut self, held: Held) -> bool {
         let Some(budget) = &self.budget else { return false };
         let is_news = |told: usize, now: usize| told != now && (now == 0 || told.abs_diff(now) >= self.grain_bytes);
-        if !is_news(self.told.inside_bytes, held.inside_bytes) && !is_news(self.told.outside_bytes, held.outside_bytes) {
+        if !is_news(self.told.inside_bytes, held.inside_bytes) && !is_news(self.told.outside_bytes, held.outside_bytes)
+        {
             return false;
         }
         budget.change(std::mem::replace(&mut self.told, held), held);

@@ -23,12 +23,7 @@ const LENGTH: &[u8] = b":length:";
 /// A whole response. A length is said instead of content only where none may follow: to HEAD, and in a 304
 /// (RFC 9110 §8.6).
 /// `fields` lend their memory. `keep` has the answer counted until its content is written.
-pub(super) fn whole(
-    answer: Vec<u8>,
-    method: &Method,
-    fields: HeaderMap,
-    keep: impl FnOnce(Vec<u8>) -> Bytes,
-) -> Reply {
+pub(super) fn whole(answer: Vec<u8>, method: &Method, fields: HeaderMap, keep: impl FnOnce(Vec<u8>) -> Bytes) -> Reply {
     parse_whole(answer, method, fields, keep).unwrap_or_else(broken)
 }
 

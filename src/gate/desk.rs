@@ -16,7 +16,10 @@ use super::conversation::{Conversation, Verdict};
 use super::stock::Stock;
 use crate::bridge::command::{ANSWER_RESPONSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
 use crate::bridge::event::{FLAG_LARGE, FLAG_LAST};
-use crate::bridge::{Batch, Budget, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Held, Member, Orders, RouteId, Ruling, Share, Wake};
+use crate::bridge::{
+    Batch, Budget, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Held, Member, Orders, RouteId,
+    Ruling, Share, Wake,
+};
 use crate::limits;
 use crate::reactor::encode_peer;
 

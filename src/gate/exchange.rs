@@ -321,7 +321,9 @@ impl<'e> Exchange<'e> {
         match answer.ok_or(NoResponse)? {
             (Answer::Yield, _) => Ok(None),
             (Answer::Close, _) => Err(NoResponse),
-            (Answer::Response(bytes), _) => Ok(Some(self.count(answer::whole(bytes, &Method::GET, HeaderMap::new(), Bytes::from)))),
+            (Answer::Response(bytes), _) => {
+                Ok(Some(self.count(answer::whole(bytes, &Method::GET, HeaderMap::new(), Bytes::from))))
+            }
             (Answer::Upgrade { lines, agreement }, reserved) => {
                 let (subprotocol, headers) = answer::upgrade(&lines).ok_or(NoResponse)?;
                 candidate.opening.subprotocol = subprotocol;

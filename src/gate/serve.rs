@@ -266,7 +266,8 @@ mod tests {
             let (stream, peer) = listener.accept().await.unwrap();
             socket2::SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
             let (crossing, bell) = crossing(&Budget::new(0), Box::new(|| {}));
-            let (reactors, desk) = (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell, tally.stock().clone()));
+            let (reactors, desk) =
+                (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell, tally.stock().clone()));
             let routes = Routes::new();
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
             let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));

@@ -96,10 +96,14 @@ impl Gate {
                     Ok(runtime) => {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
-                        let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell, tally.stock().clone()));
+                        let (adopters, desk) =
+                            (Reactors::new(adopters), Desk::new(crossing, bell, tally.stock().clone()));
                         let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds, security);
                         let passing = Passing::new(children, census.clone(), bounds, tally.clone());
-                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally, budget), passing));
+                        keep(
+                            &runtime,
+                            Keeper::new(orders, entrance, census, Room::new(bounds, tally, budget), passing),
+                        );
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));

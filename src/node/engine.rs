@@ -248,8 +248,7 @@ impl Engine {
         };
         let mut reactors: Vec<ReactorThread> = Vec::new();
         let started = (0..self.threads).try_for_each(|id| {
-            let hooks =
-                Hooks { ring_javascript: ring(), give_back_memory: heap::give_back, budget: budget.clone() };
+            let hooks = Hooks { ring_javascript: ring(), give_back_memory: heap::give_back, budget: budget.clone() };
             reactors.push(ReactorThread::start(ReactorId(id), census.clone(), hooks)?);
             Ok(())
         });

@@ -45,7 +45,10 @@ fn inside(bytes: usize) -> Held {
 /// The ends among the events: place, code.
 fn ends(events: &[Event]) -> Vec<(ConnectionId, u16)> {
     let closes = events.iter().filter(|event| event.kind == EventKind::Close);
-    closes.inspect(|event| assert_eq!(event.flags, CloseCause::Memory as u8)).map(|e| (e.connection, e.code())).collect()
+    closes
+        .inspect(|event| assert_eq!(event.flags, CloseCause::Memory as u8))
+        .map(|e| (e.connection, e.code()))
+        .collect()
 }
 
 #[test]
