@@ -172,8 +172,9 @@ test('connections, messages and bytes, in and out, summed over the threads', BOU
   assert.ok(stats.events >= 12 && stats.batches >= 1 && stats.batches <= stats.events, `${stats.events}`);
   assert.deepEqual(stats.closes, NO_CLOSES);
 
-  const { reactors, gate, topics, publishes, largestBatch, ...whole } = stats;
+  const { reactors, gate, topics, publishes, budget, largestBatch, ...whole } = stats;
   assert.deepEqual([topics, publishes], [0, 0]);
+  assert.deepEqual(budget, unspent(stats));
   assert.equal(reactors.length, 2);
   assert.ok(reactors.every((reactor) => reactor.opened > 0));
   assert.equal(largestBatch, Math.max(...reactors.map((reactor) => reactor.largestBatch)));
