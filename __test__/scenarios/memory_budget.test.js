@@ -103,17 +103,11 @@ test(
 test('halves of messages do not, either: their clients get 1013', PATIENT, async (context) => {
   const { app, port, url, closed } = serveNoting(context);
   const healthy = await connect(context, url);
-  const clients = await Promise.all(Array.from({ length: 40 }, () => connectRaw(context, port)));
-  const piece = frame(BINARY, Buffer.alloc(64 * 1024), { fin: false });
-  const more = frame(0, Buffer.alloc(64 * 1024), { fin: false });
+  const clients = await Promise.all(Array.from({ length: 12 }, () => connectRaw(context, port)));
+  // What one has sent takes up to twice as much, since its buffer doubles.
+  const piece = frame(BINARY, Buffer.alloc(640 * 1024), { fin: false });
   for (const client of clients) client.write(piece);
-  for (let turn = 0; closed.length === 0; turn++) {
-    assert.ok(turn < 1_000, 'nobody was closed');
-    for (const client of clients) {
-      if (client.socket.writableLength < MEBIBYTE) client.write(more);
-    }
-    await pause(5);
-  }
+  await until(() => closed.length > 0);
   const [[, code, , cause]] = closed;
   assert.deepEqual([code, cause], [1013, 'memory']);
   const told = await Promise.race(clients.map((client) => client.closeFrame()));
@@ -185,25 +179,25 @@ test(
     let aborted = 0;
     app.get('/streamed', (res) => {
       res.onAborted(() => aborted++);
-      for (let number = 0; number < 3 * 64; number++) res.write(Buffer.alloc(16 * 1024));
+      for (let number = 0; number < 12 * 64; number++) res.write(Buffer.alloc(16 * 1024));
     });
-    app.get('/whole', (res) => res.end(Buffer.alloc(3 * MEBIBYTE)));
-    const ends = [];
-    for (let number = 0; number < 12; number++) {
+    app.get('/whole', (res) => res.end(Buffer.alloc(12 * MEBIBYTE)));
+    for (let number = 0; number < 6; number++) {
       const socket = net.connect({ port, host: '127.0.0.1' });
       context.after(() => socket.destroy());
       socket.on('error', () => {});
       socket.pause();
       await once(socket, 'connect');
       socket.write(`GET /${number % 2 ? 'streamed' : 'whole'} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-      ends.push(once(socket, 'close'));
       await pause(20);
-      assert.ok(app.stats().budget.used < BUDGET + 4 * MEBIBYTE);
+      // What has come from JavaScript since the last look may be beyond it.
+      const { used } = app.stats().budget;
+      assert.ok(used < BUDGET + 36 * MEBIBYTE, `${used} bytes`);
     }
     await until(() => app.stats().budget.closed > 0);
     const stats = app.stats();
     assertSums(stats);
-    assert.ok(stats.budget.byKind.http > 0 && aborted <= 6);
+    assert.ok(aborted <= 3, `${aborted} were aborted`);
     assert.equal(closed.length, 0);
   },
 );
