@@ -208,7 +208,7 @@ pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
 
 /// Events and bytes that wait for JavaScript when connections that send more than one read takes have to wait: a
 /// drain's worth lies ready while JavaScript handles the one before, and what others send is not behind more than that.
-pub const AHEAD_EVENTS: usize = 256;
+pub const AHEAD_EVENTS: usize = 128;
 /// See [`AHEAD_EVENTS`].
 pub const AHEAD_BYTES: usize = 1024 * 1024;
 /// Events that wait when every read becomes small.
@@ -216,7 +216,7 @@ pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
 /// Bytes of one read: a message of 64 KiB and what comes with it, or some 3,000 of the smallest.
 pub const READ_BYTES: usize = 80 * 1024;
 /// Bytes of one read of a connection that has more than that, whenever it has its turn.
-pub const READ_ON_BYTES: usize = 8 * 1024;
+pub const READ_ON_BYTES: usize = 4 * 1024;
 /// How long such a connection waits for a JavaScript thread that takes nothing; then it is read until
 /// [`INTAKE_BYTES`], and its pings are answered.
 pub const AHEAD_MILLISECONDS: u64 = 1_000;
