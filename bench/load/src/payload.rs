@@ -290,7 +290,7 @@ mod tests {
             let payload = Payload::deflated(size);
             let mut plain = payload.head(65, 7)[..size.min(HEAD_BYTES)].to_vec();
             plain.extend_from_slice(payload.body(&payload.plain, 65));
-            let verdict = |bytes| {
+            let verdict = |bytes: &[u8]| {
                 let piece = Piece { opcode: frame::TEXT, compressed: false, payload_bytes: size as u64, at: 0, bytes };
                 payload.check(&mut Incoming::default(), &piece, 65, 7)
             };
