@@ -125,6 +125,8 @@ class Crossing {
   /** The crossing: commands out, a batch of events in. */
   #take() {
     const pending = this.outgoing.bytes;
+    // A handler has transferred it away.
+    if (this.#slab.length === 0) this.#renewSlab();
     if (!this.#lent) this.#slabBytes = 0;
     if (this.#position > this.#unsettled) this.#hasUnsettled = true;
     this.#position = 0;
@@ -132,13 +134,18 @@ class Crossing {
     this.#count = this.#exchange(pending);
     if (pending > 0) this.outgoing.crossed();
     if (this.#count === 0 && this.more) {
-      // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
-      this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
-      this.#memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
-      this.#slabBytes = 0;
-      this.#lent = false;
+      // The rest of the slab is too small for the next batch.
+      this.#renewSlab();
       this.#count = this.#exchange(0);
     }
+  }
+
+  /** Whoever has views of the old one keeps it. */
+  #renewSlab() {
+    this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
+    this.#memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
+    this.#slabBytes = 0;
+    this.#lent = false;
   }
 
   /** @param {number} commandBytes */

@@ -260,7 +260,8 @@ class HttpLane extends Crossing {
    */
   #passed(tag, offset) {
     const family = (tag >>> 8) & 0xff;
-    const address = this.slab.slice(offset + 4, offset + 4 + events.ADDRESS_BYTES[family]);
+    // A copy: a callback may keep what knows the address. `slice` of a Buffer is none.
+    const address = new Uint8Array(this.slab.subarray(offset + 4, offset + 4 + events.ADDRESS_BYTES[family]));
     const visitor = new Visitor(this, family, address, this.slab.readUInt16LE(offset + 2));
     const count = (tag & 0xff) === events.CONNECTED ? 1 : -1;
     for (const filter of this.#filters) {

@@ -105,8 +105,9 @@ pub const DEFLATE_GROWTH_BYTES: usize = 64;
 pub const DEFLATE_MIN_BYTES: usize = 32;
 
 /// Blocks marked as the last that one compressed message may have with more behind them (RFC 7692
-/// §7.2.3.5). Two bytes make one, and each costs the copy of a window; a client has no use for more than a few.
-pub const DEFLATE_LAST_BLOCKS: usize = 1_024;
+/// §7.2.3.5). Two bytes make one, and each costs the copies of two windows, 3 to 7 µs: as much as to decompress
+/// 10 KiB. A client has no use for more than one behind each of a few fragments.
+pub const DEFLATE_LAST_BLOCKS: usize = 8;
 
 /// Largest `maxPayloadLength`: lengths cross to JavaScript as 32-bit integers, and stay positive as
 /// signed ones.

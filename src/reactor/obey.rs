@@ -1,7 +1,7 @@
 //! Carries out JavaScript's commands.
 
 use super::network::Network;
-use super::slot::{Outgoing, Phase};
+use super::slot::{Outgoing, Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN, FLAG_SHUTDOWN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
@@ -263,6 +263,8 @@ impl<N: Network> Reactor<N> {
         let (pong, kept) = slot.rare_if_any().map_or((None, None), |rare| (rare.pong.take(), rare.farewell.take()));
         slot.phase = Phase::Lingering;
         slot.assembly = None;
+        // What it still sends costs JavaScript nothing: its FIN need not wait for the turn of who sends much.
+        slot.unread = Unread::None;
         if let Some(pong) = pong {
             // Nothing may follow the close frame (RFC 6455 §5.5.1), and the ping came first.
             self.gather.control(Opcode::Pong, &pong);

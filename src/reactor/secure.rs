@@ -98,6 +98,7 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         slot.phase = Phase::Lingering;
         slot.assembly = None;
+        slot.unread = Unread::None;
         slot.take_rare();
         self.settle(index);
     }

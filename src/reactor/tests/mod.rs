@@ -18,6 +18,7 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+mod pace;
 mod secure;
 mod secure_ends;
 mod secure_waiting;
