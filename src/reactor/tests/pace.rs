@@ -62,7 +62,7 @@ fn where_others_keep_javascript_busy_a_greedy_one_gets_a_little() {
 
 #[test]
 fn a_greedy_one_that_is_closing_is_heard_at_once() {
-    for hangs_up in [false, true] {
+    for is_reset in [false, true] {
         let mut rig = Rig::new();
         let (peer, connection) = greedy(&mut rig);
         let left = peer.unread_bytes();
@@ -70,7 +70,10 @@ fn a_greedy_one_that_is_closing_is_heard_at_once() {
         rig.obey();
         assert!(peer.is_finished() && left > 0 && peer.unread_bytes() == 0);
         peer.says(&close(1000, ""));
-        if hangs_up { peer.resets() } else { peer.ends() }
+        match is_reset {
+            true => peer.resets(),
+            false => peer.ends(),
+        }
         rig.run();
         assert!(peer.is_closed());
         rig.release(connection);
