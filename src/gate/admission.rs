@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Bounds;
+use super::tally::Tally;
 use super::trusted::Trusted;
 use crate::bridge::{Addresses, Excess, Guest, Ticket};
 
@@ -25,6 +26,7 @@ pub(super) enum Surplus {
 pub(super) struct Admission {
     /// Where what an address may have is bounded.
     addresses: Option<Counted>,
+    tally: Arc<Tally>,
 }
 
 struct Counted {
@@ -33,13 +35,17 @@ struct Counted {
 }
 
 impl Admission {
-    pub(super) fn new(bounds: &Bounds) -> Self {
+    pub(super) fn new(bounds: &Bounds, tally: Arc<Tally>) -> Self {
         let counted = || Counted { addresses: Addresses::new(bounds.address), trusted: bounds.trusted.clone() };
-        Self { addresses: bounds.address.is_any().then(counted) }
+        Self { addresses: bounds.address.is_any().then(counted), tally }
     }
 
-    /// Counts a connection that was accepted, until its ticket is dropped.
+    /// Counts a connection that was accepted, until its ticket is dropped; or that it is turned away.
     pub(super) fn admit(&self, ticket: &mut Ticket, peer: Option<SocketAddr>) -> Result<(), Surplus> {
+        self.judge(ticket, peer).inspect_err(|&surplus| self.tally.turn_away(surplus))
+    }
+
+    fn judge(&self, ticket: &mut Ticket, peer: Option<SocketAddr>) -> Result<(), Surplus> {
         if !ticket.connect() {
             return Err(Surplus::App);
         }
@@ -60,7 +66,7 @@ impl Admission {
     /// For whom a connection of this peer counts.
     pub(super) fn counting(&self, peer: Option<SocketAddr>) -> Counting<'_> {
         let counted = self.addresses.as_ref().filter(|counted| counted.trusted.trusts_peer(peer));
-        Counting { counted, proxied: Cell::new(None), client: RefCell::new(None) }
+        Counting { counted, tally: &self.tally, proxied: Cell::new(None), client: RefCell::new(None) }
     }
 }
 
@@ -68,6 +74,7 @@ impl Admission {
 pub(super) struct Counting<'a> {
     /// `None`: it counts for its peer, if at all.
     counted: Option<&'a Counted>,
+    tally: &'a Tally,
     /// Who was named at the beginning of the connection.
     proxied: Cell<Option<IpAddr>>,
     client: RefCell<Option<(IpAddr, Option<Guest>)>>,
@@ -84,20 +91,23 @@ impl Counting<'_> {
         self.proxied.set(Some(client.ip()));
     }
 
-    /// Counts the connection for whom it speaks now. `forwarded` are the values of `X-Forwarded-For` in the latest
+    /// Counts the connection for whom it speaks now, or that it is turned away. `forwarded` are the values of `X-Forwarded-For` in the latest
     /// head. Behind a proxy that keeps its connections each request may be another client's: it counts for the latest.
     pub(super) fn count<'h>(&self, forwarded: impl DoubleEndedIterator<Item = &'h [u8]>) -> Result<(), Surplus> {
         let Some(Counted { addresses, trusted }) = self.counted else { return Ok(()) };
         let Some(client) = trusted.client(self.proxied.get(), forwarded) else { return Ok(()) };
         if self.client.borrow().as_ref().is_none_or(|(known, _)| *known != client) {
-            let guest = addresses.enter(client).map_err(Surplus::Address)?;
+            let entered = addresses.enter(client).map_err(Surplus::Address);
+            let guest = entered.inspect_err(|&surplus| self.tally.turn_away(surplus))?;
             self.client.replace(Some((client, guest)));
         }
         Ok(())
     }
 
-    /// What counts, for a connection that becomes a WebSocket.
-    pub(super) fn into_guest(self) -> Option<Guest> {
-        self.client.into_inner().and_then(|(_, guest)| guest)
+    /// The connection becomes a WebSocket: what counts is its ticket's.
+    pub(super) fn hand_over(self, ticket: &mut Ticket) {
+        if let Some((_, guest)) = self.client.into_inner() {
+            ticket.set_guest(guest);
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Entrance {
         let (desk, closing, buffer) = (Rc::new(desk), Closing::default(), Box::new(RefCell::new([0; _])));
         let screen = HeadScreen::new(bounds.request_head_bytes);
         let reception = security.map(Reception::new);
-        let (admission, lingering) = (Admission::new(bounds), Lingering::default());
+        let (admission, lingering) = (Admission::new(bounds, tally.clone()), Lingering::default());
         Self { routes, admission, lingering, reactors, desk, tally, closing, screen, buffer, http, reception }
     }
 

@@ -162,7 +162,8 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
             && self.counting.is_awaited()
             && let Err(surplus) = self.count_client(&head, text.as_ref())
         {
-            return Answering::Now(Some(self.turn_away(surplus)));
+            let reply = surplus.response().map(|says| ReplyBody::whole(Bytes::from_static(says.as_bytes())));
+            return Answering::Now(Some(self.count(reply)));
         }
         let next = match refusal {
             Err(refusal) => Next::Refused(refusal),
@@ -441,11 +442,6 @@ impl<'e> Exchange<'e> {
             refusal.then = Then::Close;
         }
         self.refuse(refusal)
-    }
-
-    fn turn_away(&self, surplus: Surplus) -> Reply {
-        self.entrance.tally().turn_away(surplus);
-        self.count(surplus.response().map(|says| ReplyBody::whole(Bytes::from_static(says.as_bytes()))))
     }
 
     fn refuse(&self, refusal: Refusal) -> Reply {

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::admission::{Counting, Surplus};
+use super::admission::Counting;
 use super::bench::Bench;
 use super::closing::Closing;
 use super::desk::Desk;
@@ -60,7 +60,7 @@ pub(super) enum Parting {
     /// The App shuts down.
     Leaving,
     /// Whom it counts for has too many connections.
-    TurnedAway(Surplus),
+    TurnedAway,
 }
 
 const PATIENCE: Duration = Duration::from_secs(limits::TLS_HANDSHAKE_SECONDS);
@@ -104,7 +104,7 @@ impl Reception {
         };
         if let Some(client) = greeting.proxied() {
             counting.set_proxied(client);
-            counting.count(std::iter::empty()).map_err(Parting::TurnedAway)?;
+            counting.count(std::iter::empty()).map_err(|_| Parting::TurnedAway)?;
         }
         let mut stream = Stream::Plain(stream);
         let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
@@ -328,7 +328,7 @@ mod tests {
             let (reception, desk) = (self.reception.clone(), self.desk.clone());
             let accepted = Instant::now();
             let shaking = spawn_local(async move {
-                let (closing, admission) = (Closing::default(), Admission::new(&Bounds::default()));
+                let (closing, admission) = (Closing::default(), Admission::new(&Bounds::default(), Arc::default()));
                 let counting = admission.counting(None);
                 reception.shake_hands(stream, accepted, &desk, &closing, &counting).await
             });

@@ -63,9 +63,7 @@ pub(super) fn serve(
         match outcome {
             Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
-                if counting.is_awaited() {
-                    ticket.set_guest(counting.into_guest());
-                }
+                counting.hand_over(&mut ticket);
                 entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
             }
             Outcome::Ended(stream) => linger(stream).await,
@@ -96,11 +94,7 @@ async fn welcome(
         Parting::Fault(fault, stream) => (fault.name(), Outcome::Ended(stream)),
         Parting::Closed => ("closed", Outcome::Unanswered),
         Parting::TimedOut => ("timedOut", Outcome::TimedOut),
-        Parting::Leaving => return Err(Outcome::Unanswered),
-        Parting::TurnedAway(surplus) => {
-            entrance.tally.turn_away(surplus);
-            return Err(Outcome::Unanswered);
-        }
+        Parting::Leaving | Parting::TurnedAway => return Err(Outcome::Unanswered),
     };
     entrance.tally.fail(reason);
     Err(outcome)

@@ -353,8 +353,7 @@ impl Keeper {
     }
 
     fn turn_away(&mut self, Unserved { stream, ticket, .. }: Unserved, surplus: Surplus) {
-        let Entrance { tally, lingering, buffer, reception, .. } = &*self.entrance;
-        tally.turn_away(surplus);
+        let Entrance { lingering, buffer, reception, .. } = &*self.entrance;
         if reception.is_none()
             && let Some(end) = turn_away(stream, surplus, ticket, lingering, &mut buffer.borrow_mut()[..])
         {
