@@ -32,6 +32,9 @@ async function connectSoon(context, url, options) {
   }
 }
 
+/** The end of a socket, be it by an error. */
+const ended = (socket) => socket.closed || new Promise((resolve) => socket.once('close', resolve));
+
 /** Fills the App with so many clients, and makes sure that no other one gets in. */
 async function assertRoomFor(context, url, count) {
   const clients = [];
@@ -55,18 +58,18 @@ test(
       { upgrade: (res, req, socket) => upgradeLater(res, req, socket) },
       { options: { maxConnections: MOST, threads: 2 } },
     );
-    app.ws('/plain', {}).get('/', (res) => res.end('page'));
+    app.ws('/plain', {}).get('/page', (res) => res.end('page'));
     const clients = [];
     for (let at = 0; at < 3; at++)
       clients.push(await connect(context, url), await connect(context, `${url}/plain`));
-    const page = await speak(context, port, requestText('GET', '/'));
+    const page = await speak(context, port, requestText('GET', '/page'));
     await page.hear('page');
-    const begun = await speak(context, port, 'GET / HTTP/1.1\r\n');
+    const begun = await speak(context, port, 'GET /page HTTP/1.1\r\n');
     while (app.stats().gate.handshakes < 1) await pause(5);
 
     const before = app.stats().gate.accepted;
     for (const place of [url, `${url}/plain`]) assert.equal((await refusal(place)).status, 503);
-    const refused = await speak(context, port, requestText('GET', '/'));
+    const refused = await speak(context, port, requestText('GET', '/page'));
     assert.match(await refused.all(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
     assert.equal(await refused.ended, 'fin');
     assert.deepEqual(turnedAway(app), { ...NONE, maxConnections: 3 });
@@ -94,12 +97,12 @@ test('the count is exact however many come and go at once', BOUND, async (contex
     { upgrade: (res, req, socket) => upgradeLater(res, req, socket) },
     { options: { maxConnections: MOST, threads: 2 } },
   );
-  app.ws('/plain', {}).get('/', (res) => res.end('page'));
+  app.ws('/plain', {}).get('/page', (res) => res.end('page'));
   const words = [
     opening('/'),
     opening('/plain'),
-    requestText('GET', '/'),
-    'GET / HT',
+    requestText('GET', '/page'),
+    'GET /page HT',
     opening('/').slice(0, -2),
     '',
   ];
@@ -120,7 +123,7 @@ test('the count is exact however many come and go at once', BOUND, async (contex
       sockets.map(async (socket, at) => {
         if (at % 3 === 2 && at % words.length > 2) await pause(20).then(() => socket.destroy());
         socket.resume();
-        if (!socket.closed) await once(socket, 'close');
+        await ended(socket);
       }),
     );
   }
@@ -207,7 +210,7 @@ test('with TLS who is one too many is closed', BOUND, async (context) => {
   const second = net.connect(port, '127.0.0.1').on('error', () => {});
   second.write('\x16');
   second.resume();
-  await once(second, 'close');
+  await ended(second);
   assert.deepEqual(turnedAway(app), { ...NONE, maxConnections: 1 });
 });
 

@@ -104,6 +104,13 @@ impl Ticket {
         true
     }
 
+    /// Counts it as a connection no more.
+    pub fn disconnect(&mut self) {
+        if let Some(census) = self.census.as_ref().filter(|_| std::mem::take(&mut self.is_connection)) {
+            census.disconnect();
+        }
+    }
+
     /// It counts for an address, too.
     pub fn set_guest(&mut self, guest: Option<Guest>) {
         self.guest = guest;
@@ -168,6 +175,8 @@ mod tests {
         let [mut first, second, mut third] = tickets;
         assert!(first.connect(), "it is one already");
         drop(second);
+        assert!(!census.is_crowded() && third.connect() && census.is_crowded());
+        third.disconnect();
         assert!(!census.is_crowded() && third.connect() && census.is_crowded());
         first.forget();
         // Its socket is closed before its place is free.

@@ -53,7 +53,8 @@ impl Admission {
             && let Some(peer) = peer
             && !trusted.trusts_peer(Some(peer))
         {
-            ticket.set_guest(addresses.enter(peer.ip()).map_err(Surplus::Address)?);
+            let entered = addresses.enter(peer.ip()).inspect_err(|_| ticket.disconnect());
+            ticket.set_guest(entered.map_err(Surplus::Address)?);
         }
         Ok(())
     }
