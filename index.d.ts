@@ -144,6 +144,42 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    * @default 'throw'
    */
   closedSend?: 'throw' | 'ignore' | undefined;
+
+  /**
+   * Most connections at a time, from `accept` until the socket is closed: those before their request, of HTTP, and
+   * WebSockets; 1 to 1,073,741,824. Beyond it a new client gets 503 with `Retry-After`; with TLS it is closed before the
+   * handshake. Counted in {@link GateStats.turnedAway}. It is of this App: child Apps have their own, and an acceptor passes by one
+   * that is full.
+   * @default the process's soft limit of descriptors less 256, or half of it where that is more; on Windows 65,536
+   */
+  maxConnections?: number | undefined;
+
+  /**
+   * Most connections of one address at a time: 0 (unlimited), or 1 to 1,073,741,824. Beyond it a new one gets 429 with
+   * `Retry-After`; with TLS as above. An address is one of IPv4, also as `::ffff:a.b.c.d`, or the first 64 bits of one of IPv6.
+   * Clients of a Unix domain socket have none.
+   * @default 0
+   */
+  maxConnectionsPerAddress?: number | undefined;
+
+  /**
+   * New connections of one address in a minute: 0 (unlimited), or 1 to 1,000,000. So many may come at once, and behind
+   * them one each 60 s divided by this. Beyond it as above; what is turned away does not count.
+   * @default 0
+   */
+  connectionsPerMinutePerAddress?: number | undefined;
+
+  /**
+   * Who is believed for whom it speaks, when connections are counted for addresses: addresses (`'192.0.2.7'`),
+   * networks (`'10.0.0.0/8'`, `'2001:db8::/32'`), and `'unix'` for all that come by a Unix domain socket; at most 1,024.
+   *
+   * A connection of such a proxy counts, once its first head is there, for whom the proxy names: in the PROXY protocol,
+   * version 2, or in `X-Forwarded-For`, whose last address counts that is not trusted itself. If it names nobody it counts
+   * for no address. Over a connection of HTTP that it keeps, the latest request counts. Nothing else changes:
+   * `getRemoteAddress` is the peer's.
+   * @default []
+   */
+  trustProxy?: readonly string[] | undefined;
 }
 
 /**
@@ -1240,6 +1276,16 @@ export interface GateStats {
 
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
   refused: { [status: number]: number };
+
+  /**
+   * Connections that were turned away, by the option of {@link AppOptions} that did it. They are in none of the others, but
+   * for those whose address a proxy named in a request: that is one of `refused`, too.
+   */
+  turnedAway: {
+    maxConnections: number;
+    maxConnectionsPerAddress: number;
+    connectionsPerMinutePerAddress: number;
+  };
 
   /**
    * Accepting pauses when the host has no descriptor or memory left, from 10 ms up to 1 s, and tries

@@ -57,6 +57,7 @@ const NOBODY = {
   upgraded: 0,
   timedOut: 0,
   refused: {},
+  turnedAway: { maxConnections: 0, maxConnectionsPerAddress: 0, connectionsPerMinutePerAddress: 0 },
   acceptPauses: { count: 0, code: null, now: false },
 };
 

@@ -240,6 +240,7 @@ same<typeof stats.closes.timeout, number>(true);
 same<typeof stats.closes.shutdown & typeof stats.memory.total & typeof stats.largestBatch, number>(true);
 same<typeof stats.gate.acceptPauses.code, string | null>(true);
 same<(typeof stats.gate.refused)[404], number>(true);
+same<typeof stats.gate.turnedAway.maxConnections, number>(true);
 for (const { connections, waiting } of stats.reactors)
   same<number, typeof connections & typeof waiting.events>(true);
 
@@ -283,3 +284,7 @@ app.ws('/', {
 us_socket_local_port({});
 // @ts-expect-error threads are counted
 App({ threads: 'many' });
+App({ maxConnections: 1_000, maxConnectionsPerAddress: 10, connectionsPerMinutePerAddress: 60 });
+App({ trustProxy: ['10.0.0.0/8', 'unix'] as const });
+// @ts-expect-error a list
+App({ trustProxy: true });

@@ -54,12 +54,12 @@ class Engine {
   #wakeSoon = () => this.#wake();
 
   /**
-   * @param {{ threads: number, requestHeadBytes: number }} options
+   * @param {import('./options').AppSettings} settings
    * @param {import('./credentials').Credentials} [credentials] of TLS
    */
-  constructor({ threads, requestHeadBytes }, credentials) {
-    this.#native = new native.Engine(threads, requestHeadBytes, credentials);
-    this.#threads = threads;
+  constructor(settings, credentials) {
+    this.#native = new native.Engine(settings, credentials);
+    this.#threads = settings.threads;
     this.#isSecure = credentials !== undefined;
   }
 

@@ -175,6 +175,37 @@ pub const REQUEST_HEAD_MIN_BYTES: usize = 512;
 /// See [`REQUEST_HEAD_MIN_BYTES`].
 pub const REQUEST_HEAD_MAX_BYTES: usize = 1024 * 1024;
 
+/// Connections of an App unless `maxConnections` says otherwise, where the system does not tell how many descriptors
+/// a process may have. Elsewhere it is that number, less [`SPARE_DESCRIPTORS`].
+pub const CONNECTIONS: usize = 65_536;
+
+/// Descriptors that the default of `maxConnections` leaves to listeners, pollers, clients that are being turned away,
+/// and the program's own files; or half of all, where that is less.
+pub const SPARE_DESCRIPTORS: usize = 256;
+
+/// Largest `maxConnections`: as many as all reactors have ids for.
+pub const CONNECTIONS_MAX: usize = 1 << 30;
+
+/// Largest `connectionsPerMinutePerAddress`: one each 60 µs, more than a core accepts.
+pub const CONNECTIONS_PER_MINUTE_MAX: usize = 1_000_000;
+
+/// Addresses without a connection whose rate is remembered, beside those that have one: some 6 MB. Who comes from
+/// more addresses than this in two minutes is not held to the rate of each.
+pub const ADDRESSES_REMEMBERED: usize = 65_536;
+
+/// Networks of trusted proxies: each connection is compared with them.
+pub const TRUSTED_NETWORKS: usize = 1_024;
+
+/// When a client that was turned away should try again, where nothing says it better.
+pub const RETRY_AFTER_SECONDS: u64 = 10;
+
+/// Connections that were turned away and whose end is waited for, so that they can read why; beyond it they are closed
+/// at once. Part of [`SPARE_DESCRIPTORS`].
+pub const TURNED_AWAY_LINGERING: usize = 64;
+
+/// How long that is: some round trips to the other side of the world.
+pub const TURNED_AWAY_SECONDS: u64 = 2;
+
 /// Connections at the gate: new ones wait in the kernel beyond it. Enough for 20,000 a second whose
 /// handshakes take 0.8 s each; silent ones take some 40 MB then, and 300 MB those that have all sent most
 /// of a head, for [`REQUEST_HEAD_SECONDS`] at most.

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod event;
 
+mod addresses;
 mod census;
 mod crossing;
 mod doorbell;
@@ -14,6 +15,7 @@ mod id;
 mod inbox;
 mod mailbox;
 
+pub use addresses::{AddressBounds, Addresses, Excess, Guest};
 pub use census::{Census, Ticket};
 pub use command::{Command, CommandKind, Commands};
 pub use crossing::{Crossing, Wake};

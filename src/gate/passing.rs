@@ -29,7 +29,7 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    pub(super) fn new(children: Arc<Children>, census: Arc<Census>, bounds: Bounds, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(children: Arc<Children>, census: Arc<Census>, bounds: &Bounds, tally: Arc<Tally>) -> Self {
         let (home, returned) = Home::new(census);
         Self { children, room: Room::new(bounds, tally), home, returned, next_returned: None, arrivals: None }
     }

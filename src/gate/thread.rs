@@ -18,6 +18,7 @@ use tokio::sync::mpsc as commands;
 use tokio::task::JoinSet;
 
 use super::accept::{Acceptor, Source};
+use super::admission::Surplus;
 use super::children::Children;
 use super::descriptor::{Descriptor, Offer};
 use super::desk::{self, Desk};
@@ -31,6 +32,7 @@ use super::room::Room;
 use super::security::Security;
 use super::serve::serve;
 use super::tally::{Counts, Tally};
+use super::turned_away::turn_away;
 use super::{Bounds, Listener, Routes};
 use crate::bridge::{Census, Crossing, ListenerId, Wake};
 use crate::error::HostFault;
@@ -96,9 +98,9 @@ impl Gate {
                         // If nobody takes the answer, the orders have ended, too.
                         let _ = started.send(Ok(runtime.handle().clone()));
                         let (adopters, desk) = (Reactors::new(adopters), Desk::new(crossing, bell));
-                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds, security);
-                        let passing = Passing::new(children, census.clone(), bounds, tally.clone());
-                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(bounds, tally), passing));
+                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), &bounds, security);
+                        let passing = Passing::new(children, census.clone(), &bounds, tally.clone());
+                        keep(&runtime, Keeper::new(orders, entrance, census, Room::new(&bounds, tally), passing));
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -336,14 +338,26 @@ impl Keeper {
         }
     }
 
-    /// At once, or in a task of its own.
-    fn serve(&mut self, connection: Unserved) {
+    /// At once, or in a task of its own; unless there are too many.
+    fn serve(&mut self, mut connection: Unserved) {
+        if let Err(surplus) = self.entrance.admission.admit(&mut connection.ticket, connection.peer) {
+            return self.turn_away(connection, surplus);
+        }
         let Some((Unserved { stream, peer, ticket }, first)) = doorstep::receive(&self.entrance, connection) else {
             return;
         };
         // It fails only if the poller has no room for it: the connection ends here then.
         if let Ok(stream) = TcpStream::from_std(stream) {
             self.connections.spawn_local(serve(self.entrance.clone(), stream, first, peer, ticket));
+        }
+    }
+
+    fn turn_away(&mut self, Unserved { stream, ticket, .. }: Unserved, surplus: Surplus) {
+        let Entrance { lingering, buffer, reception, .. } = &*self.entrance;
+        if reception.is_none()
+            && let Some(end) = turn_away(stream, surplus, ticket, lingering, &mut buffer.borrow_mut()[..])
+        {
+            self.connections.spawn_local(end);
         }
     }
 

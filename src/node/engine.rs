@@ -22,7 +22,7 @@ use super::bell::{self, Bell};
 use super::fault::{self, Result};
 use super::heap;
 use super::identities::TlsCredentials;
-use super::settings::RouteSettings;
+use super::settings::{AppSettings, RouteSettings};
 use super::stats::{EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
@@ -60,6 +60,7 @@ type Shared = Rc<RefCell<Option<Running>>>;
 pub struct Engine {
     threads: u8,
     bounds: Bounds,
+    max_connections: usize,
     routes: Routes,
     /// Of an App that speaks TLS.
     pub(super) security: Option<Security>,
@@ -90,16 +91,16 @@ pub struct Listening {
 
 #[napi]
 impl Engine {
-    /// An engine that has no threads yet. `threads` reactors will run, and the head of a request may have
-    /// so many bytes. With credentials it speaks TLS.
+    /// An engine that has no threads yet. With credentials it speaks TLS.
     #[napi(constructor)]
-    pub fn new(threads: u8, request_head_bytes: u32, credentials: Option<TlsCredentials>) -> Result<Self> {
-        let threads = threads.clamp(1, limits::REACTORS as u8);
-        let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
+    pub fn new(settings: AppSettings, credentials: Option<TlsCredentials>) -> Result<Self> {
+        let threads = settings.threads.clamp(1, limits::REACTORS as u8);
+        let (bounds, max_connections) = (settings.bounds()?, settings.max_connections());
         let default = credentials.map(|credentials| credentials.identity()).transpose()?;
         Ok(Self {
             threads,
             bounds,
+            max_connections,
             routes: Routes::new(),
             security: default.map(Security::new),
             next_route: 0,
@@ -205,7 +206,7 @@ impl Engine {
             return Ok(());
         }
         let bell = Bell::hang(&env, &wake).map_err(fault::node)?;
-        let census = Census::new({
+        let census = Census::bounded(self.max_connections, {
             let bell = bell.clone();
             move || bell.ring()
         });
@@ -237,7 +238,7 @@ impl Engine {
         });
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
         let (routes, children, security) = (self.routes.clone(), self.children.clone(), self.security.clone());
-        let gate = |()| Gate::start(routes, adopters, census.clone(), self.bounds, children, security, ring());
+        let gate = |()| Gate::start(routes, adopters, census.clone(), self.bounds.clone(), children, security, ring());
         match started.and_then(gate) {
             Ok(gate) => Ok((gate, reactors)),
             Err(error) => {

@@ -4,6 +4,7 @@
 //! environment; only [`Bell::ring`](bell::Bell::ring) is called on others.
 
 mod bell;
+mod descriptors;
 mod engine;
 mod fault;
 mod heap;

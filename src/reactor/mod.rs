@@ -14,6 +14,7 @@ mod clock;
 mod contexts;
 mod ebb;
 mod gather;
+mod guests;
 mod intake;
 mod line;
 mod network;

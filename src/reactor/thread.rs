@@ -120,14 +120,12 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
 
 fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
     match arrival {
-        // The place of a visit is counted in already, so the ticket counts out.
-        Arrival::Adoption(Adoption { stream, session, early, pass: Some(pass), .. }) => {
-            reactor.seat(Transport { socket: TcpStream::from_std(stream), session, early }, &pass);
+        Arrival::Adoption(Adoption { stream, session, early, ticket, pass: Some(pass), .. }) => {
+            reactor.seat(Transport { socket: TcpStream::from_std(stream), session, early }, ticket, &pass);
         }
         Arrival::Adoption(Adoption { stream, session, route, agreement, early, peer, ticket, pass: None }) => {
-            ticket.forget();
             let transport = Transport { socket: TcpStream::from_std(stream), session, early };
-            reactor.adopt(transport, &route, agreement, peer, now);
+            reactor.adopt(transport, ticket, &route, agreement, peer, now);
         }
         Arrival::Visit(visit) => reactor.receive(visit, now),
         Arrival::Departure(pass) => reactor.depart(&pass),

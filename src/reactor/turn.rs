@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::contexts::Contexts;
 use super::ebb::Ebb;
 use super::gather::Gather;
+use super::guests::Guests;
 use super::intake::Intake;
 use super::network::{Network, Ready};
 use super::pace::Pace;
@@ -25,7 +26,7 @@ use super::slab::Slab;
 use super::slot::Unread;
 use super::tally::Memory;
 use super::{Route, address};
-use crate::bridge::{ConnectionId, EventKind, Orders};
+use crate::bridge::{ConnectionId, EventKind, Orders, Ticket};
 use crate::limits;
 use crate::protocol::Agreement;
 use crate::tls::Scratch;
@@ -50,6 +51,7 @@ pub struct Reactor<N: Network> {
     pub(super) agenda: Agenda,
     pub(super) gather: Gather,
     pub(super) contexts: Contexts,
+    pub(super) guests: Guests,
     /// Who gets what is published.
     pub(super) topics: Index<ConnectionId>,
     /// What was published in this turn.
@@ -91,6 +93,7 @@ impl<N: Network> Reactor<N> {
             agenda: Agenda::default(),
             gather: Gather::default(),
             contexts: Contexts::default(),
+            guests: Guests::default(),
             topics: Index::default(),
             published: Published::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
@@ -113,6 +116,7 @@ impl<N: Network> Reactor<N> {
     pub fn adopt(
         &mut self,
         transport: Transport<N::Socket>,
+        ticket: Ticket,
         route: &Arc<Route>,
         agreement: Option<Agreement>,
         peer: Option<SocketAddr>,
@@ -124,10 +128,9 @@ impl<N: Network> Reactor<N> {
         }
         self.ebb.flow(HANDSHAKE_BYTES);
         self.routes.serve(route);
-        let Some(connection) = self.slab.insert(socket, route.id) else {
-            return self.shared.census.leave();
-        };
+        let Some(connection) = self.slab.insert(socket, route.id) else { return };
         let index = connection.index;
+        self.guests.receive(index, ticket.forget());
         self.slab.slot(index).agreement = agreement;
         self.slab.secure(index, session);
         self.intake.tally.opened += 1;

@@ -152,7 +152,12 @@ impl<N: Network> Reactor<N> {
         }
         let slot = self.slab.slot(index);
         self.intake.tally.outbox_shrinks(slot.waiting_bytes());
+        let is_connected = slot.socket.is_some();
         self.parked_bytes -= self.slab.empty(index);
+        if is_connected {
+            self.guests.part(index);
+            self.shared.census.disconnect();
+        }
         self.slab.set_idle(index, 0);
         self.slab.set_lifetime(index, 0);
         self.vacate(index);

@@ -1,5 +1,6 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
+mod admission;
 mod asking;
 pub(super) mod client;
 mod closing;
@@ -92,9 +93,14 @@ fn bounded_site(bounds: Bounds) -> Site {
 }
 
 fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
+    crowded_site(usize::MAX, bounds, security)
+}
+
+/// One that takes so many connections.
+fn crowded_site(most_connections: usize, bounds: Bounds, security: Option<Security>) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
-    let census = Census::new(move || {
+    let census = Census::bounded(most_connections, move || {
         let _ = vacant.lock().unwrap().send(());
     });
     let routes = Routes::new();

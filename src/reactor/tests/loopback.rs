@@ -51,7 +51,7 @@ impl Running {
 
     fn adopt_session(&self, stream: TcpStream, session: Option<Box<Session>>) {
         stream.set_nonblocking(true).unwrap();
-        let ticket = self.census.enter();
+        let ticket = connected(&self.census);
         let peer = stream.peer_addr().ok();
         self.thread.handle().adopt(&mut std::iter::once(Adoption {
             stream,
