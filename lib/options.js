@@ -17,7 +17,7 @@ const limits = require('./limits');
 const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
 const TEXT_TYPES = [...BINARY_TYPES, 'string'];
 
-const APP_OPTIONS = ['threads', 'binaryType', 'textType', 'closedSend'];
+const APP_OPTIONS = ['threads', 'binaryType', 'textType', 'closedSend', 'onError'];
 
 const SHUTDOWN_OPTIONS = ['code', 'reason', 'timeout'];
 
@@ -57,6 +57,7 @@ const ROUTE_OPTIONS = [
  * @property {BinaryType} binaryType default of the routes
  * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
  * @property {'throw' | 'ignore'} closedSend what methods of a closed socket do
+ * @property {Handler} onError
  * @property {number} requestHeadBytes longest head of a request
  */
 
@@ -110,6 +111,7 @@ function appOptions(options, isSecure = false) {
     binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
     textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
     closedSend: given.choice('closedSend', /** @type {'throw' | 'ignore'} */ ('throw'), ['throw', 'ignore']),
+    onError: given.handler('onError'),
     requestHeadBytes: requestHeadBytes(process.env[HEAD_SIZE_VARIABLE]),
   };
 }

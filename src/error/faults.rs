@@ -30,15 +30,8 @@ pub enum FaultPoint {
 
 impl FaultPoint {
     /// Every point, in the order of their numbers, which begin with 1.
-    pub const ALL: [Self; 7] = [
-        Self::Adoption,
-        Self::Command,
-        Self::Decoding,
-        Self::Writing,
-        Self::Recovery,
-        Self::Keeping,
-        Self::Request,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Adoption, Self::Command, Self::Decoding, Self::Writing, Self::Recovery, Self::Keeping, Self::Request];
 }
 
 /// The point of a thread that panics when it is passed next.

@@ -41,7 +41,9 @@ impl Panic {
 
     /// What the latest panic of this thread said, if it was watched; else what its payload says.
     pub fn latest(payload: &(dyn Any + Send)) -> Self {
-        LATEST.take().unwrap_or_else(|| Self { message: said(payload).to_owned(), place: "an unknown place".to_owned() })
+        LATEST
+            .take()
+            .unwrap_or_else(|| Self { message: said(payload).to_owned(), place: "an unknown place".to_owned() })
     }
 }
 
@@ -68,8 +70,9 @@ impl Drop for Watch {
 }
 
 fn keep(panic: &PanicHookInfo<'_>) {
-    let mut message = said(panic.payload()).to_owned();
-    message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
+    let said = said(panic.payload());
+    let end = (0..=said.len().min(MESSAGE_BYTES)).rfind(|end| said.is_char_boundary(*end)).unwrap_or_default();
+    let message = said[..end].to_owned();
     let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
     LATEST.set(Some(Panic { message, place }));
 }

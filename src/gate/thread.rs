@@ -375,9 +375,11 @@ impl Keeper {
 
     /// At once, or in a task of its own.
     fn serve(&mut self, connection: Unserved) {
-        let Some((Unserved { stream, peer, ticket }, first)) = doorstep::receive(&self.entrance, connection) else {
-            return;
+        let received = match Panic::catch(|| doorstep::receive(&self.entrance, connection)) {
+            Ok(received) => received,
+            Err(panic) => return self.report(failed::CONNECTION, panic),
         };
+        let Some((Unserved { stream, peer, ticket }, first)) = received else { return };
         // It fails only if the poller has no room for it: the connection ends here then.
         if let Ok(stream) = TcpStream::from_std(stream) {
             self.connections.spawn_local(serve(self.entrance.clone(), stream, first, peer, ticket));

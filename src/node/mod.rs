@@ -6,6 +6,8 @@
 mod bell;
 mod engine;
 mod fault;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod heap;
 mod identities;
 mod settings;

@@ -8,11 +8,11 @@
 
 use std::time::Instant;
 
+use super::Failure;
 use super::network::Network;
 use super::shutdown::Parting;
 use super::slab::Slab;
 use super::slot::{Phase, Rare, Slot, Unread};
-use super::Failure;
 use super::turn::Reactor;
 use crate::bridge::event::failed;
 use crate::bridge::{ConnectionId, EventKind};

@@ -4,6 +4,7 @@ mod asking;
 pub(super) mod client;
 mod closing;
 mod doorstep;
+mod failure;
 mod handlers;
 mod heads;
 mod javascript;
