@@ -139,12 +139,13 @@ describe('an engine that panics', () => {
     let ends = 0;
     for (let round = 0; round < 20; round++) {
       const clients = await open(context, app);
-      for (const client of clients) {
-        for (let number = 0; number < 50; number++) client.send(`message ${number}`);
-      }
+      const load = setInterval(() => {
+        for (const client of clients) if (client.socket.readyState === 1) client.send('message', 'message');
+      }, 1);
       const names = ['command', 'decoding', 'writing'];
       app.inject(round % THREADS, POINTS[names[round % names.length]]);
       await app.when('error');
+      clearInterval(load);
       const mine = clients.filter((client) => client.reactor === round % THREADS);
       await Promise.all(mine.map((client) => client.closed));
       ends += mine.length;
