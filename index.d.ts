@@ -180,6 +180,36 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    * @default []
    */
   trustProxy?: readonly string[] | undefined;
+
+  /**
+   * Called when the engine itself has failed, by a mistake in tidewire, and has gone on: it tells what that has cost.
+   * Not for errors of peers or of the application. Without it there is a warning of the same code. What it throws goes
+   * to `uncaughtException`.
+   */
+  onError?: ((error: EngineError) => void) | null | undefined;
+}
+
+/**
+ * A failure of the engine (a panic of one of its threads), after which it goes on. Nothing that is known leads to one:
+ * please report it.
+ *
+ * `TIDEWIRE_REACTOR_FAILED`: a reactor has begun anew. Its connections are closed: their clients get what was sent to
+ * them before and a close frame with 1011, as far as they can be reached, and the close handlers 1011, `closeCause`
+ * being `'failure'`; requests that wait for their `upgrade` handler are aborted. Others, and those that come, are served.
+ *
+ * `TIDEWIRE_GATE_FAILED`: what accepts connections and speaks HTTP has begun anew. The connections are closed that were
+ * at work there, without a response, and their requests are aborted. WebSockets that are open go on, and listeners do.
+ *
+ * `TIDEWIRE_CONNECTION_FAILED`: the same for one connection that was no WebSocket yet.
+ */
+export interface EngineError extends Error {
+  code: 'TIDEWIRE_REACTOR_FAILED' | 'TIDEWIRE_GATE_FAILED' | 'TIDEWIRE_CONNECTION_FAILED';
+  /** Where in tidewire's source: file, line and column. */
+  place: string;
+  /** The number of the reactor that has failed. */
+  reactor?: number;
+  /** How many WebSockets it had. */
+  connections?: number;
 }
 
 /**
@@ -405,7 +435,8 @@ export interface WebSocketMethods<UserData = unknown> {
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
    * FIN, or its `close_notify` of TLS, without a close frame. `'reset'`: a reset, or another error of the socket.
    * `'timeout'`: `idleTimeout`. `'protocol'`: a violation of RFC 6455, of TLS or of a limit. `'backpressure'`:
-   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`.
+   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`. `'failure'`: a mistake in tidewire, see
+   * {@link AppOptions.onError}.
    */
   readonly closeCause:
     | 'peer'
@@ -416,6 +447,7 @@ export interface WebSocketMethods<UserData = unknown> {
     | 'protocol'
     | 'backpressure'
     | 'shutdown'
+    | 'failure'
     | undefined;
 
   /**
@@ -1156,6 +1188,8 @@ export interface ReactorStats {
     backpressure: number;
     /** `app.shutdown()`. */
     shutdown: number;
+    /** A mistake in tidewire: see {@link AppOptions.onError}. */
+    failure: number;
   };
 
   /** Whole messages that came. */

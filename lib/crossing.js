@@ -12,7 +12,7 @@ const events = require('./events');
 const { allocateSlab, isView, viewOf } = require('./data');
 const { Outgoing } = require('./outgoing');
 
-const { ABORTED, CLOSE, DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
+const { ABORTED, CLOSE, DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES, FAILED } = events;
 
 /** Words of the descriptors of one drain. */
 const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
@@ -178,7 +178,7 @@ class Crossing {
       if (!timely) return true;
       const word = event * DESCRIPTOR_WORDS;
       const kind = descriptors[word + 1] & 0xff;
-      if ((kind === CLOSE || kind === ABORTED) && this.#isUnsettled(event)) {
+      if ((kind === CLOSE || kind === ABORTED || kind === FAILED) && this.#isUnsettled(event)) {
         this.mustSettle = true;
         return true;
       }
@@ -198,6 +198,8 @@ class Crossing {
     if (this.#hasUnsettled) return true;
     const descriptors = this.#descriptors;
     const index = descriptors[event * DESCRIPTOR_WORDS];
+    // A failure is the end of all.
+    if ((descriptors[event * DESCRIPTOR_WORDS + 1] & 0xff) === FAILED) return event > this.#unsettled;
     for (let before = event - 1; before >= this.#unsettled; before--) {
       if (descriptors[before * DESCRIPTOR_WORDS] === index) return true;
     }

@@ -71,6 +71,9 @@ class HttpLane extends Crossing {
       case events.DISCONNECTED:
         this.#passed(tag, offset);
         break;
+      case events.FAILED:
+        this.#failed();
+        break;
       case events.SERVER_NAME:
         this.#missed(index, tag >>> 16, this.view(KINDS.string, offset, length));
         break;
@@ -238,6 +241,16 @@ class HttpLane extends Crossing {
     if (response === null) return;
     const chunk = large ?? this.view(KINDS.arraybuffer, offset, length);
     arrived(response, chunk, (flags & events.FLAG_LAST) !== 0);
+  }
+
+  /** The gate has panicked, and forgotten every request: to the handlers their clients are gone. */
+  #failed() {
+    for (const response of [...this.#places.all()]) {
+      // A handler may have ended it.
+      if (isOver(response)) continue;
+      const index = placeOf(response);
+      this.#aborted(index, this.#places.generation(index));
+    }
   }
 
   /**

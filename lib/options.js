@@ -22,6 +22,7 @@ const APP_OPTIONS = [
   'binaryType',
   'textType',
   'closedSend',
+  'onError',
   'maxConnections',
   'maxConnectionsPerAddress',
   'connectionsPerMinutePerAddress',
@@ -66,6 +67,7 @@ const ROUTE_OPTIONS = [
  * @property {BinaryType} binaryType default of the routes
  * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
  * @property {'throw' | 'ignore'} closedSend what methods of a closed socket do
+ * @property {Handler} onError
  * @property {number} requestHeadBytes longest head of a request
  * @property {number | undefined} maxConnections undefined: as many as the process has descriptors for
  * @property {number} maxConnectionsPerAddress 0: unlimited
@@ -123,6 +125,7 @@ function appOptions(options, isSecure = false) {
     binaryType: given.choice('binaryType', /** @type {BinaryType} */ ('arraybuffer'), BINARY_TYPES),
     textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
     closedSend: given.choice('closedSend', /** @type {'throw' | 'ignore'} */ ('throw'), ['throw', 'ignore']),
+    onError: given.handler('onError'),
     requestHeadBytes: requestHeadBytes(process.env[HEAD_SIZE_VARIABLE]),
     maxConnections: given.integer('maxConnections', undefined, {
       min: 1,

@@ -5,6 +5,7 @@
 //! [`answer`](Crossing::answer) and ends with [`sleep`](Crossing::sleep), as the [`Doorbell`] wants it.
 
 use super::{Doorbell, Inbox, Mailbox};
+use crate::error::Faults;
 use crate::limits;
 
 /// Wakes a thread; called on any other.
@@ -16,6 +17,8 @@ pub struct Crossing {
     pub mailbox: Mailbox,
     /// Commands, from JavaScript.
     pub inbox: Inbox,
+    /// Those of the engine's thread.
+    pub faults: Faults,
     doorbell: Doorbell,
     wake_engine: Wake,
     ring_javascript: Wake,
@@ -28,6 +31,7 @@ impl Crossing {
         Self {
             mailbox: Mailbox::default(),
             inbox: Inbox::default(),
+            faults: Faults::default(),
             doorbell: Doorbell::awake(),
             wake_engine,
             ring_javascript,

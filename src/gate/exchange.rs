@@ -31,6 +31,7 @@ use super::stream::Stream;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
+use crate::error::FaultPoint;
 use crate::http::{Declared, HeadText, Refusal, Then, request};
 use crate::limits;
 use crate::reactor::Answer;
@@ -147,6 +148,7 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
     type Future = Answering<'a, 'e>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.entrance.desk().faults().pass(FaultPoint::Request);
         self.step();
         // What came before it is over, or nobody listens any more, as behind an answer to HEAD: JavaScript
         // is told, for nothing else would tell it to write no more.

@@ -11,11 +11,13 @@ use std::sync::mpsc as answers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use super::accept::{Acceptor, Source};
 use super::admission::Surplus;
@@ -34,9 +36,10 @@ use super::serve::serve;
 use super::tally::{Counts, Tally};
 use super::turned_away::turn_away;
 use super::{Bounds, Listener, Routes};
+use crate::bridge::event::failed;
 use crate::bridge::{Census, Crossing, ListenerId, Wake};
-use crate::error::HostFault;
-use crate::reactor::Adopter;
+use crate::error::{FaultPoint, HostFault, Panic, Watch};
+use crate::reactor::{Adopter, Failure};
 
 /// The gate of one App: a handle to its thread, to be used from any thread but that one.
 ///
@@ -191,7 +194,7 @@ impl Gate {
     pub fn stop(self) {
         drop(self.offer);
         drop(self.commands);
-        // A panic there has been reported by the panic hook, and everything was dropped as well.
+        // It ends by no panic: see `keep`.
         let _ = self.thread.join();
     }
 
@@ -212,14 +215,27 @@ impl Gate {
 /// Runs until the orders end; what is still at the gate is dropped with the runtime.
 fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
     let _end = End(keeper.entrance.desk().clone());
+    // A panic of a task is tokio's to catch, and ours to tell.
+    let _watch = Watch::begin();
     // A task like any other: to wake it is no system call on this thread, and its turn comes behind those of all
     // that were ready, so that what they leave for JavaScript is handed over together.
-    let kept = runtime.spawn_local(poll_fn(move |cx| keeper.poll(cx)));
-    // A panic there has been reported by the panic hook.
-    let _ = runtime.block_on(kept);
+    let kept = runtime.spawn_local(async move {
+        while let Err(panic) = poll_fn(|cx| keeper.poll_watched(cx)).await {
+            keeper.recover(panic);
+            sleep(FAULT_PAUSE).await;
+        }
+    });
+    // A second panic, while it recovers from one: there is nobody left to accept connections, and a process that stops
+    // to serve without a word is worse than one that ends.
+    if runtime.block_on(kept).is_err() {
+        std::process::abort();
+    }
 }
 
-/// The end of the gate's thread, be it by a panic: JavaScript does not wait for it any more.
+/// Pause after a panic, so that a lasting fault is no busy loop.
+const FAULT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The end of the gate's thread: JavaScript does not wait for it any more.
 struct End(Rc<Desk>);
 
 impl Drop for End {
@@ -257,8 +273,29 @@ impl Keeper {
         Self { orders, acceptors, connections, entrance, census, room, passing }
     }
 
+    /// The same, and ready with what a panic said: the keeper goes on behind it, once it is [recovered](Self::recover).
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Panic>> {
+        match Panic::catch(|| self.poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+
+    /// Behind a panic of its own: some of the commands of JavaScript may be lost, and with them the answers to any
+    /// request, so none is waited for. Listeners go on, and so does what has left the gate.
+    fn recover(&mut self, panic: Panic) {
+        self.connections.abort_all();
+        self.entrance.desk().fail();
+        self.report(failed::GATE, panic);
+    }
+
+    fn report(&self, kind: u8, panic: Panic) {
+        self.entrance.reactors().report(Failure { kind, panic });
+    }
+
     /// Ready when the orders have ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.entrance.desk().faults().pass(FaultPoint::Keeping);
         loop {
             match self.orders.poll_recv(cx) {
                 Poll::Ready(Some(command)) => self.obey(command),
@@ -343,9 +380,11 @@ impl Keeper {
         if let Err(surplus) = self.entrance.admission.admit(&mut connection.ticket, connection.peer) {
             return self.turn_away(connection, surplus);
         }
-        let Some((Unserved { stream, peer, ticket }, first)) = doorstep::receive(&self.entrance, connection) else {
-            return;
+        let received = match Panic::catch(|| doorstep::receive(&self.entrance, connection)) {
+            Ok(received) => received,
+            Err(panic) => return self.report(failed::CONNECTION, panic),
         };
+        let Some((Unserved { stream, peer, ticket }, first)) = received else { return };
         // It fails only if the poller has no room for it: the connection ends here then.
         if let Ok(stream) = TcpStream::from_std(stream) {
             self.connections.spawn_local(serve(self.entrance.clone(), stream, first, peer, ticket));
@@ -362,11 +401,14 @@ impl Keeper {
     }
 
     /// Joins the tasks that have ended, and tells how many: that gives their memory back. One that
-    /// panicked took nothing with it.
+    /// panicked took nothing but its connection with it.
     fn join(&mut self, cx: &mut Context<'_>) -> usize {
         let mut joined = 0;
-        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {
+        while let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
             joined += 1;
+            if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
+                self.report(failed::CONNECTION, Panic::latest(payload.as_ref()));
+            }
         }
         joined
     }

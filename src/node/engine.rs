@@ -36,24 +36,24 @@ use crate::limits;
 use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 
 /// The running threads of an App, and what else ends with them.
-struct Running {
+pub(super) struct Running {
     bell: Arc<Bell>,
     census: Arc<Census>,
     gate: Gate,
     reactors: Vec<ReactorThread>,
     /// Of the reactors, and behind them the gate's.
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     hook: Option<CleanupEnvHook<(Shared, Arc<Children>)>>,
 }
 
 /// One thread of the engine, seen from JavaScript.
-struct Lane {
-    crossing: Arc<Crossing>,
+pub(super) struct Lane {
+    pub(super) crossing: Arc<Crossing>,
     /// Large payloads of drained events that JavaScript has not taken yet.
     large: VecDeque<Vec<u8>>,
 }
 
-type Shared = Rc<RefCell<Option<Running>>>;
+pub(super) type Shared = Rc<RefCell<Option<Running>>>;
 
 /// What `lib/engine.js` holds.
 #[napi]
@@ -68,7 +68,7 @@ pub struct Engine {
     is_filtered: bool,
     descriptor: Option<Descriptor>,
     children: Arc<Children>,
-    running: Shared,
+    pub(super) running: Shared,
 }
 
 /// What became of the connections that a shutdown found: see [`Departed`].
@@ -404,10 +404,14 @@ impl Engine {
         self.running.borrow().as_ref().is_none_or(|running| running.bell.rest())
     }
 
-    /// Whether nothing listens, is being established, or is established and not released.
+    /// Whether nothing listens, is being established, or is established and not released, and JavaScript has been told
+    /// all: connections that a panic has ended are not counted any more.
     #[napi]
     pub fn is_vacant(&self) -> bool {
-        self.running.borrow().as_ref().is_none_or(|running| running.census.is_vacant())
+        self.running.borrow().as_ref().is_none_or(|running| {
+            let told = |reactor: &ReactorThread| reactor.shared().crossing.mailbox.waiting().events == 0;
+            running.census.is_vacant() && running.reactors.iter().all(told)
+        })
     }
 
     /// The numbers of the threads; zeros while they do not run.

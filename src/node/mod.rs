@@ -7,6 +7,8 @@ mod bell;
 mod descriptors;
 mod engine;
 mod fault;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod heap;
 mod identities;
 mod settings;

@@ -51,6 +51,7 @@ pub struct ClosesByCause {
     pub protocol: f64,
     pub backpressure: f64,
     pub shutdown: f64,
+    pub failure: f64,
 }
 
 /// What waits in one reactor.
@@ -151,6 +152,7 @@ impl ReactorStats {
                 protocol: closes(CloseCause::Protocol),
                 backpressure: closes(CloseCause::Backpressure),
                 shutdown: closes(CloseCause::Shutdown),
+                failure: closes(CloseCause::Failure),
             },
             messages_in: tally.messages_in as f64,
             messages_out: tally.messages_out as f64,

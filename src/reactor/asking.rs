@@ -24,11 +24,12 @@ impl<N: Network> Reactor<N> {
         }
         self.ebb.flow(HANDSHAKE_BYTES);
         self.routes.serve(&visit.route);
+        // The gate counts its connection; this is the place, which may outlive it.
+        let ticket = self.shared.census.enter();
         let Some(connection) = self.slab.reserve(visit.route.id) else {
             return (visit.answer)(Answer::Close);
         };
-        // The gate counts its connection; this is the place, which may outlive it.
-        self.shared.census.enter().forget();
+        ticket.forget();
         visit.pass.fill(connection);
         let slot = self.slab.slot(connection.index);
         slot.agreement = visit.agreement;

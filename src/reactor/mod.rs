@@ -13,6 +13,7 @@ mod asking;
 mod clock;
 mod contexts;
 mod ebb;
+mod failure;
 mod gather;
 mod guests;
 mod intake;
@@ -45,7 +46,7 @@ mod write;
 
 pub use crate::protocol::Compression;
 pub use address::encode as encode_peer;
-pub use adoption::{Adopter, Adoption};
+pub use adoption::{Adopter, Adoption, Failure};
 pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;

@@ -5,6 +5,7 @@ use super::slot::{Outgoing, Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN, FLAG_SHUTDOWN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
+use crate::error::FaultPoint;
 use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
 /// Before so much is gathered for one connection, what is gathered is written, so that the
@@ -74,6 +75,7 @@ impl<N: Network> Reactor<N> {
 
     fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let phase = self.slab.slot(index).phase;
+        self.shared.crossing.faults.pass(FaultPoint::Command);
         match (command.kind, phase) {
             (CommandKind::Answer | CommandKind::AnswerLarge, Phase::Asking) => self.answer(index, command, orders),
             (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Arriving | Phase::Ending) => {

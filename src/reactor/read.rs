@@ -6,6 +6,7 @@ use super::network::{Network, Socket};
 use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::{CloseCause, ConnectionId, EventKind};
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Progress, Receiver};
 
@@ -139,6 +140,7 @@ impl<N: Network> Reactor<N> {
         let assembly = &mut slot.assembly;
         let progress = protocol::receive(assembly, served.rules, inflation.as_mut(), bytes, &mut receiving);
         let late_pong = receiving.late_pong;
+        self.shared.crossing.faults.pass(FaultPoint::Decoding);
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
         }

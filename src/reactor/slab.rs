@@ -89,6 +89,22 @@ impl<S> Slab<S> {
         self.occupied -= 1;
     }
 
+    /// Finds the vacant places anew: a panic may have come between any two steps of giving one out.
+    pub fn relink(&mut self) {
+        (self.vacant, self.occupied) = (NONE, 0);
+        for index in (0..self.places()).rev() {
+            let vacant = self.vacant;
+            let slot = self.slot(index);
+            match slot.phase {
+                Phase::Vacant => {
+                    slot.link = vacant;
+                    self.vacant = index;
+                }
+                _ => self.occupied += 1,
+            }
+        }
+    }
+
     /// Number of places, vacant ones counted.
     pub fn places(&self) -> u32 {
         (self.pages.len() * PAGE_SLOTS) as u32

@@ -74,6 +74,14 @@ impl Tally {
         self.opened.saturating_sub(self.closes.iter().sum())
     }
 
+    /// All connections have ended by a panic, and nothing is known to wait any more. Tells how many they were.
+    pub(super) fn fail(&mut self) -> u64 {
+        let lost = self.connections();
+        self.closes[place(CloseCause::Failure)] += lost;
+        (self.outbox_bytes, self.parked_bytes) = (0, 0);
+        lost
+    }
+
     /// Bytes left the outboxes, written or thrown away.
     pub fn outbox_shrinks(&mut self, bytes: usize) {
         self.outbox_bytes = self.outbox_bytes.saturating_sub(bytes as u64);

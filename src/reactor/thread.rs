@@ -1,6 +1,7 @@
 //! A reactor's thread, and the handle that the gate and the JavaScript thread have of it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,10 +13,11 @@ use super::network::Network;
 use super::poller::Poller;
 use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
-use super::{Adopter, Adoption, Pass, Visit};
+use super::{Adopter, Adoption, Failure, Pass, Visit};
 use crate::bridge::{Census, ReactorId};
+use crate::error::Panic;
 
-/// Pause after a poller that failed, so that a lasting fault is no busy loop.
+/// Pause after a poller that failed, or a panic, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running reactor. Dropping it without [`ReactorThread::join`] leaves the thread running.
@@ -61,12 +63,12 @@ impl ReactorThread {
     /// Ends the reactor: its sockets are closed, and its thread has ended when this returns.
     pub fn join(self) {
         self.shared.stop();
-        // A reactor that panicked has closed its sockets by unwinding.
+        // It ends by no panic: see `run`.
         drop(self.thread.join());
     }
 }
 
-/// The end of a reactor's thread, be it by a panic: nobody waits for it any more.
+/// The end of a reactor's thread: nobody waits for it any more.
 struct End<'a>(&'a Shared);
 
 impl Drop for End<'_> {
@@ -91,9 +93,29 @@ impl Adopter for ReactorHandle {
     fn is_full(&self) -> bool {
         self.0.crossing.is_full()
     }
+
+    fn report(&self, failure: Failure) {
+        self.0.arrive([Arrival::Failure(failure)]);
+    }
 }
 
+/// Runs turns until the reactor is to end. Behind a panic another reactor goes on.
+///
+/// All that is shared with other threads lies behind mutexes which are held for a swap or a copy, and whoever finds one
+/// of them poisoned uses it on (`PoisonError::into_inner`): what is in it is whole at every step, since nothing is
+/// called under the lock that has more to do than to move memory. What a panic can leave half done is the reactor's
+/// own, and of that little is kept.
 fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
+    while let Err(panic) = Panic::catch(|| run_turns(&mut reactor, shared)) {
+        let recovery = catch_unwind(AssertUnwindSafe(|| reactor.recovered(&panic, Instant::now())));
+        // There is nobody left to serve its connections, and a process that stops to serve without a word is worse
+        // than one that ends: this panic is printed.
+        reactor = recovery.unwrap_or_else(|_| std::process::abort());
+        std::thread::sleep(FAULT_PAUSE);
+    }
+}
+
+fn run_turns(reactor: &mut Reactor<Poller>, shared: &Shared) {
     let mut ready = Vec::new();
     loop {
         let timeout = match reactor.rest(Instant::now()) {
@@ -112,7 +134,7 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
         let now = Instant::now();
         reactor.collect();
         for arrival in shared.arrivals() {
-            arrive(&mut reactor, arrival, now);
+            arrive(reactor, arrival, now);
         }
         reactor.turn(&ready, now);
     }
@@ -129,5 +151,6 @@ fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
         }
         Arrival::Visit(visit) => reactor.receive(visit, now),
         Arrival::Departure(pass) => reactor.depart(&pass),
+        Arrival::Failure(failure) => reactor.report(&failure),
     }
 }

@@ -27,6 +27,7 @@ use super::slot::Unread;
 use super::tally::Memory;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Orders, Ticket};
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::Agreement;
 use crate::tls::Scratch;
@@ -75,14 +76,22 @@ pub struct Reactor<N: Network> {
     /// From the order to shut down on.
     pub(super) shutdown: Option<Shutdown>,
     pub(super) random: u32,
+    /// The connection whose peer may have got a part of what is being written to it.
+    pub(super) writing: Option<u32>,
 }
 
 impl<N: Network> Reactor<N> {
     /// A reactor without connections.
     pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
+        let intake = Intake::new(shared.clone());
+        Self::with(network, shared, intake, now)
+    }
+
+    /// The same with events that wait and numbers.
+    pub(super) fn with(network: N, shared: Arc<Shared>, intake: Intake, now: Instant) -> Self {
         let mut reactor = Self {
             network,
-            intake: Intake::new(shared.clone()),
+            intake,
             shared,
             slab: Slab::new(),
             routes: ServedRoutes::default(),
@@ -106,6 +115,7 @@ impl<N: Network> Reactor<N> {
             due: Vec::new(),
             shutdown: None,
             random: 0x9e37_79b9,
+            writing: None,
         };
         reactor.intake.tally.memory = reactor.memory();
         reactor.intake.publish();
@@ -137,6 +147,7 @@ impl<N: Network> Reactor<N> {
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
         self.intake.tell(connection, EventKind::Open, family, [&place, b""]);
+        self.shared.crossing.faults.pass(FaultPoint::Adoption);
         let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
         if self.network.register(socket, index).is_err() {
             return self.lose_to_error(index);

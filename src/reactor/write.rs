@@ -6,6 +6,7 @@ use super::shutdown::Parting;
 use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use crate::bridge::EventKind;
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::{Agreement, Opcode};
 
@@ -13,6 +14,12 @@ impl<N: Network> Reactor<N> {
     /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
     /// goes to the outbox. `commands` is the buffer that gathered ranges refer to.
     pub(super) fn transmit(&mut self, index: u32, commands: &[u8]) {
+        self.writing = Some(index);
+        self.send_gathered(index, commands);
+        self.writing = None;
+    }
+
+    fn send_gathered(&mut self, index: u32, commands: &[u8]) {
         let (slot, session) = self.slab.slot_and_session(index);
         let mut sent = 0;
         let mut takes = slot.waiting_bytes() == 0;
@@ -31,6 +38,7 @@ impl<N: Network> Reactor<N> {
                 Ok((count, offered)) => {
                     sent += count;
                     self.intake.tally.bytes_out += count as u64;
+                    self.shared.crossing.faults.pass(FaultPoint::Writing);
                     takes = !line.is_choked(count < offered);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -66,6 +74,7 @@ impl<N: Network> Reactor<N> {
         }
         let (slot, session) = self.slab.slot_and_session(index);
         let Some(mut rare) = slot.take_rare() else { return };
+        self.writing = Some(index);
         let waited = rare.outbox.bytes();
         let outcome = match slot.socket.as_mut() {
             Some(socket) if !rare.outbox.is_empty() => {
@@ -82,6 +91,7 @@ impl<N: Network> Reactor<N> {
         }
         let pong = if waiting == 0 { rare.pong.take() } else { None };
         slot.put_rare(rare);
+        self.writing = None;
         match outcome {
             Err(_) => return self.lose_to_error(index),
             Ok(0) => return,

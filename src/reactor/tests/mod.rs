@@ -11,6 +11,7 @@ mod closing;
 mod compression;
 mod echo;
 mod ending;
+mod failure;
 mod fairness;
 mod frames;
 mod idle;

@@ -51,7 +51,8 @@ fn where_others_keep_javascript_busy_a_greedy_one_gets_a_little() {
             rig.run();
         }
         let read = unread - peer.unread_bytes();
-        assert!(read <= limits::READ_ON_BYTES, "once for what JavaScript takes");
+        // And what is missing of a frame that the read before has cut.
+        assert!(read < limits::READ_ON_BYTES + 7, "once for what JavaScript takes");
         assert!(read == 0 || round >= 18, "not before its time");
         reads += usize::from(read > 0);
     }
