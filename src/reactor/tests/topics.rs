@@ -376,9 +376,9 @@ proptest! {
                 Step::Send(..) => {}
             }
         }
-        for member in 0..MEMBERS / 2 {
-            if expected[member].held.is_some() {
-                fragment(&mut rig, connection(member), &mut expected[member]);
+        for ((_, connection), expected) in members.iter().zip(&mut expected) {
+            if expected.held.is_some() {
+                fragment(&mut rig, *connection, expected);
             }
         }
         rig.obey();
