@@ -43,8 +43,8 @@ pub const CONNECTIONS_PER_REACTOR: usize = 1 << 24;
 /// Topics of one App that have subscribers at one time: as many as a `Map` of V8 holds.
 pub const TOPICS: usize = 1 << 24;
 
-/// Commands that are sorted by connection at a time, beyond those that JavaScript wrote: a published
-/// message is one for each subscriber. Above it what is sorted is carried out first: at most 6 MiB,
+/// Commands that are sorted by connection at a time, beyond those that JavaScript wrote: messages that are
+/// published to one topic in a row are one for each subscriber. Above it what is sorted is carried out first: at most 6 MiB,
 /// and a connection that gets so many messages in one turn gets them by some writes instead of one.
 pub const AGENDA_LINKS: usize = 256 * 1024;
 

@@ -42,6 +42,7 @@ mod tests;
 mod thread;
 mod turn;
 mod visit;
+mod volley;
 mod write;
 
 pub use crate::protocol::Compression;
