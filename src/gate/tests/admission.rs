@@ -222,5 +222,7 @@ fn a_child_that_would_turn_it_away_is_passed_by() {
     free.gate.withdraw();
     assert!(acceptor.answer_and_end(GET).starts_with("HTTP/1.1 503 "), "no other is there");
     assert_eq!(crowded.gate.counts().turned_away.app, 1);
-    [acceptor, crowded, free].map(|site| site.gate.stop());
+    for site in [acceptor, crowded, free] {
+        site.gate.stop();
+    }
 }
