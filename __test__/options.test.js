@@ -177,6 +177,7 @@ describe('an App', () => {
       binaryType: 'arraybuffer',
       textType: null,
       closedSend: 'throw',
+      onError: null,
       requestHeadBytes: 16_384,
     };
     assert.deepEqual(appOptions(undefined), defaults);
@@ -184,8 +185,10 @@ describe('an App', () => {
   });
 
   test('takes its options', () => {
-    const options = { threads: 64, binaryType: 'uint8array', textType: 'string', closedSend: 'ignore' };
+    const strings = { binaryType: 'uint8array', textType: 'string', closedSend: 'ignore' };
+    const options = { threads: 64, ...strings, onError: () => {} };
     assert.deepEqual(appOptions(options), { ...options, requestHeadBytes: 16_384 });
+    assert.equal(appOptions({ onError: null }).onError, null);
   });
 
   const refused = [
@@ -193,6 +196,7 @@ describe('an App', () => {
     ['threads', RANGE, 0, -1, 65, 1.5],
     ['binaryType', RANGE, 'string'],
     ['textType', RANGE, 'text'],
+    ['onError', TYPE, 'log', true],
   ];
   for (const [name, kind, ...values] of refused) {
     test(`refuses ${name} of ${values.join(', ')}`, () => {
