@@ -247,11 +247,12 @@ fn a_reactor_that_panics_says_goodbye_and_serves_others() {
         let mut got = [0; 9];
         match connection {
             None => client.read_exact(&mut got).unwrap(),
-            Some(connection) => rustls::StreamOwned::new(connection, client).read_exact(&mut got).unwrap(),
+            Some(mut connection) => rustls::Stream::new(&mut connection, &mut client).read_exact(&mut got).unwrap(),
         }
         assert_eq!(decode(&got), [said(TEXT, b"welcome")]);
         let tally = running.thread.shared().tally();
         assert_eq!((tally.connections(), tally.closes(crate::bridge::CloseCause::Failure)), (1, 3));
+        drop(client);
         running.thread.join();
     }
 }
