@@ -110,7 +110,10 @@ describe('a reactor that has failed', () => {
     const [error, ...rest] = told;
     assert.equal(error.code, 'TIDEWIRE_REACTOR_FAILED');
     assert.deepEqual([error.reactor, error.connections, error.place], [0, 3, 'src/a.rs:1:2']);
-    assert.match(error.message, /^Reactor 0 of the App has failed, .*: index out of bounds\nmore \(src\/a\.rs:1:2\);/s);
+    assert.match(
+      error.message,
+      /^Reactor 0 of the App has failed, .*: index out of bounds\nmore \(src\/a\.rs:1:2\);/s,
+    );
     assert.deepEqual(rest, [
       'aborted',
       ...[0, 1, 2].map((number) => [number, 1011, 'internal error', 'failure']),

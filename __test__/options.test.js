@@ -178,6 +178,7 @@ describe('an App', () => {
       binaryType: 'arraybuffer',
       textType: null,
       closedSend: 'throw',
+      onError: null,
       requestHeadBytes: 16_384,
       // As many as there are descriptors for: the engine knows.
       maxConnections: undefined,
@@ -195,12 +196,14 @@ describe('an App', () => {
       binaryType: 'uint8array',
       textType: 'string',
       closedSend: 'ignore',
+      onError: () => {},
       maxConnections: 2 ** 30,
       maxConnectionsPerAddress: 1,
       connectionsPerMinutePerAddress: 1_000_000,
       trustProxy: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7', '::1', '0.0.0.0/0', 'unix'],
     };
     assert.deepEqual(appOptions(options), { ...options, requestHeadBytes: 16_384 });
+    assert.equal(appOptions({ onError: null }).onError, null);
   });
 
   const refused = [
@@ -214,6 +217,7 @@ describe('an App', () => {
     ['connectionsPerMinutePerAddress', TYPE, '60', null],
     ['connectionsPerMinutePerAddress', RANGE, -1, 0.5, 1_000_001],
     ['trustProxy', TYPE, true, null, 1, '10.0.0.0/8'],
+    ['onError', TYPE, 'log', true],
   ];
   for (const [name, kind, ...values] of refused) {
     test(`refuses ${name} of ${values.join(', ')}`, () => {

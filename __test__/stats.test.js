@@ -19,6 +19,7 @@ const NO_CLOSES = {
   protocol: 0,
   backpressure: 0,
   shutdown: 0,
+  failure: 0,
 };
 
 const NONE = {

@@ -232,6 +232,8 @@ app.shutdown({ code: 1012, reason: 'restarting', timeout: 0.5 });
 app.shutdown({ code: '1012' });
 // @ts-expect-error not an option
 app.shutdown({ seconds: 8 });
+App({ onError: ({ code, reactor }) => [code.length, reactor?.toFixed()] });
+app.ws('/', { close: (ws) => same<'failure', Extract<typeof ws.closeCause, 'failure'>>(true) });
 app.ws('/', { close: (ws) => same<'shutdown', Extract<typeof ws.closeCause, 'shutdown'>>(true) });
 
 // The numbers of an App.

@@ -197,7 +197,8 @@ async function everything({ handlers }) {
         await Promise.race([last, client.ended]);
         if (heard.join('') !== numbers.slice(0, heard.length).join('')) failures.push(`${name}: ${heard}`);
         const ends = /^(end|close|end twice)$/.test(action) && !['upgrade', 'close'].includes(handler);
-        if (!ends && heard.length !== numbers.length) failures.push(`${name}: only ${heard.length} were echoed`);
+        if (!ends && heard.length !== numbers.length)
+          failures.push(`${name}: only ${heard.length} were echoed`);
         client.write(closeFrame(1000));
         await client.ended;
       }
@@ -209,7 +210,8 @@ async function everything({ handlers }) {
         late.resetAndDestroy();
         await until(() => closes.get(mine - 1) === 1, `${name}: the other one is closed`);
       }
-      if (/another$/.test(action) && /^(end|close)/.test(action)) await until(() => otherEnded, `${name}: it ends`);
+      if (/another$/.test(action) && /^(end|close)/.test(action))
+        await until(() => otherEnded, `${name}: it ends`);
     }
   }
   other.socket.destroy();
@@ -226,7 +228,10 @@ async function everything({ handlers }) {
         if (at !== handler || counts.done || counts.opened < (at === 'open' ? 5 : 4)) return;
         counts.done = true;
         if (way === 'close') ending.close();
-        else ending.shutdown({ timeout: 5 }).then(({ forced }) => forced > 0 && failures.push(`${handler}: ${forced} forced`));
+        else
+          ending
+            .shutdown({ timeout: 5 })
+            .then(({ forced }) => forced > 0 && failures.push(`${handler}: ${forced} forced`));
       };
       ending.ws('/*', {
         ...Object.fromEntries(handlers.map((name) => [name, end(name)])),
@@ -281,7 +286,9 @@ async function everything({ handlers }) {
   console.log(JSON.stringify({ failures, odd, connections: opens.size, planned: number + 1 }));
 }
 
-test('everything can be done in every handler, and each open has one close', { timeout: 60_000 }, async (context) => {
+test('everything can be done in every handler, and each open has one close', {
+  timeout: 60_000,
+}, async (context) => {
   const child = runScript(context, everything, { handlers: HANDLERS });
   const { failures, odd, connections, planned } = await child.value();
   assert.deepEqual(failures, []);

@@ -99,9 +99,18 @@ async function http({ fails }) {
   const app = App();
   app.filter(failing('filter'));
   app.get('/unanswered', failing('unanswered'));
-  app.get('/answered', failing('answered', (res) => res.end('answered')));
-  app.get('/begun', failing('begun', (res) => res.write('the beginning')));
-  app.get('/later', failing('later', (res) => res.onAborted(() => {})));
+  app.get(
+    '/answered',
+    failing('answered', (res) => res.end('answered')),
+  );
+  app.get(
+    '/begun',
+    failing('begun', (res) => res.write('the beginning')),
+  );
+  app.get(
+    '/later',
+    failing('later', (res) => res.onAborted(() => {})),
+  );
   app.post('/data', (res) => {
     res.onAborted(() => {});
     res.onData(
@@ -133,16 +142,23 @@ async function http({ fails }) {
       .then(async (response) => [response.status, (await response.arrayBuffer()).byteLength])
       .catch(() => 'broken');
   const answers = {};
-  for (const path of ['unanswered', 'answered', 'begun', 'later', 'writable']) answers[path] = await ask(`/${path}`);
+  for (const path of ['unanswered', 'answered', 'begun', 'later', 'writable'])
+    answers[path] = await ask(`/${path}`);
   answers.data = await ask('/data', { method: 'POST', body: 'x' });
   const leaver = net.connect(port, '127.0.0.1');
   leaver.write('GET /aborted HTTP/1.1\r\nHost: a\r\n\r\n');
   await new Promise((resolve) => setTimeout(resolve, 50));
   leaver.resetAndDestroy();
   await isAborted;
-  const headers = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+  const headers = [
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  ];
   const client = net.connect(port, '127.0.0.1');
-  client.write(`GET /refused HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\n${headers.join('\r\n')}\r\n\r\n`);
+  client.write(
+    `GET /refused HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\n${headers.join('\r\n')}\r\n\r\n`,
+  );
   const [refusal] = await once(client, 'data');
   answers.upgrade = String(refusal).split('\r\n', 1)[0];
   client.destroy();

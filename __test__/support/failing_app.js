@@ -30,7 +30,8 @@ const app = App({
   threads: Number(process.env.THREADS),
   onError: process.env.WITHOUT_HANDLER
     ? undefined
-    : ({ code, message, place, reactor, connections }) => say('error', { code, message, place, reactor, connections }),
+    : ({ code, message, place, reactor, connections }) =>
+        say('error', { code, message, place, reactor, connections }),
 });
 process.on('warning', ({ name, code, message }) => say('warning', { name, code, message }));
 

@@ -7,7 +7,9 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::process::abort;
 use std::sync::Once;
 
 /// Bytes of a message at most: it is for a line of a log.
@@ -37,6 +39,14 @@ impl Panic {
     pub fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Self> {
         let _watch = Watch::begin();
         catch_unwind(AssertUnwindSafe(body)).map_err(|payload| Self::latest(payload.as_ref()))
+    }
+
+    /// Ends the process, and says why: this panic came while another one was recovered from. There is nobody left to go
+    /// on with the thread's work, and a process that stops to serve without a word is worse than one that ends.
+    pub fn abort(&self) -> ! {
+        // There is nobody to tell that it cannot be told.
+        _ = writeln!(stderr(), "tidewire ends after a panic inside of another: {} ({})", self.message, self.place);
+        abort()
     }
 
     /// What the latest panic of this thread said, if it was watched; else what its payload says.

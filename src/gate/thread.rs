@@ -225,10 +225,8 @@ fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
             sleep(FAULT_PAUSE).await;
         }
     });
-    // A second panic, while it recovers from one: there is nobody left to accept connections, and a process that stops
-    // to serve without a word is worse than one that ends.
-    if runtime.block_on(kept).is_err() {
-        std::process::abort();
+    if let Err(Ok(payload)) = runtime.block_on(kept).map_err(JoinError::try_into_panic) {
+        Panic::latest(payload.as_ref()).abort();
     }
 }
 

@@ -1,7 +1,6 @@
 //! A reactor's thread, and the handle that the gate and the JavaScript thread have of it.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -107,10 +106,8 @@ impl Adopter for ReactorHandle {
 /// own, and of that little is kept.
 fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
     while let Err(panic) = Panic::catch(|| run_turns(&mut reactor, shared)) {
-        let recovery = catch_unwind(AssertUnwindSafe(|| reactor.recovered(&panic, Instant::now())));
-        // There is nobody left to serve its connections, and a process that stops to serve without a word is worse
-        // than one that ends: this panic is printed.
-        reactor = recovery.unwrap_or_else(|_| std::process::abort());
+        let recovery = Panic::catch(|| reactor.recovered(&panic, Instant::now()));
+        reactor = recovery.unwrap_or_else(|second| second.abort());
         std::thread::sleep(FAULT_PAUSE);
     }
 }

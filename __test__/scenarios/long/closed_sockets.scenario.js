@@ -52,14 +52,36 @@ function server() {
     const { heapUsed, external, arrayBuffers } = process.memoryUsage();
     const { memory, connections, topics } = app.stats();
     const descriptors = readdirSync('/proc/self/fd').length;
-    console.log(JSON.stringify({ heapUsed, external, arrayBuffers, memory, connections, topics, descriptors, left: sockets.size }));
+    console.log(
+      JSON.stringify({
+        heapUsed,
+        external,
+        arrayBuffers,
+        memory,
+        connections,
+        topics,
+        descriptors,
+        left: sockets.size,
+      }),
+    );
   });
 }
 
 /** Opens and closes connections for a while. */
 function churn(program, port) {
-  const options = ['--concurrency', CONCURRENCY, '--seconds', STEP_SECONDS, '--warmup-seconds', 0, '--echo', '--json'];
-  const client = spawn(program, ['churn', '--port', port, ...options].map(String), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const options = [
+    '--concurrency',
+    CONCURRENCY,
+    '--seconds',
+    STEP_SECONDS,
+    '--warmup-seconds',
+    0,
+    '--echo',
+    '--json',
+  ];
+  const client = spawn(program, ['churn', '--port', port, ...options].map(String), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let errors = '';
   client.stderr.on('data', (piece) => {
     errors += piece;

@@ -26,12 +26,16 @@ const CLIENTS = 20;
 
 /** Builds the addon, and returns its path. */
 function build() {
-  const cargo = spawnSync('cargo', ['build', '--lib', '--features', 'fault-injection', '--message-format=json'], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const cargo = spawnSync(
+    'cargo',
+    ['build', '--lib', '--features', 'fault-injection', '--message-format=json'],
+    {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   assert.equal(cargo.status, 0, cargo.stderr);
   return cargo.stdout
     .split('\n')
@@ -69,7 +73,14 @@ describe('an engine that panics', () => {
       }
       throw new Error(`no ${kind} came`);
     };
-    return { child, port, url: `ws://127.0.0.1:${port}`, ask, when, inject: (lane, point) => ask(['inject', lane, point]) };
+    return {
+      child,
+      port,
+      url: `ws://127.0.0.1:${port}`,
+      ask,
+      when,
+      inject: (lane, point) => ask(['inject', lane, point]),
+    };
   }
 
   /** Clients of both reactors, in turn, whose opening JavaScript has heard of. */
@@ -92,46 +103,55 @@ describe('an engine that panics', () => {
   }
 
   for (const point of ['command', 'decoding', 'writing']) {
-    test(`in a reactor, while it is ${point}: its clients are told, the others go on`, BOUND, async (context) => {
-      const app = await start(context);
-      const clients = await open(context, app);
-      const [mine, others] = [0, 1].map((reactor) => clients.filter((client) => client.reactor === reactor));
-      app.inject(0, POINTS[point]);
-      await app.when('injected');
-      mine[0].send('echo');
-      const [, error] = await app.when('error');
-      assert.equal(error.code, 'TIDEWIRE_REACTOR_FAILED');
-      assert.deepEqual([error.reactor, error.connections], [0, CLIENTS / 2]);
-      assert.match(error.place, /faults\.rs:\d+:\d+$/);
-      assert.match(error.message, /a fault was injected/);
-      // Who was being written to may have a part of a frame, behind which nothing may come.
-      const cut = point === 'writing' ? 1 : 0;
-      const ends = await Promise.all(mine.map((client) => client.closed));
-      assert.equal(ends.filter(({ code }) => code === 1011).length, mine.length - cut);
-      for (const client of others) client.send('still there');
-      for (const client of others) assert.equal(await client.text(), 'still there');
-      const { opened, closed, codes, causes, connections, failures, subscribers } = await counts(app);
-      assert.deepEqual({ opened, closed, connections, failures }, {
-        opened: CLIENTS,
-        closed: CLIENTS / 2,
-        connections: CLIENTS / 2,
-        failures: CLIENTS / 2,
-      });
-      assert.deepEqual([codes, causes], [{ 1011: CLIENTS / 2 }, { failure: CLIENTS / 2 }]);
-      assert.equal(subscribers, CLIENTS / 2);
-      // The next ones come to both reactors, and what is published reaches all.
-      const later = await open(context, app);
-      app.ask(['publish']);
-      for (const client of [...others, ...later]) assert.equal(await client.text(), 'published');
-      for (const client of later) client.send('and I');
-      for (const client of later) assert.equal(await client.text(), 'and I');
-      app.ask(['close']);
-      await Promise.all([...others, ...later].map((client) => client.closed));
-      const [, end] = await app.when('end');
-      assert.deepEqual([end.opened, end.closed], [2 * CLIENTS, 2 * CLIENTS]);
-      assert.deepEqual(await app.child.exited, { code: 0, signal: null });
-      assert.equal(app.child.errors, '', 'nothing is printed');
-    });
+    test(
+      `in a reactor, while it is ${point}: its clients are told, the others go on`,
+      BOUND,
+      async (context) => {
+        const app = await start(context);
+        const clients = await open(context, app);
+        const [mine, others] = [0, 1].map((reactor) =>
+          clients.filter((client) => client.reactor === reactor),
+        );
+        app.inject(0, POINTS[point]);
+        await app.when('injected');
+        mine[0].send('echo');
+        const [, error] = await app.when('error');
+        assert.equal(error.code, 'TIDEWIRE_REACTOR_FAILED');
+        assert.deepEqual([error.reactor, error.connections], [0, CLIENTS / 2]);
+        assert.match(error.place, /faults\.rs:\d+:\d+$/);
+        assert.match(error.message, /a fault was injected/);
+        // Who was being written to may have a part of a frame, behind which nothing may come.
+        const cut = point === 'writing' ? 1 : 0;
+        const ends = await Promise.all(mine.map((client) => client.closed));
+        assert.equal(ends.filter(({ code }) => code === 1011).length, mine.length - cut);
+        for (const client of others) client.send('still there');
+        for (const client of others) assert.equal(await client.text(), 'still there');
+        const { opened, closed, codes, causes, connections, failures, subscribers } = await counts(app);
+        assert.deepEqual(
+          { opened, closed, connections, failures },
+          {
+            opened: CLIENTS,
+            closed: CLIENTS / 2,
+            connections: CLIENTS / 2,
+            failures: CLIENTS / 2,
+          },
+        );
+        assert.deepEqual([codes, causes], [{ 1011: CLIENTS / 2 }, { failure: CLIENTS / 2 }]);
+        assert.equal(subscribers, CLIENTS / 2);
+        // The next ones come to both reactors, and what is published reaches all.
+        const later = await open(context, app);
+        app.ask(['publish']);
+        for (const client of [...others, ...later]) assert.equal(await client.text(), 'published');
+        for (const client of later) client.send('and I');
+        for (const client of later) assert.equal(await client.text(), 'and I');
+        app.ask(['close']);
+        await Promise.all([...others, ...later].map((client) => client.closed));
+        const [, end] = await app.when('end');
+        assert.deepEqual([end.opened, end.closed], [2 * CLIENTS, 2 * CLIENTS]);
+        assert.deepEqual(await app.child.exited, { code: 0, signal: null });
+        assert.equal(app.child.errors, '', 'nothing is printed');
+      },
+    );
   }
 
   test('again and again, under load, without losing count', BOUND, async (context) => {

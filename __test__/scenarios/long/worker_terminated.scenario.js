@@ -56,7 +56,9 @@ async function rounds({ count, seed, key, cert }) {
     const ran = threads();
     let heard = 0;
     const clients = Array.from({ length: 10 }, (_, number) => {
-      const client = new WebSocket(`${isSecure ? 'wss' : 'ws'}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+      const client = new WebSocket(`${isSecure ? 'wss' : 'ws'}://127.0.0.1:${port}`, {
+        rejectUnauthorized: false,
+      });
       client.on('error', () => {});
       client.on('open', () => {
         for (let at = 0; at < 50; at++) client.send(Buffer.alloc(number % 2 ? 6_000 : 20));

@@ -241,19 +241,18 @@ fn a_reactor_that_panics_says_goodbye_and_serves_others() {
             assert_eq!(decode(&got), [closed(1011, "internal error")], "round {round}");
         }
         // JavaScript knows none of the old connections, and writes its last for them.
-        let (client, connection, id) = connect(&mut running);
+        let (mut client, connection, id) = connect(&mut running);
         running.js.send(id, TEXT, b"welcome");
         running.js.flush();
         let mut got = [0; 9];
-        // It lives until the numbers are looked at.
-        let mut client: Box<dyn Read> = match connection {
-            None => Box::new(client),
-            Some(connection) => Box::new(rustls::StreamOwned::new(connection, client)),
-        };
-        client.read_exact(&mut got).unwrap();
+        match connection {
+            None => client.read_exact(&mut got).unwrap(),
+            Some(mut connection) => rustls::Stream::new(&mut connection, &mut client).read_exact(&mut got).unwrap(),
+        }
         assert_eq!(decode(&got), [said(TEXT, b"welcome")]);
         let tally = running.thread.shared().tally();
         assert_eq!((tally.connections(), tally.closes(crate::bridge::CloseCause::Failure)), (1, 3));
+        drop(client);
         running.thread.join();
     }
 }
