@@ -14,6 +14,7 @@ use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
 use super::{Adopter, Adoption, Pass, Visit};
 use crate::bridge::{Census, ReactorId};
+use crate::limits::START_BYTES;
 
 /// Pause after a poller that failed, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -31,8 +32,9 @@ impl ReactorThread {
     /// Starts a reactor.
     ///
     /// # Errors
-    /// If the host has no descriptor for the poller or no room for a thread.
+    /// If the host has no descriptor for the poller, no memory, or no room for a thread.
     pub fn start(id: ReactorId, census: Arc<Census>, hooks: Hooks) -> io::Result<Self> {
+        Vec::<u8>::new().try_reserve_exact(START_BYTES).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let (poller, waker) = Poller::new()?;
         // A failed wake-up means that the eventfd is gone, and with it the reactor.
         let wake = Box::new(move || drop(waker.wake()));
