@@ -73,10 +73,11 @@ function runLimited(context, descriptors, script) {
  * @param {string[]} command
  * @param {(argument: any) => unknown} script
  * @param {unknown} [argument] as JSON
+ * @param {string[]} [flags] of Node
  */
-function runBehind(context, [program = '', ...words], script, argument = null) {
+function runBehind(context, [program = '', ...words], script, argument = null, flags = []) {
   const code = `(${script})(${JSON.stringify(argument)})`;
-  return start(context, [...words, process.execPath, '-e', code], {}, program);
+  return start(context, [...words, process.execPath, ...flags, '-e', code], {}, program);
 }
 
 /**
