@@ -66,10 +66,13 @@ struct Counts {
     overtaken: AtomicU64,
 }
 
-/// Frames under way in one direction, by the time at which they are due and their number.
+/// When a frame is due, its number, and its bytes: ordered by the first.
+type Due = Reverse<(Instant, u64, Vec<u8>)>;
+
+/// Frames under way in one direction.
 #[derive(Default)]
 struct Cable {
-    frames: Mutex<BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>>,
+    frames: Mutex<BinaryHeap<Due>>,
     came: Condvar,
 }
 
