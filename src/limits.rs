@@ -34,6 +34,11 @@ pub const COMMAND_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 /// The reactor's one shared read buffer.
 pub const READ_BUFFER_BYTES: usize = 512 * 1024;
 
+/// Memory that must be to be had when a reactor is started: for its read buffer, the stack of its thread (2 MiB), and for
+/// what it and JavaScript take meanwhile. An allocation that fails ends the process; that it would is an error which can
+/// be caught.
+pub const START_BYTES: usize = 16 * READ_BUFFER_BYTES;
+
 /// Reactor threads of one App: six bits of a connection's id.
 pub const REACTORS: usize = 64;
 

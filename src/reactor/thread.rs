@@ -15,6 +15,7 @@ use super::turn::Reactor;
 use super::{Adopter, Adoption, Failure, Pass, Visit};
 use crate::bridge::{Census, ReactorId};
 use crate::error::Panic;
+use crate::limits::START_BYTES;
 
 /// Pause after a poller that failed, or a panic, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,8 +33,9 @@ impl ReactorThread {
     /// Starts a reactor.
     ///
     /// # Errors
-    /// If the host has no descriptor for the poller or no room for a thread.
+    /// If the host has no descriptor for the poller, no memory, or no room for a thread.
     pub fn start(id: ReactorId, census: Arc<Census>, hooks: Hooks) -> io::Result<Self> {
+        Vec::<u8>::new().try_reserve_exact(START_BYTES).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let (poller, waker) = Poller::new()?;
         // A failed wake-up means that the eventfd is gone, and with it the reactor.
         let wake = Box::new(move || drop(waker.wake()));

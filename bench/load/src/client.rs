@@ -99,6 +99,11 @@ impl Client {
         }
     }
 
+    /// Ends the connection at once with a reset.
+    pub(crate) fn reset(self) -> io::Result<()> {
+        self.stream.reset_at_the_end()
+    }
+
     /// Begins the closing handshake with status 1000 (RFC 6455 §7.1.2).
     pub fn close(&mut self) {
         if self.is_open() {

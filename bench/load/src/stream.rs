@@ -4,6 +4,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -128,6 +129,11 @@ impl Stream {
         Ok(Arrival::Bytes { bytes: &room.plaintext, is_full })
     }
 
+    /// Ends it with a reset instead of a FIN, when it is dropped.
+    pub fn reset_at_the_end(&self) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?)
+    }
+
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.
     pub fn look_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.reregister(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
@@ -161,7 +167,7 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use mio::{Events, Poll};
     use rcgen::{CertifiedKey, generate_simple_self_signed};

@@ -141,6 +141,13 @@ impl Swarm {
         Ok(())
     }
 
+    /// Ends a connection at once with a reset: its place is free.
+    pub fn reset(&mut self, id: ClientId) -> Result<(), Failure> {
+        let client = self.clients.get_mut(id.0).and_then(Option::take);
+        let client = client.ok_or_else(|| Failure::new(format!("connection {} has gone", id.0)))?;
+        client.reset().map_err(|error| Failure::io(format_args!("connection {} cannot be reset", id.0), &error))
+    }
+
     /// Opens `count` more connections and waits until all are upgraded.
     pub fn open(&mut self, count: usize, pace: Pace) -> Result<(), Failure> {
         let mut arrivals = Arrivals { opened: 0 };
