@@ -3,7 +3,8 @@
 //! is kept until it does.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -126,6 +127,21 @@ impl Stream {
         let (socket, unsent) = (&mut self.socket, &mut self.unsent);
         session.open(&mut room.wire[..filled], &mut room.plaintext, |out| send(socket, unsent, out))?;
         Ok(Arrival::Bytes { bytes: &room.plaintext, is_full })
+    }
+
+    /// Ends the connection at once with a reset: what is under way is lost (SO_LINGER of 0 seconds).
+    pub fn reset(self) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?)
+    }
+
+    /// Sends a FIN, whatever protocol is spoken above: reading goes on.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Keeps what the kernel receives in advance short, so that a peer feels that nobody reads.
+    pub fn receive_at_most(&mut self, bytes: usize) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, bytes)?)
     }
 
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.
