@@ -16,7 +16,9 @@ function write(out, name, { meta, summary, series }, svg) {
   fs.mkdirSync(out, { recursive: true });
   const files = [path.join(out, `${name}.json`), path.join(out, `${name}.svg`)];
   // A list for each column, on one line.
-  const lists = Object.entries(series).map(([column, values]) => `    "${column}": ${JSON.stringify(values)}`);
+  const lists = Object.entries(series).map(
+    ([column, values]) => `    "${column}": ${JSON.stringify(values)}`,
+  );
   const head = JSON.stringify({ meta, summary }, undefined, 2).slice(0, -2);
   fs.writeFileSync(files[0], `${head},\n  "series": {\n${lists.join(',\n')}\n  }\n}\n`);
   fs.writeFileSync(files[1], svg);

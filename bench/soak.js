@@ -252,7 +252,9 @@ function folder(out, seconds) {
   const { summary: found } = JSON.parse(fs.readFileSync(earlier, 'utf8'));
   // A second or two are the closing of all connections.
   if (found.seconds <= seconds + 5) return DOCS;
-  console.log(`docs/soak.json is of a longer run (${clock(found.seconds)}) and stays; --out docs writes over it`);
+  console.log(
+    `docs/soak.json is of a longer run (${clock(found.seconds)}) and stays; --out docs writes over it`,
+  );
   return RESULTS;
 }
 

@@ -176,11 +176,7 @@ function gridLine(y, label) {
 }
 
 /** Where something begins. */
-function border(
-  /** @type {number} */ x,
-  /** @type {number} */ top,
-  /** @type {string | undefined} */ label,
-) {
+function border(/** @type {number} */ x, /** @type {number} */ top, /** @type {string | undefined} */ label) {
   const at = x.toFixed(1);
   const name =
     label === undefined

@@ -53,7 +53,8 @@ class Ledger {
       this.fault('corrupt', 1, entry.connection, `a message of connection ${connection} came`);
     } else if (number >= entry.next) {
       const gap = number - entry.next;
-      for (let at = entry.next; at < number && entry.missing.length < REMEMBERED; at++) entry.missing.push(at);
+      for (let at = entry.next; at < number && entry.missing.length < REMEMBERED; at++)
+        entry.missing.push(at);
       entry.next = number + 1;
       if (gap > 0) this.fault('lost', gap, connection, `${gap} missing before message ${number}`);
     } else {

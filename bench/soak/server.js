@@ -73,7 +73,13 @@ function serve(echo = (ws, data, isBinary) => ws.send(data, isBinary, true)) {
       return echo(ws, data, isBinary);
     }
     const head = read(data);
-    if (!head) return ledger.fault('corrupt', 1, ws.entry?.connection ?? 0, `a checksum of ${data.length} bytes is wrong`);
+    if (!head)
+      return ledger.fault(
+        'corrupt',
+        1,
+        ws.entry?.connection ?? 0,
+        `a checksum of ${data.length} bytes is wrong`,
+      );
     const { word, of, number } = head;
     if (word === 'm') {
       ws.entry = ledger.message(ws.entry, of, number);

@@ -97,7 +97,8 @@ function verdict({ report, state, descriptors }, found) {
     ['to the client', found.faultsToClient],
     ['to the server', found.faultsToServer],
   ]) {
-    for (const [name, count] of Object.entries(faults ?? {})) if (count > 0) off.push(`${count} ${name} ${side}`);
+    for (const [name, count] of Object.entries(faults ?? {}))
+      if (count > 0) off.push(`${count} ${name} ${side}`);
   }
   if (off.length > 0) off.push(...found.told);
   if (!report) off.push('the client has not reported: it is not known whether all messages came');
@@ -107,12 +108,16 @@ function verdict({ report, state, descriptors }, found) {
     );
   }
   if (descriptors.after > descriptors.before) {
-    off.push(`the server had ${descriptors.before} descriptors before, and has ${descriptors.after} at the end`);
+    off.push(
+      `the server had ${descriptors.before} descriptors before, and has ${descriptors.after} at the end`,
+    );
   }
   if (!state) return [...off, 'the server does not say what it has counted'];
   off.push(...live(state.stats));
   if (report && state.slowDropped !== report.skipped) {
-    off.push(`slow readers were spared ${report.skipped} publications, and the server says ${state.slowDropped}`);
+    off.push(
+      `slow readers were spared ${report.skipped} publications, and the server says ${state.slowDropped}`,
+    );
   }
   return off;
 }
@@ -124,7 +129,8 @@ function verdict({ report, state, descriptors }, found) {
 function live(stats) {
   const off = [];
   for (const of of stats) {
-    for (const name of LIVE) if (of[name] !== 0) off.push(`app.stats() counts ${of[name]} ${name} at the end`);
+    for (const name of LIVE)
+      if (of[name] !== 0) off.push(`app.stats() counts ${of[name]} ${name} at the end`);
     for (const [name, value] of Object.entries(of.waiting)) {
       if (value !== 0) off.push(`app.stats().waiting.${name} is ${value} at the end`);
     }
