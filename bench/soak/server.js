@@ -125,6 +125,8 @@ function serve(echo = (ws, data, isBinary) => ws.send(data, isBinary, true)) {
       .ws('/idle', { ...ROUTE, idleTimeout: 16, message, drain, dropped, close })
       .ws('/slow', {
         ...ROUTE,
+        // A ping stands in line behind a minute of publications.
+        idleTimeout: 0,
         maxBackpressure: 64 * KIBIBYTE,
         open: (/** @type {Socket} */ ws) => subscribe(ws, topics),
         message,

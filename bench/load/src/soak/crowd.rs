@@ -378,7 +378,10 @@ impl Crowd {
                     Stage::Open => (Fault::Broken, String::new()),
                     Stage::Opening(_) | Stage::Vacant => (Fault::Refused, String::new()),
                 };
-                self.tally.fault(fault, 1, seat.lane.connection, || format!("it was {}{when}", in_words(end)));
+                let way = if seat.role.tls { " over TLS" } else { "" };
+                self.tally.fault(fault, 1, seat.lane.connection, || {
+                    format!("on {}{way} it was {}{when}", seat.role.path(), in_words(end))
+                });
             }
         }
         self.vacate(index, now);
