@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const zlib = require('node:zlib');
+const files = require('../bench/files');
 const { Ledger } = require('../bench/soak/ledger');
 const { HEAD_BYTES, read, slowCrc32, write } = require('../bench/soak/message');
 const { slope } = require('../bench/soak/slope');
@@ -101,6 +102,15 @@ test('an interrupted run closes its connections, and writes what it has', ON_LIN
   const { meta, summary } = resultIn(out);
   assert.equal(meta.cutShort, true);
   assert.ok(summary.opened >= 200 && summary.seconds < 120);
+});
+
+test('a shorter run does not write over a longer one', (context) => {
+  const [first, second] = [folder(context), folder(context)];
+  const secondsAt = (seconds) => files.folder(first, second, 'soak', seconds);
+  assert.equal(secondsAt(60), first);
+  files.write(first, 'soak', { meta: {}, summary: { seconds: 3_604 }, series: { second: [1, 2] } }, '<svg/>');
+  assert.deepEqual(resultIn(first).series.second, [1, 2]);
+  assert.deepEqual([60, 3_602, 7_200].map(secondsAt), [second, first, first]);
 });
 
 test('wrong options are named', () => {
@@ -217,7 +227,7 @@ describe('the verdict', () => {
     }));
     const report = { faults: { lost: 0 }, skipped, endings: {}, seconds: 3_600, told: '' };
     const state = { faults: { lost: 0 }, told: [], received: 1, slowDropped: 5, stats: [of] };
-    const whole = { rows, report, state, descriptors: { before: 30, after }, minutes: 60 };
+    const whole = { rows, report, state, descriptors: { before: 30, after }, kernelDrops: 0, minutes: 60 };
     return verdict(whole, summary(whole));
   };
 

@@ -3,7 +3,6 @@
 // npm run soak: an hour in which connections come, go and talk in every way, and each message is verified. Writes
 // soak.json and soak.svg, and fails if anything is off. See bench/README.md.
 
-const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: pause } = require('node:timers/promises');
@@ -11,14 +10,14 @@ const { parseArgs } = require('node:util');
 
 const { certificate } = require('./certificate');
 const { build } = require('./client');
-const { write } = require('./files');
+const { folder, write } = require('./files');
 const { ROOT, start, stopAll } = require('./launch');
 const { machine, sentence } = require('./machine');
 const { insist } = require('./million/host');
 const load = require('./million/load');
 const { Progress, clock, number } = require('./progress');
 const { chart } = require('./soak/chart');
-const { Samples, descriptors, state } = require('./soak/sample');
+const { Samples, descriptors, kernelDrops, state } = require('./soak/sample');
 const { series, summary, verdict } = require('./soak/summary');
 
 const SERVER = path.join(__dirname, 'soak', 'server.js');
@@ -34,6 +33,9 @@ const DELIVERIES = 0.5;
 /** A line of the client, and with it a sample: so often that a run has some hundred of them. */
 const LINE_SECONDS = { least: 1, most: 5 };
 const LINES = 720;
+
+/** V8's young generation has from the start the size that it would grow to at some time: that is no leak. */
+const FLAGS = ['--min-semi-space-size=16'];
 
 /** How long the server may take to forget the last connection. */
 const SETTLE_MILLISECONDS = 30_000;
@@ -111,7 +113,8 @@ async function measure(plan, signal) {
     TLS_KEY: files.key,
     TLS_CERT: files.cert,
   };
-  const server = await start({ command: [process.execPath, plan.server], collects: false }, { env });
+  const command = [process.execPath, ...FLAGS, plan.server];
+  const server = await start({ command, collects: false }, { env });
   const over = new AbortController();
   signal.addEventListener('abort', () => over.abort(), { once: true });
   /** @type {string | undefined} */
@@ -125,6 +128,7 @@ async function measure(plan, signal) {
     const samples = new Samples(server);
     const rows = [{ ...BEFORE, ...(await samples.take()) }];
     const before = descriptors(server.pid);
+    const drops = kernelDrops();
     const progress = new Progress(line(plan.connections));
     let isOver = false;
     server.ended.then(() => isOver || fail(new Error('the server has ended in the middle of the run')));
@@ -157,6 +161,7 @@ async function measure(plan, signal) {
       report,
       state: last?.state,
       descriptors: { before, after },
+      kernelDrops: kernelDrops() - drops,
       minutes: plan.minutes,
       failure,
     };
@@ -239,25 +244,6 @@ function line(connections) {
   };
 }
 
-/**
- * The folder for the results: docs, unless a longer run stands there.
- *
- * @param {string | undefined} out
- * @param {number} seconds of this run
- */
-function folder(out, seconds) {
-  if (out !== undefined) return out;
-  const earlier = path.join(DOCS, 'soak.json');
-  if (!fs.existsSync(earlier)) return DOCS;
-  const { summary: found } = JSON.parse(fs.readFileSync(earlier, 'utf8'));
-  // A second or two are the closing of all connections.
-  if (found.seconds <= seconds + 5) return DOCS;
-  console.log(
-    `docs/soak.json is of a longer run (${clock(found.seconds)}) and stays; --out docs writes over it`,
-  );
-  return RESULTS;
-}
-
 /** @param {Record<string, any>} summary */
 function say(summary) {
   const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -303,9 +289,11 @@ async function main() {
   };
   say(found);
   const rows = { meta, summary: found, series: series(run.rows) };
-  for (const file of write(folder(asked.out, found.seconds), 'soak', rows, await chart(rows))) {
+  const out = asked.out ?? folder(DOCS, RESULTS, 'soak', found.seconds);
+  for (const file of write(out, 'soak', rows, await chart(rows))) {
     console.log(`written: ${file}`);
   }
+  if (out === RESULTS) console.log('docs/soak.json is of a longer run and stays; --out docs writes over it');
   if (ends.signal.aborted) console.log('cut short');
   for (const thing of off) console.error(`soak: ${thing}`);
   process.exitCode = off.length > 0 ? 1 : 0;

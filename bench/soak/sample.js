@@ -48,6 +48,16 @@ function threads(pid) {
   return fs.readdirSync(`/proc/${pid}/task`).length;
 }
 
+/**
+ * Packets that the kernel has dropped since its queue between two ends of the loopback was full: TCP sends them again, later.
+ *
+ * @returns {number} of the whole machine, since it was started
+ */
+function kernelDrops() {
+  const lines = fs.readFileSync('/proc/net/softnet_stat', 'utf8').trim().split('\n');
+  return lines.reduce((sum, line) => sum + Number.parseInt(line.split(/\s+/)[1], 16), 0);
+}
+
 /** Reads the server and its client. */
 class Samples {
   #server;
@@ -98,4 +108,4 @@ class Samples {
   }
 }
 
-module.exports = { Samples, descriptors, state };
+module.exports = { Samples, descriptors, kernelDrops, state };

@@ -19,8 +19,8 @@ const { HEAD_BYTES, content, read, write } = require('./message');
 const KIBIBYTE = 1024;
 const SLOW_TOPIC = 'slow';
 
-/** Of the slow topic: twice as much as its readers take. */
-const SLOW_PUBLICATIONS_PER_SECOND = 4;
+/** Of the slow topic: four times as much as its readers take. */
+const SLOW_PUBLICATIONS_PER_SECOND = 8;
 const SLOW_BYTES = 16 * KIBIBYTE;
 
 const TICK_MILLISECONDS = 50;

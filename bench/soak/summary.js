@@ -28,6 +28,7 @@ const CAUSELESS = ['timeout', 'protocol', 'backpressure', 'shutdown'];
  * @property {Record<string, any> | undefined} report the client's
  * @property {Record<string, any> | undefined} state the server's last
  * @property {{ before: number, after: number }} descriptors of the server
+ * @property {number} kernelDrops see sample.js
  * @property {number} minutes that were asked for
  */
 
@@ -35,7 +36,7 @@ const CAUSELESS = ['timeout', 'protocol', 'backpressure', 'shutdown'];
  * @param {Run} run
  * @returns {Record<string, any>}
  */
-function summary({ rows, report, state, descriptors, minutes }) {
+function summary({ rows, report, state, descriptors, kernelDrops, minutes }) {
   const [before] = rows;
   const last = rows[rows.length - 1];
   const warm = rows.filter(({ phase, second }) => phase === 'soak' && second >= minutes * 60 * WARM_UP);
@@ -78,11 +79,13 @@ function summary({ rows, report, state, descriptors, minutes }) {
     engineBytesMedian: Math.round(slope(seconds, of('engineBytes')).median),
     descriptorsBefore: descriptors.before,
     descriptorsAfter: descriptors.after,
+    kernelDrops,
     threads: Math.max(...of('threads')),
     cpuMean: round(mean(of('cpuUser')) + mean(of('cpuSystem')), 4),
     clientCpuMean: round(mean(of('clientCpu')), 4),
     latencyMicros: report?.wholeLatencyMicros ?? null,
     closes: state ? total(state.stats, ({ closes }) => closes) : null,
+    dropped: state ? total(state.stats, ({ dropped }) => ({ dropped })).dropped : null,
   };
 }
 
@@ -101,6 +104,11 @@ function verdict({ report, state, descriptors }, found) {
       if (count > 0) off.push(`${count} ${name} ${side}`);
   }
   if (off.length > 0) off.push(...found.told);
+  if (off.length > 0 && found.kernelDrops > 0) {
+    off.push(
+      `the kernel has dropped ${found.kernelDrops} packets of its own loopback meanwhile, which delays others`,
+    );
+  }
   if (!report) off.push('the client has not reported: it is not known whether all messages came');
   if (found.isSlopeJudged && found.residentSlopePerHour >= SLOPE_PER_HOUR) {
     off.push(

@@ -67,7 +67,7 @@ mod tests {
             let mut lengths = Vec::new();
             for round in [1, 1, 1, 2] {
                 // Squares repeat themselves; chance does not.
-                let byte = |at| if round == 1 { (at * at >> 7) as u8 } else { (mix(at as u64) >> 56) as u8 };
+                let byte = |at| if round == 1 { ((at * at) >> 7) as u8 } else { (mix(at as u64) >> 56) as u8 };
                 let message: Vec<u8> = (0..LONGEST_BYTES).map(byte).collect();
                 let mut compressed = one.deflate(&message).to_vec();
                 lengths.push(compressed.len());

@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::client::{Client, End};
-use crate::deflate::OFFER;
 use crate::failure::Failure;
-use crate::frame::FrameReader;
-use crate::handshake;
 use crate::soak::codec::Codec;
-use crate::soak::lane::Lane;
 use crate::soak::message::{Contents, Head, word};
 use crate::soak::roster::{Deflate, Ending, Part, Role};
+use crate::soak::seat::{Seat, Stage};
 use crate::soak::service::{self, Ready, Service};
 use crate::soak::tally::{Fault, Tally};
 use crate::stream::{Room, Stream};
@@ -28,43 +25,16 @@ const EVENTS_PER_TURN: usize = 256;
 /// Full reads in a row from one socket before the others get their turn.
 const READS_PER_EVENT: usize = 4;
 
-/// A slow reader reads so much, so often: half of what the server publishes to it.
+/// A slow reader reads so much, so often: a quarter of what the server publishes to it.
 const SLOW_READ_BYTES: usize = 32 * 1024;
 const SLOW_PAUSE: Duration = Duration::from_secs(1);
 
-/// A connection is made, or has ended once that was begun, within this time.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A connection is made, or has ended once that was begun, within this time: the kernel may drop a packet of a loopback
+/// that is crowded seven times in a row, and waits twice as long each time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For so long a place is vacant between two connections.
 const AWAY: Duration = Duration::from_secs(1);
-
-/// Offers contexts that all messages share.
-const CONTEXT_OFFER: &str = "permessage-deflate";
-
-/// Where a place stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Nothing is there, and maybe something will be.
-    Vacant,
-    Opening(Instant),
-    Open,
-    Leaving(Ending, Instant),
-}
-
-/// A connection's place.
-struct Seat {
-    role: Role,
-    stage: Stage,
-    /// When it was opened that is there, or was.
-    opened: Instant,
-    client: Option<Client>,
-    lane: Lane,
-    /// The contexts of compression of one that keeps them.
-    codec: Option<Box<Codec>>,
-    request: Vec<u8>,
-    /// What the server is to be told of the connection before, as soon as this one is open.
-    note: Option<Vec<u8>>,
-}
 
 /// The connections.
 pub struct Crowd {
@@ -93,22 +63,12 @@ impl Crowd {
     /// Places for so many connections, none of them begun.
     pub fn new(plain: Target, tls: Target, places: usize) -> Result<Self, Failure> {
         let now = Instant::now();
-        let seat = |index| Seat {
-            role: Role::of(index),
-            stage: Stage::Vacant,
-            opened: now,
-            client: None,
-            lane: Lane::new(0, false),
-            codec: None,
-            request: Vec::new(),
-            note: None,
-        };
         Ok(Self {
             plain,
             tls,
             poll: Poll::new().map_err(|error| Failure::io("no poller", &error))?,
             events: Events::with_capacity(EVENTS_PER_TURN),
-            seats: (0..places).map(seat).collect(),
+            seats: (0..places).map(|index| Seat::vacant(index, now)).collect(),
             connections: 0,
             shared: Codec::new(false),
             contents: Contents::new(),
@@ -144,7 +104,7 @@ impl Crowd {
 
     /// Begins a connection in a vacant place.
     pub fn connect(&mut self, index: usize, now: Instant) -> Result<(), Failure> {
-        let Role { part, deflate, tls, .. } = self.seats[index].role;
+        let Role { part, tls, .. } = self.seats[index].role;
         self.connections += 1;
         let target = if tls { &self.tls } else { &self.plain };
         let address = target.address(self.connections as usize);
@@ -156,17 +116,7 @@ impl Crowd {
                 Ok(stream)
             });
         let stream = stream.map_err(|error| cannot_connect(self.tally.open as usize, &error))?;
-        let (reader, offer) = match deflate {
-            Deflate::Off => (FrameReader::default(), None),
-            Deflate::Single => (FrameReader::deflating(), Some(OFFER)),
-            Deflate::Context => (FrameReader::deflating(), Some(CONTEXT_OFFER)),
-        };
-        let seat = &mut self.seats[index];
-        seat.request = handshake::request(&address.to_string(), seat.role.path(), offer);
-        seat.codec = (deflate == Deflate::Context).then(|| Box::new(Codec::new(true)));
-        seat.lane = Lane::new(self.connections, part == Part::Slow);
-        seat.client = Some(Client::new(stream, reader));
-        seat.stage = Stage::Opening(now);
+        self.seats[index].begin(stream, address, self.connections, now);
         self.tally.opening += 1;
         Ok(())
     }
@@ -256,12 +206,13 @@ impl Crowd {
     pub fn sweep(&mut self, now: Instant) {
         for index in 0..self.seats.len() {
             let (since, fault, what) = match self.seats[index].stage {
-                Stage::Opening(since) => (since, Fault::Refused, "no handshake within 30 s".to_owned()),
-                Stage::Leaving(ending, since) => (since, Fault::Stuck, format!("{ending:?} was not done within 30 s")),
+                Stage::Opening(since) => (since, Fault::Refused, "no handshake within 60 s".to_owned()),
+                Stage::Leaving(ending, since) => (since, Fault::Stuck, format!("{ending:?} was not done within 60 s")),
                 Stage::Vacant | Stage::Open => continue,
             };
             if now.saturating_duration_since(since) > PATIENCE {
-                self.tally.fault(fault, 1, self.seats[index].lane.connection, || what);
+                let seat = &self.seats[index];
+                self.tally.fault(fault, 1, seat.lane.connection, || format!("on {}, {what}", seat.way()));
                 self.vacate(index, now);
             }
         }
@@ -378,33 +329,20 @@ impl Crowd {
                     Stage::Open => (Fault::Broken, String::new()),
                     Stage::Opening(_) | Stage::Vacant => (Fault::Refused, String::new()),
                 };
-                let way = if seat.role.tls { " over TLS" } else { "" };
-                self.tally.fault(fault, 1, seat.lane.connection, || {
-                    format!("on {}{way} it was {}{when}", seat.role.path(), in_words(end))
-                });
+                let (connection, way) = (seat.lane.connection, seat.way());
+                self.tally.fault(fault, 1, connection, || format!("on {way}, it was {}{when}", in_words(end)));
             }
         }
         self.vacate(index, now);
     }
 
-    /// Nothing is there any more. What the server is to be told is kept for the next one.
+    /// Nothing is there any more; something will be, unless all is over.
     fn vacate(&mut self, index: usize, now: Instant) {
         let seat = &mut self.seats[index];
-        let body: Option<&[u8]> = match seat.stage {
+        match seat.stage {
             Stage::Vacant => return,
-            Stage::Opening(_) => None,
-            Stage::Leaving(Ending::Half, _) => Some(b"all"),
-            Stage::Leaving(Ending::Close | Ending::End | Ending::Cut, _) => None,
-            Stage::Leaving(Ending::Reset, _) | Stage::Open => Some(b"some"),
-        };
-        if let (Some(body), 1..) = (body, seat.lane.written()) {
-            let (of, number) = (seat.lane.connection, seat.lane.written());
-            seat.note = Some(Head { word: word::NOTE, of, number }.message(body));
-        }
-        if let Stage::Opening(_) = seat.stage {
-            self.tally.opening -= 1;
-        } else {
-            self.tally.open -= 1;
+            Stage::Opening(_) => self.tally.opening -= 1,
+            Stage::Open | Stage::Leaving(..) => self.tally.open -= 1,
         }
         let pings = seat.client.as_ref().map_or(0, Client::pings);
         self.tally.pings += u64::from(pings);
@@ -415,9 +353,7 @@ impl Crowd {
         if seat.role.part == Part::Slow {
             self.slow.retain(|(_, slow)| *slow != index);
         }
-        seat.client = None;
-        seat.codec = None;
-        seat.stage = Stage::Vacant;
+        seat.clear();
         if !self.is_over {
             self.away.push_back((now + AWAY, index));
         }

@@ -95,8 +95,9 @@ impl Lane {
         }
         match codec.and_then(|codec| codec.inflate(&mut incoming)) {
             Some(message) => self.message(message, piece.opcode, contents, tally, now),
-            None => tally
-                .fault(Fault::Corrupt, 1, self.connection, || "a compressed message cannot be inflated".to_owned()),
+            None => {
+                tally.fault(Fault::Corrupt, 1, self.connection, || "a compressed message cannot be inflated".to_owned())
+            }
         }
     }
 
@@ -181,7 +182,7 @@ impl Lane {
             format!("{written} messages were written, and the server has got {received}")
         });
         self.owe_nothing(tally);
-        if let Some((topic, sequence)) = &self.topic {
+        if let Some((topic, sequence)) = &mut self.topic {
             let rest = u64::from(next_publication.saturating_sub(sequence.next()));
             if self.skips {
                 tally.skipped += rest;
@@ -190,6 +191,8 @@ impl Lane {
                     format!("the last {rest} publications of topic {topic} have not come")
                 });
             }
+            // Until the server hears the close frame, others may come.
+            *sequence = Sequence::from(next_publication.max(sequence.next()));
         }
     }
 
@@ -310,5 +313,20 @@ mod tests {
             messages.push(receipt(13, 40));
         });
         assert_eq!(faults(&tally), [2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_a_slow_reader_was_spared_is_counted_once() {
+        let (contents, mut tally, now) = (Contents::new(), Tally::default(), Instant::now());
+        let mut lane = Lane::new(CONNECTION, true);
+        let numbers = [10, 11, 14];
+        let come = [publication(word::START, 10)]
+            .into_iter()
+            .chain(numbers.map(|number| publication(word::PUBLICATION, number)))
+            .chain([receipt(20, 0), publication(word::PUBLICATION, 20)]);
+        for (opcode, bytes) in come {
+            lane.message(&bytes, opcode, &contents, &mut tally, now);
+        }
+        assert_eq!((tally.skipped, tally.all_faults()), (2 + 5, 0), "{}", tally.told());
     }
 }

@@ -99,7 +99,7 @@ pub struct Shape {
 impl Shape {
     /// Of the message with this running number.
     pub fn of(connection: u32, number: u32) -> Self {
-        let bits = mix(u64::from(connection) << 32 | u64::from(number));
+        let bits = mix((u64::from(connection) << 32) | u64::from(number));
         let part = |shift: u32, below: u64| ((bits >> shift) % below) as usize;
         let bytes = match part(0, 64) {
             // The first message tells the server who speaks.

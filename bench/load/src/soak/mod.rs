@@ -7,6 +7,7 @@ pub mod crowd;
 pub mod lane;
 pub mod message;
 pub mod roster;
+mod seat;
 pub mod sequence;
 mod service;
 pub mod tally;
@@ -47,7 +48,7 @@ const TRIES: usize = 32;
 const TIME_WAIT_SECONDS: f64 = 60.0;
 
 /// How long the end of the run may take, in each of its two steps.
-const LAST_STEP: Duration = Duration::from_secs(90);
+const LAST_STEP: Duration = Duration::from_secs(120);
 
 /// Options, besides the target's: `--tls-port` and `--certificate` (a PEM file), `--connections` (10000), `--minutes`
 /// (60) from the first connection on, `--rate` (2000 messages a second), `--churn` (75 connections ended in a

@@ -61,7 +61,7 @@ impl Role {
             (Part::Talk, 45 | 58) => Deflate::Context,
             _ => Deflate::Off,
         };
-        Self { part, deflate, tls: mix(index as u64) % TLS_EVERY == 0, churns }
+        Self { part, deflate, tls: mix(index as u64).is_multiple_of(TLS_EVERY), churns }
     }
 
     /// The path that is asked for.
