@@ -2,8 +2,8 @@
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`], [`churn`],
 //! [`fanout`], [`storm`], [`herd`], [`flood`], [`swamp`]) says what the connections do and what is measured. A mode is one
-//! file with `run`; `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
-//! leaner connections, in several processes. The client knows nothing of the server but its port,
+//! file with `run`; `main.rs` names it. Three are folders: [`http`], whose connections are no WebSockets, [`million`], which has
+//! leaner connections, in several processes, and [`soak`], whose connections come and go in every way. The client knows nothing of the server but its port,
 //! its process id and, for TLS, its certificate.
 
 pub mod args;
@@ -27,6 +27,7 @@ pub mod payload;
 pub mod proc;
 pub mod report;
 pub mod rtt;
+pub mod soak;
 pub mod span;
 pub mod storm;
 pub mod stream;

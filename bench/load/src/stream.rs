@@ -3,7 +3,7 @@
 //! is kept until it does.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -129,9 +129,19 @@ impl Stream {
         Ok(Arrival::Bytes { bytes: &room.plaintext, is_full })
     }
 
-    /// Ends it with a reset instead of a FIN, when it is dropped.
-    pub fn reset_at_the_end(&self) -> io::Result<()> {
+    /// Ends the connection at once with a reset: what is under way is lost (SO_LINGER of 0 seconds).
+    pub fn reset(self) -> io::Result<()> {
         Ok(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?)
+    }
+
+    /// Sends a FIN, whatever protocol is spoken above: reading goes on.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Keeps what the kernel receives in advance short, so that a peer feels that nobody reads.
+    pub fn receive_at_most(&mut self, bytes: usize) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, bytes)?)
     }
 
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.

@@ -250,7 +250,12 @@ impl Swarm {
 
 /// The end of a connection that nobody wished for, as a sentence.
 pub fn unexpected(id: ClientId, end: &End) -> Failure {
-    let what = match end {
+    Failure::new(format!("connection {} was {}", id.0, in_words(end)))
+}
+
+/// What became of a connection: the end of a sentence.
+pub(crate) fn in_words(end: &End) -> String {
+    match end {
         End::Clean | End::CleanThenReset => "closed".to_owned(),
         End::Fin => "ended by the server without a close frame".to_owned(),
         End::CloseFrame(None) => "closed by the server without a status code".to_owned(),
@@ -258,8 +263,7 @@ pub fn unexpected(id: ClientId, end: &End) -> Failure {
         End::Io(error) => format!("broken: {error}"),
         End::BadFrame(bad) => format!("given up, since the server sent a bad frame: {}", bad.0),
         End::Refused(failure) => format!("refused: {failure}"),
-    };
-    Failure::new(format!("connection {} was {what}", id.0))
+    }
 }
 
 /// Why no further connection can be made, and what to do about it.
