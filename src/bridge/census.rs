@@ -3,7 +3,9 @@
 //! A mutex and one number: it is touched when something opens or closes, never for a message. The
 //! last one out calls `on_vacant`, so that the JavaScript thread can let the process end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
+
+use super::sync::Mutex;
 
 /// The shared count. One for each App.
 pub struct Census {

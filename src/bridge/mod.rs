@@ -13,6 +13,9 @@ mod doorbell;
 mod id;
 mod inbox;
 mod mailbox;
+#[cfg(all(test, feature = "loom"))]
+pub(crate) mod model;
+pub(crate) mod sync;
 
 pub use census::{Census, Ticket};
 pub use command::{Command, CommandKind, Commands};

@@ -186,7 +186,7 @@ impl From<Progress> for Ending {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }) })]
 
     #[test]
     fn cuts_change_nothing(bytes in stream(), rules in rules(), lengths in vec(1..300_usize, 1..8)) {

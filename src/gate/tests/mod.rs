@@ -7,6 +7,8 @@ mod doorstep;
 mod handlers;
 mod heads;
 mod javascript;
+#[cfg(feature = "loom")]
+mod model;
 mod passing;
 mod plain;
 mod room;

@@ -18,6 +18,8 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+#[cfg(feature = "loom")]
+mod model;
 mod secure;
 mod secure_ends;
 mod secure_waiting;
