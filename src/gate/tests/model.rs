@@ -1,15 +1,16 @@
 //! The gate's lane, in every order of its two threads: a request is asked and answered, and one that waits for
 //! room goes on. See `bridge::model`.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 
-use super::super::conversation::Verdict;
+use super::super::conversation::{Piece, Verdict};
 use super::super::desk::{Bell, Desk, crossing};
-use crate::bridge::command::{ANSWER_RESPONSE, encode};
+use crate::bridge::command::{ANSWER_RESPONSE, FLAG_FIN, encode};
 use crate::bridge::model::{JavaScript, explore};
 use crate::bridge::sync::{Condvar, Mutex};
 use crate::bridge::{Batch, CommandKind, ConnectionId, Crossing, EventKind, RouteId};
@@ -75,7 +76,7 @@ fn take(crossing: &Crossing) -> Option<(ConnectionId, u8)> {
 }
 
 #[test]
-fn a_request_is_asked_and_answered() {
+fn a_request_is_asked_and_its_response_comes_whole() {
     explore(3, || {
         let (crossing, bell, js) = lane();
         let javascript = thread::spawn({
@@ -84,24 +85,34 @@ fn a_request_is_asked_and_answered() {
                 js.run(|| {
                     let Some((id, kind)) = take(&crossing) else { return false };
                     assert_eq!(kind, EventKind::Request as u8);
-                    let mut commands = Vec::new();
-                    encode(&mut commands, CommandKind::Answer, ANSWER_RESPONSE, id, b"204 No Content\n\n");
-                    encode(&mut commands, CommandKind::Release, 0, id, b"");
-                    crossing.inbox.push(&commands, None);
-                    crossing.ring();
+                    let answer: [(_, _, &[u8]); 2] = [
+                        (CommandKind::Begin, ANSWER_RESPONSE, b"200 OK\n\n"),
+                        (CommandKind::Content, FLAG_FIN, b"content"),
+                    ];
+                    for (kind, flags, payload) in answer {
+                        let mut commands = Vec::new();
+                        encode(&mut commands, kind, flags, id, payload);
+                        crossing.inbox.push(&commands, None);
+                        crossing.ring();
+                    }
                     true
                 });
             }
         });
         let desk = Desk::new(crossing, bell);
-        let mut conversation = None;
+        let (mut conversation, mut is_begun) = (None, false);
         Arc::new(Executor::default()).run(
             |cx| desk.turn(cx),
             |cx| {
                 let conversation = conversation.get_or_insert_with(|| desk.ask(RouteId(0), None, b"GET / HTTP/1.1"));
+                if !is_begun {
+                    let Poll::Ready(verdict) = conversation.poll_verdict(cx) else { return Poll::Pending };
+                    assert_eq!(verdict, Verdict::Streamed(b"200 OK\n\n".to_vec()));
+                    is_begun = true;
+                }
                 conversation
-                    .poll_verdict(cx)
-                    .map(|verdict| assert_eq!(verdict, Verdict::Whole(b"204 No Content\n\n".to_vec())))
+                    .poll_piece(cx)
+                    .map(|piece| assert!(matches!(piece, Piece::Bytes(bytes) if *bytes == *b"content")))
             },
         );
         javascript.join().unwrap();
@@ -123,14 +134,22 @@ fn content_that_waits_for_room_goes_on() {
         crossing.ring_javascript();
         let desk = Desk::new(crossing.clone(), bell);
         let conversation = desk.ask_server_name("example.org");
+        let turns = Cell::new(0);
         Arc::new(Executor::default()).run(
-            |cx| desk.turn(cx),
-            |cx| match desk.is_full() {
-                true => {
+            |cx| {
+                turns.set(turns.get() + 1);
+                desk.turn(cx);
+            },
+            |cx| {
+                // After two turns what was asked is handed over, and the keeper has no reason of its own to look again.
+                if turns.get() < 2 {
+                    cx.waker().wake_by_ref();
+                } else if desk.is_full() {
                     desk.stall(&conversation, cx);
-                    Poll::Pending
+                } else {
+                    return Poll::Ready(());
                 }
-                false => Poll::Ready(()),
+                Poll::Pending
             },
         );
         javascript.join().unwrap();
