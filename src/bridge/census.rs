@@ -4,9 +4,10 @@
 //! A mutex and two numbers: it is touched when something opens or closes, never for a message. The
 //! last one out calls `on_vacant`, so that the JavaScript thread can let the process end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::addresses::Guest;
+use super::sync::{Mutex, MutexGuard};
 
 /// The shared count. One for each App.
 pub struct Census {

@@ -5,9 +5,10 @@
 //! The reactor takes commands at every turn, whatever state its connections are in, so the wait is short.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::limits;
 
 /// How long one wait for room lasts before the state is looked at again.

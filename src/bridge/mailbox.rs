@@ -5,9 +5,10 @@
 //! are kept for reuse, [`limits::RECYCLED_BYTES`] of them at most.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::event::{Batch, DESCRIPTOR_WORDS};
+use super::sync::{Mutex, MutexGuard};
 use crate::limits;
 
 /// Places for batches that the mailbox keeps while it is empty.

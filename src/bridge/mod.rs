@@ -14,6 +14,9 @@ mod doorbell;
 mod id;
 mod inbox;
 mod mailbox;
+#[cfg(all(test, feature = "loom"))]
+pub(crate) mod model;
+pub(crate) mod sync;
 
 pub use addresses::{AddressBounds, Addresses, Excess, Guest};
 pub use census::{Census, Ticket};

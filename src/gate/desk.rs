@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::conversation::{Conversation, Verdict};
 use crate::bridge::command::{ANSWER_RESPONSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
 use crate::bridge::event::{FLAG_LARGE, FLAG_LAST, failed};
+use crate::bridge::sync::Mutex;
 use crate::bridge::{Batch, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Orders, RouteId, Wake};
 use crate::error::Faults;
 use crate::limits;

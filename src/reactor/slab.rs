@@ -217,10 +217,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Miri runs each step some hundred times slower.
+    const STEPS: usize = if cfg!(miri) { 30 } else { 400 };
+
     proptest! {
         /// Against the simplest model: a map from ids to what was put in.
         #[test]
-        fn behaves_like_a_map(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..400)) {
+        fn behaves_like_a_map(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..STEPS)) {
             let mut slab = Slab::new();
             let mut model: Vec<(ConnectionId, u32)> = Vec::new();
             let mut dead: Vec<ConnectionId> = Vec::new();

@@ -9,6 +9,8 @@ mod failure;
 mod handlers;
 mod heads;
 mod javascript;
+#[cfg(feature = "loom")]
+mod model;
 mod passing;
 mod plain;
 mod room;

@@ -19,6 +19,8 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+#[cfg(feature = "loom")]
+mod model;
 mod pace;
 mod secure;
 mod secure_ends;
