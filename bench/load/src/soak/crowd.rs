@@ -233,8 +233,8 @@ impl Crowd {
 
     /// Does what an ending begins with.
     fn end(&mut self, index: usize, ending: Ending, now: Instant) {
-        if ending == Ending::Half {
-            // The server is to get what stands before the FIN.
+        if matches!(ending, Ending::Half | Ending::Reset) {
+            // The server is to get what stands before the FIN, and may get what a reset follows.
             self.speak(index, now);
             self.speak(index, now);
         }
