@@ -180,7 +180,7 @@ function nibbler({ host, port, messages }) {
 
 test('a window of two kilobytes, and a client that takes a byte at a time', LONG, async (context) => {
   const MESSAGES = 150;
-  const place = await begin(context, { greeting: MESSAGES });
+  const place = await begin(context, { greeting: MESSAGES, behavior: { idleTimeout: 0 } });
   const { network, url } = place;
   network.sysctl('client', 'net.ipv4.tcp_rmem', '2304 2304 2304');
   const { port } = new URL(url);

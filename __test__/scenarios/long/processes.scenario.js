@@ -27,6 +27,8 @@ function orderly() {
   app.ws('/*', {
     textType: 'string',
     maxBackpressure: 0,
+    // No pings: the clients answer none.
+    idleTimeout: 0,
     open: () => open++,
     message: (ws, message) => {
       const [client, number] = message.split(' ').map(Number);

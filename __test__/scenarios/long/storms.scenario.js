@@ -28,6 +28,8 @@ function server() {
   const app = App();
   app.ws('/*', {
     maxBackpressure: 256 * 1024,
+    // No pings: clients know each byte that they are to get.
+    idleTimeout: 0,
     open: (ws) => sockets.add(ws),
     message: (ws, message, isBinary) => ws.send(message, isBinary),
     dropped: (_ws, message) => {
@@ -120,7 +122,7 @@ class Crowd {
   /** How much of it each has got. */
   heard = [];
   /** Of those that got something else. */
-  wrong = new Set();
+  wrong = new Map();
   complete = 0;
 
   constructor(context, port) {
@@ -152,7 +154,10 @@ class Crowd {
     const from = this.heard[id];
     this.heard[id] += bytes.length;
     if (this.expected.compare(bytes, 0, bytes.length, from, Math.min(this.heard[id], this.expected.length)))
-      this.wrong.add(id);
+      this.wrong.set(
+        id,
+        `client ${id}, at ${from} of ${this.expected.length}: ${bytes.subarray(0, 200).toString('latin1')}`,
+      );
     if (this.heard[id] === this.expected.length) this.complete++;
   }
 
@@ -168,7 +173,7 @@ class Crowd {
     while (this.complete < count && this.wrong.size === 0) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    assert.equal(this.wrong.size, 0, 'somebody got something else');
+    assert.deepEqual([...this.wrong.values()].slice(0, 3), [], `${this.wrong.size} got something else`);
   }
 }
 
