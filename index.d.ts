@@ -246,7 +246,7 @@ export interface WebSocketBehavior<
 
   /**
    * Seconds without a byte from the peer after which the connection is closed: 0 (off), or 8 to 960.
-   * Kept in steps of 4 seconds. Sending does not reset the clock; a drain does. While JavaScript is
+   * Kept in steps of 4 seconds. Sending does not reset the clock, but a byte that waited and is taken does. While JavaScript is
    * too busy to take messages, the clock of a connection that is not read stands still.
    * @default 120
    */

@@ -125,9 +125,8 @@ impl<N: Network> Reactor<N> {
         }
         let Some(mut line) = self.line(index) else { return true };
         let (outcome, written) = (line.flush(), line.written_bytes());
-        let waits = self.slab.waits(index);
         if written > 0 {
-            self.delivered(index, !waits);
+            self.delivered(index);
         }
         match outcome {
             Ok(()) => self.settle(index),

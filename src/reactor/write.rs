@@ -95,7 +95,7 @@ impl<N: Network> Reactor<N> {
         match outcome {
             Err(_) => return self.lose_to_error(index),
             Ok(0) => return,
-            Ok(_) => self.delivered(index, waiting == 0),
+            Ok(_) => self.delivered(index),
         }
         if drained && self.slab.slot(index).phase == Phase::Open {
             self.intake.tell_amount(connection, EventKind::Drain, waiting);
@@ -188,9 +188,9 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Bytes went out that had to wait: the peer takes what we send, so it is alive.
-    pub(super) fn delivered(&mut self, index: u32, all: bool) {
+    pub(super) fn delivered(&mut self, index: u32) {
         match self.slab.slot(index).phase {
-            Phase::Open if all => self.heard(index),
+            Phase::Open => self.heard(index),
             Phase::Lingering => {
                 let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
                 self.slab.set_idle(index, due);
