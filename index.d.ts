@@ -158,6 +158,72 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    *     the host's memory, whichever is less
    */
   memoryBudget?: number | undefined;
+
+  /**
+   * Most connections at a time, from `accept` until the socket is closed: those before their request, of HTTP, and
+   * WebSockets; 1 to 1,073,741,824. Beyond it a new client gets 503 with `Retry-After`; with TLS it is closed before the
+   * handshake. Counted in {@link GateStats.turnedAway}. It is of this App: child Apps have their own, and an acceptor passes by one
+   * that is full.
+   * @default the process's soft limit of descriptors less 256, or half of it where that is more; on Windows 65,536
+   */
+  maxConnections?: number | undefined;
+
+  /**
+   * Most connections of one address at a time: 0 (unlimited), or 1 to 1,073,741,824. Beyond it a new one gets 429 with
+   * `Retry-After`; with TLS as above. An address is one of IPv4, also as `::ffff:a.b.c.d`, or the first 64 bits of one of IPv6.
+   * Clients of a Unix domain socket have none.
+   * @default 0
+   */
+  maxConnectionsPerAddress?: number | undefined;
+
+  /**
+   * New connections of one address in a minute: 0 (unlimited), or 1 to 1,000,000. So many may come at once, and behind
+   * them one each 60 s divided by this. Beyond it as above; what is turned away does not count.
+   * @default 0
+   */
+  connectionsPerMinutePerAddress?: number | undefined;
+
+  /**
+   * Who is believed for whom it speaks, when connections are counted for addresses: addresses (`'192.0.2.7'`),
+   * networks (`'10.0.0.0/8'`, `'2001:db8::/32'`), and `'unix'` for all that come by a Unix domain socket; at most 1,024.
+   *
+   * A connection of such a proxy counts, once its first head is there, for whom the proxy names: in the PROXY protocol,
+   * version 2, or in `X-Forwarded-For`, whose last address counts that is not trusted itself. If it names nobody it counts
+   * for no address. Over a connection of HTTP that it keeps, the latest request counts. Nothing else changes:
+   * `getRemoteAddress` is the peer's.
+   * @default []
+   */
+  trustProxy?: readonly string[] | undefined;
+
+  /**
+   * Called when the engine itself has failed, by a mistake in tidewire, and has gone on: it tells what that has cost.
+   * Not for errors of peers or of the application. Without it there is a warning of the same code. What it throws goes
+   * to `uncaughtException`.
+   */
+  onError?: ((error: EngineError) => void) | null | undefined;
+}
+
+/**
+ * A failure of the engine (a panic of one of its threads), after which it goes on. Nothing that is known leads to one:
+ * please report it.
+ *
+ * `TIDEWIRE_REACTOR_FAILED`: a reactor has begun anew. Its connections are closed: their clients get what was sent to
+ * them before and a close frame with 1011, as far as they can be reached, and the close handlers 1011, `closeCause`
+ * being `'failure'`; requests that wait for their `upgrade` handler are aborted. Others, and those that come, are served.
+ *
+ * `TIDEWIRE_GATE_FAILED`: what accepts connections and speaks HTTP has begun anew. The connections are closed that were
+ * at work there, without a response, and their requests are aborted. WebSockets that are open go on, and listeners do.
+ *
+ * `TIDEWIRE_CONNECTION_FAILED`: the same for one connection that was no WebSocket yet.
+ */
+export interface EngineError extends Error {
+  code: 'TIDEWIRE_REACTOR_FAILED' | 'TIDEWIRE_GATE_FAILED' | 'TIDEWIRE_CONNECTION_FAILED';
+  /** Where in tidewire's source: file, line and column. */
+  place: string;
+  /** The number of the reactor that has failed. */
+  reactor?: number;
+  /** How many WebSockets it had. */
+  connections?: number;
 }
 
 /**
@@ -194,7 +260,7 @@ export interface WebSocketBehavior<
 
   /**
    * Seconds without a byte from the peer after which the connection is closed: 0 (off), or 8 to 960.
-   * Kept in steps of 4 seconds. Sending does not reset the clock; a drain does. While JavaScript is
+   * Kept in steps of 4 seconds. Sending does not reset the clock, but a byte that waited and is taken does. While JavaScript is
    * too busy to take messages, the clock of a connection that is not read stands still.
    * @default 120
    */
@@ -383,7 +449,8 @@ export interface WebSocketMethods<UserData = unknown> {
    * `'peer'`: its close frame. `'local'`: `end`, `close`, `app.close` or `maxLifetime`. `'fin'`: the peer's
    * FIN, or its `close_notify` of TLS, without a close frame. `'reset'`: a reset, or another error of the socket.
    * `'timeout'`: `idleTimeout`. `'protocol'`: a violation of RFC 6455, of TLS or of a limit. `'backpressure'`:
-   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`. `'memory'`: the App's `memoryBudget` was at its end, and
+   * `closeOnBackpressureLimit`. `'shutdown'`: `app.shutdown`. `'failure'`: a mistake in tidewire, see
+   * {@link AppOptions.onError}. `'memory'`: the App's `memoryBudget` was at its end, and
    * this connection had the most waiting; its code is 1013.
    */
   readonly closeCause:
@@ -395,6 +462,7 @@ export interface WebSocketMethods<UserData = unknown> {
     | 'protocol'
     | 'backpressure'
     | 'shutdown'
+    | 'failure'
     | 'memory'
     | undefined;
 
@@ -1136,6 +1204,8 @@ export interface ReactorStats {
     backpressure: number;
     /** `app.shutdown()`. */
     shutdown: number;
+    /** A mistake in tidewire: see {@link AppOptions.onError}. */
+    failure: number;
     /** The option `memoryBudget` of the App. */
     memory: number;
   };
@@ -1295,6 +1365,16 @@ export interface GateStats {
 
   /** Requests that were answered with an error, by status code: `{ 404: 2 }`. */
   refused: { [status: number]: number };
+
+  /**
+   * Connections that were turned away, by the option of {@link AppOptions} that did it. They are in none of the others, but
+   * for those whose address a proxy named in a request: that is one of `refused`, too.
+   */
+  turnedAway: {
+    maxConnections: number;
+    maxConnectionsPerAddress: number;
+    connectionsPerMinutePerAddress: number;
+  };
 
   /**
    * Accepting pauses when the host has no descriptor or memory left, from 10 ms up to 1 s, and tries

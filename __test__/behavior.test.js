@@ -412,6 +412,40 @@ describe('binaryType and textType', () => {
       );
     },
   );
+
+  test('a handler that detaches the memory of a batch harms no batch behind it', BOUND, async (context) => {
+    const child = runScript(context, () => {
+      const { App, us_socket_local_port } = require('tidewire');
+      // From version 21 on, Node has it unasked; the mark that keeps memory from a transfer to a worker says nothing to it.
+      require('node:v8').setFlagsFromString('--harmony-rab-gsab-transfer');
+      const transfer = require('node:vm').runInNewContext('ArrayBuffer.prototype.transfer');
+      const app = App({ binaryType: 'nodebuffer' }).ws('/*', {
+        message: (ws, data, isBinary) => {
+          const said = data.toString();
+          if (said === 'detach') transfer?.call(data.buffer);
+          ws.send(`${data.length} of ${said}`, isBinary);
+        },
+        close: (_ws, code) => {
+          console.log(code);
+          app.close();
+        },
+      });
+      app.listen('127.0.0.1', 0, (token) => console.log(us_socket_local_port(token)));
+    });
+    const client = await connect(context, `ws://127.0.0.1:${await child.value()}`);
+    const say = async (said) => {
+      client.send(said);
+      return client.text();
+    };
+    assert.equal(await say('first'), '5 of first');
+    assert.match(await say('detach'), /^[06] of detach$/);
+    // An event without a payload, and one with.
+    assert.equal(await say(''), '0 of ');
+    assert.equal(await say('behind'), '6 of behind');
+    client.socket.close(4000);
+    assert.equal(await child.value(), 4000);
+    assert.equal((await child.exited).code, 0);
+  });
 });
 
 describe('ping and pong handlers', () => {

@@ -38,6 +38,26 @@ test('filter takes a connection that becomes a WebSocket for one that went', BOU
   assert.deepEqual(counts.all, [1, -1]);
 });
 
+test('the address that a filter got stays the same for as long as it is kept', BOUND, async (context) => {
+  const visitors = [];
+  const { port } = serveHttp(context, (app) => {
+    app.filter((res, count) => count > 0 && visitors.push(res));
+    app.post('/', (res) => {
+      res.onAborted(() => {});
+      res.collectBody(100, (body) => res.end(`${body.byteLength} bytes`));
+    });
+  });
+  const speaker = await speak(context, port);
+  const size = 'Content-Length: 64';
+  await speaker.say(requestText('POST', '/', ['Expect: 100-continue', size])).hear(/ 100 .*\r\n\r\n/);
+  // Where the address came, there is content now.
+  await speaker.say('x'.repeat(64)).hear('64 bytes');
+  assert.deepEqual(
+    visitors.map((res) => text(res.getRemoteAddressAsText())),
+    ['127.0.0.1'],
+  );
+});
+
 test('several filters are called, and one that throws stops none', BOUND, async (context) => {
   const child = runScript(context, () => {
     const { App, us_socket_local_port } = require('tidewire');

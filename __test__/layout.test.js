@@ -70,6 +70,15 @@ describe('lib/events.js and src/bridge/event.rs', () => {
     }
   });
 
+  test('have the same numbers for what has failed, and the same words for its peers', () => {
+    for (const name of ['REACTOR', 'GATE', 'CONNECTION']) {
+      assert.equal(typeof rust[name], 'number');
+      assert.equal(events[`FAILED_${name}`], rust[name]);
+    }
+    const said = read('src/reactor/failure.rs').match(/^const FAILED: .* = \((\d+), "(.*)"\);$/m);
+    assert.deepEqual([String(events.FAILED_STATUS_CODE), events.FAILED_REASON], said?.slice(1));
+  });
+
   test('have the same limits of a drain as src/limits.rs', () => {
     const names = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
     assert.deepEqual(pick(events, names), pick(constantsOf('src/limits.rs'), names));
@@ -86,8 +95,12 @@ describe('lib/events.js and src/bridge/event.rs', () => {
     const flags = ['FLAG_BINARY', 'FLAG_LARGE', 'FLAG_LAST'];
     const rest = ['DESCRIPTOR_WORDS', 'TRAILER_WORDS', ...flags, 'ADDRESS_BYTES'];
     const limits = ['DRAIN_EVENTS', 'DRAIN_PAYLOAD_BYTES'];
-    const causes = ['CAUSES', 'CAUSE_LOCAL', 'CAUSE_RESET', 'CAUSE_BACKPRESSURE', 'CAUSE_SHUTDOWN'];
-    const all = [...kinds, ...families, ...rest, ...limits, ...causes];
+    const names = ['LOCAL', 'RESET', 'BACKPRESSURE', 'SHUTDOWN', 'FAILURE'];
+    const causes = ['CAUSES', ...names.map((name) => `CAUSE_${name}`)];
+    const failures = ['REACTOR', 'GATE', 'CONNECTION', 'STATUS_CODE', 'REASON'].map(
+      (name) => `FAILED_${name}`,
+    );
+    const all = [...kinds, ...families, ...rest, ...limits, ...causes, ...failures];
     assert.deepEqual(Object.keys(events).sort(), all.sort());
   });
 });

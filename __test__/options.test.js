@@ -5,6 +5,7 @@ const { constants } = require('node:buffer');
 const { once } = require('node:events');
 const { describe, test } = require('node:test');
 const { inspect } = require('node:util');
+const { App } = require('tidewire');
 const { appOptions, listenOptions, routeOptions } = require('../lib/options');
 
 const DEFAULTS = appOptions(undefined);
@@ -178,15 +179,33 @@ describe('an App', () => {
       textType: null,
       closedSend: 'throw',
       memoryBudget: null,
+      onError: null,
       requestHeadBytes: 16_384,
+      // As many as there are descriptors for: the engine knows.
+      maxConnections: undefined,
+      maxConnectionsPerAddress: 0,
+      connectionsPerMinutePerAddress: 0,
+      trustProxy: [],
     };
     assert.deepEqual(appOptions(undefined), defaults);
     assert.deepEqual(appOptions({ threads: undefined }), appOptions({}));
   });
 
   test('takes its options', () => {
-    const options = { threads: 64, binaryType: 'uint8array', textType: 'string', closedSend: 'ignore' };
-    assert.deepEqual(appOptions(options), { ...options, memoryBudget: null, requestHeadBytes: 16_384 });
+    const options = {
+      threads: 64,
+      binaryType: 'uint8array',
+      textType: 'string',
+      closedSend: 'ignore',
+      memoryBudget: 1_048_576,
+      onError: () => {},
+      maxConnections: 2 ** 30,
+      maxConnectionsPerAddress: 1,
+      connectionsPerMinutePerAddress: 1_000_000,
+      trustProxy: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7', '::1', '0.0.0.0/0', 'unix'],
+    };
+    assert.deepEqual(appOptions(options), { ...options, requestHeadBytes: 16_384 });
+    assert.equal(appOptions({ onError: null }).onError, null);
   });
 
   const refused = [
@@ -196,6 +215,13 @@ describe('an App', () => {
     ['textType', RANGE, 'text'],
     ['memoryBudget', TYPE, '1000000', null],
     ['memoryBudget', RANGE, -1, 1_048_575, 2_000_000.5, 2 ** 53],
+    ['maxConnections', TYPE, '1', null],
+    ['maxConnections', RANGE, 0, -1, 1.5, 2 ** 30 + 1],
+    ['maxConnectionsPerAddress', RANGE, -1, 0.5, 2 ** 30 + 1],
+    ['connectionsPerMinutePerAddress', TYPE, '60', null],
+    ['connectionsPerMinutePerAddress', RANGE, -1, 0.5, 1_000_001],
+    ['trustProxy', TYPE, true, null, 1, '10.0.0.0/8'],
+    ['onError', TYPE, 'log', true],
   ];
   for (const bytes of [0, 1_048_576, 2 ** 53 - 1]) {
     test(`takes a memoryBudget of ${bytes}`, () =>
@@ -208,6 +234,44 @@ describe('an App', () => {
       }
     });
   }
+
+  test('refuses what is no network in trustProxy', () => {
+    const bad = [
+      '',
+      'loopback',
+      '10.0.0.0/33',
+      '::1/129',
+      '10.0.0/8',
+      '10.0.0.0/',
+      '10.0.0.1/a',
+      'fe80::1%lo',
+      'UNIX',
+    ];
+    for (const network of bad) {
+      assertThrows(
+        () => appOptions({ trustProxy: ['::1', network] }),
+        RANGE,
+        'Element 1 of `trustProxy`',
+        inspect(network),
+      );
+    }
+    assertThrows(
+      () => appOptions({ trustProxy: [1] }),
+      TYPE,
+      'Element 0 of `trustProxy` of App()',
+      'a string',
+    );
+    const many = Array.from({ length: 1_025 }, () => '::1');
+    assertThrows(() => appOptions({ trustProxy: many }), RANGE, '`trustProxy` of App()', '1025');
+  });
+
+  test('has a copy of trustProxy, and the engine takes what is in it', () => {
+    const trustProxy = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7', '::ffff:10.0.0.1', '::/0', 'unix'];
+    const settings = appOptions({ trustProxy });
+    trustProxy.pop();
+    assert.equal(settings.trustProxy.length, 6);
+    App({ trustProxy: settings.trustProxy, maxConnectionsPerAddress: 1 });
+  });
 
   test('needs an object', () => {
     for (const options of [null, 1, 'x']) assertThrows(() => appOptions(options), TYPE, 'App()', 'an object');

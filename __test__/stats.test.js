@@ -19,6 +19,7 @@ const NO_CLOSES = {
   protocol: 0,
   backpressure: 0,
   shutdown: 0,
+  failure: 0,
   memory: 0,
 };
 
@@ -60,6 +61,7 @@ const NOBODY = {
   upgraded: 0,
   timedOut: 0,
   refused: {},
+  turnedAway: { maxConnections: 0, maxConnectionsPerAddress: 0, connectionsPerMinutePerAddress: 0 },
   acceptPauses: { count: 0, code: null, now: false },
 };
 

@@ -232,6 +232,8 @@ app.shutdown({ code: 1012, reason: 'restarting', timeout: 0.5 });
 app.shutdown({ code: '1012' });
 // @ts-expect-error not an option
 app.shutdown({ seconds: 8 });
+App({ onError: ({ code, reactor }) => [code.length, reactor?.toFixed()] });
+app.ws('/', { close: (ws) => same<'failure', Extract<typeof ws.closeCause, 'failure'>>(true) });
 app.ws('/', { close: (ws) => same<'shutdown', Extract<typeof ws.closeCause, 'shutdown'>>(true) });
 app.ws('/', { close: (ws) => same<'memory', Extract<typeof ws.closeCause, 'memory'>>(true) });
 
@@ -245,6 +247,7 @@ App({ memoryBudget: 2 ** 28 });
 // @ts-expect-error it is a number of bytes
 App({ memoryBudget: '256 MB' });
 same<(typeof stats.gate.refused)[404], number>(true);
+same<typeof stats.gate.turnedAway.maxConnections, number>(true);
 for (const { connections, waiting } of stats.reactors)
   same<number, typeof connections & typeof waiting.events>(true);
 
@@ -288,3 +291,7 @@ app.ws('/', {
 us_socket_local_port({});
 // @ts-expect-error threads are counted
 App({ threads: 'many' });
+App({ maxConnections: 1_000, maxConnectionsPerAddress: 10, connectionsPerMinutePerAddress: 60 });
+App({ trustProxy: ['10.0.0.0/8', 'unix'] as const });
+// @ts-expect-error a list
+App({ trustProxy: true });

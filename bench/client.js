@@ -13,6 +13,7 @@ const GRACE_SECONDS = 240;
  * @typedef {object} Programs the paths of what was built
  * @property {string} load the load client
  * @property {string} raw the raw echo server
+ * @property {string} wire the faulty cable of the scenarios
  */
 
 /**
@@ -38,7 +39,7 @@ function build() {
   /** @param {string} name */
   const program = (name) =>
     artifacts.find(({ target, executable }) => executable && target.name === name).executable;
-  return { load: program('tidewire-load'), raw: program('raw-echo') };
+  return { load: program('tidewire-load'), raw: program('raw-echo'), wire: program('faulty-wire') };
 }
 
 /**

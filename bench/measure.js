@@ -137,6 +137,13 @@ function notes(columns, reports) {
     if (isHeldBack && columns.includes(CLIENT)) {
       said.push(`with ${name}, the client was as busy as can be: its rate is a lower bound`);
     }
+    const compressedPart = rounds.reduce((least, report) => Math.min(least, report.compressedPart ?? 1), 1);
+    if (compressedPart < 1) {
+      const percent = (100 * (1 - compressedPart)).toFixed(1);
+      said.push(
+        `with ${name}, ${percent} % of the answers came as they are: compare no rate with who compresses`,
+      );
+    }
     const otherWork = rounds.reduce((most, report) => Math.max(most, report.otherWork ?? 0), 0);
     if (otherWork > OTHER_WORK) {
       said.push(

@@ -3,20 +3,21 @@
 // npm run million -- --connections N --minutes M: holds N live WebSockets in examples/WebSocket.js, shows
 // how they are, and writes million.json and million.svg. See bench/README.md.
 
-const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
 const { build } = require('./client');
+const { write } = require('./files');
 const { ROOT, start, stopAll } = require('./launch');
 const { machine, sentence } = require('./machine');
 const { chart } = require('./million/chart');
-const { check, readings } = require('./million/host');
+const { insist } = require('./million/host');
 const load = require('./million/load');
-const { Progress } = require('./million/progress');
+const { line } = require('./million/progress');
 const { Sampler } = require('./million/sample');
 const { series, summary } = require('./million/summary');
+const { Progress } = require('./progress');
 
 const SERVER = path.join(ROOT, 'examples', 'WebSocket.js');
 
@@ -77,19 +78,6 @@ function plan(words) {
 }
 
 /**
- * Says what does not fit, and stops there unless it is told to go on.
- *
- * @param {Plan} plan
- */
-function checkHost({ connections, force }) {
-  const findings = check(connections, readings());
-  for (const { sentence, command } of findings) console.log(`! ${sentence}\n    ${command}`);
-  if (findings.some(({ fatal }) => fatal) && !force) {
-    throw new Error('this host is too small for the run as it is set up; --force goes on anyway');
-  }
-}
-
-/**
  * Runs server and client, a row for each second.
  *
  * @param {Plan} plan
@@ -102,7 +90,7 @@ async function measure(plan, signal) {
     { env: { PORT: '0' } },
   );
   const sampler = new Sampler(server.pid);
-  const progress = new Progress(plan.connections);
+  const progress = new Progress(line(plan.connections));
   const over = new AbortController();
   /** @type {import('./million/summary').Row[]} */
   const rows = [{ ...BEFORE, ...sampler.take() }];
@@ -115,7 +103,7 @@ async function measure(plan, signal) {
   server.ended.then(
     () => over.signal.aborted || fail(new Error('the server has ended in the middle of the run')),
   );
-  const onSecond = (/** @type {Record<string, any>} */ line) => {
+  const onLine = (/** @type {Record<string, any>} */ line) => {
     // The last line is no whole second, and the report has the same counters.
     if (line.phase === 'end') return;
     try {
@@ -129,8 +117,8 @@ async function measure(plan, signal) {
   };
   try {
     signal.addEventListener('abort', () => over.abort(), { once: true });
-    const options = { onSecond, signal: over.signal };
-    const { report, complaint } = await load.run(program, clientArgs(plan, server), options);
+    const options = { onLine, signal: over.signal };
+    const { report, complaint } = await load.run(program, ['million', ...clientArgs(plan, server)], options);
     progress.end();
     if (complaint) console.log(complaint);
     return { rows, summary: summary(rows, report, sampler.exactResidentBytes()), failure };
@@ -180,23 +168,6 @@ function clientArgs({ connections, minutes, pace, interval, processes }, { port 
     .map(String);
 }
 
-/**
- * @param {Plan} plan
- * @param {{ meta: Record<string, any>, summary: Record<string, any>, series: Record<string, any[]> }} result
- * @returns {Promise<string[]>} the files
- */
-async function write({ out }, result) {
-  fs.mkdirSync(out, { recursive: true });
-  const files = [path.join(out, 'million.json'), path.join(out, 'million.svg')];
-  const lists = Object.entries(result.series).map(
-    ([name, values]) => `    "${name}": ${JSON.stringify(values)}`,
-  );
-  const head = JSON.stringify({ meta: result.meta, summary: result.summary }, undefined, 2).slice(0, -2);
-  fs.writeFileSync(files[0], `${head},\n  "series": {\n${lists.join(',\n')}\n  }\n}\n`);
-  fs.writeFileSync(files[1], await chart(result));
-  return files;
-}
-
 /** @param {Record<string, any>} summary */
 function say(summary) {
   const whole = (/** @type {number} */ value) => value.toLocaleString('en-US');
@@ -214,7 +185,7 @@ function say(summary) {
 
 async function main() {
   const asked = plan(process.argv.slice(2));
-  checkHost(asked);
+  insist(asked.connections, asked.force);
   const ends = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => ends.abort());
   const { rows, summary, failure } = await measure(asked, ends.signal);
@@ -232,8 +203,10 @@ async function main() {
     failure: failure ?? null,
   };
   say(summary);
-  for (const file of await write(asked, { meta, summary, series: series(rows) }))
+  const result = { meta, summary, series: series(rows) };
+  for (const file of write(asked.out, 'million', result, await chart(result))) {
     console.log(`written: ${file}`);
+  }
   if (failure) throw new Error(failure);
   const isWhole = summary.open === asked.connections && summary.corrupt === 0 && summary.unanswered === 0;
   process.exitCode = isWhole || ends.signal.aborted ? 0 : 1;

@@ -122,4 +122,4 @@ function align(rows) {
     .join('\n');
 }
 
-module.exports = { format, quotient, spread, spreads, table, times };
+module.exports = { format, median, quotient, spread, spreads, table, times };

@@ -12,7 +12,7 @@ const events = require('./events');
 const { allocateSlab, isView, viewOf } = require('./data');
 const { Outgoing } = require('./outgoing');
 
-const { ABORTED, CLOSE, DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES } = events;
+const { ABORTED, CLOSE, DESCRIPTOR_WORDS, DRAIN_EVENTS, DRAIN_PAYLOAD_BYTES, FAILED } = events;
 
 /** Words of the descriptors of one drain. */
 const BATCH_WORDS = DRAIN_EVENTS * DESCRIPTOR_WORDS;
@@ -125,6 +125,8 @@ class Crossing {
   /** The crossing: commands out, a batch of events in. */
   #take() {
     const pending = this.outgoing.bytes;
+    // A handler has transferred it away.
+    if (this.#slab.length === 0) this.#renewSlab();
     if (!this.#lent) this.#slabBytes = 0;
     if (this.#position > this.#unsettled) this.#hasUnsettled = true;
     this.#position = 0;
@@ -132,13 +134,18 @@ class Crossing {
     this.#count = this.#exchange(pending);
     if (pending > 0) this.outgoing.crossed();
     if (this.#count === 0 && this.more) {
-      // The rest of the slab is too small for the next batch. Whoever has views of it keeps it.
-      this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
-      this.#memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
-      this.#slabBytes = 0;
-      this.#lent = false;
+      // The rest of the slab is too small for the next batch.
+      this.#renewSlab();
       this.#count = this.#exchange(0);
     }
+  }
+
+  /** Whoever has views of the old one keeps it. */
+  #renewSlab() {
+    this.#slab = allocateSlab(DRAIN_PAYLOAD_BYTES);
+    this.#memory = /** @type {ArrayBuffer} */ (this.#slab.buffer);
+    this.#slabBytes = 0;
+    this.#lent = false;
   }
 
   /** @param {number} commandBytes */
@@ -171,7 +178,7 @@ class Crossing {
       if (!timely) return true;
       const word = event * DESCRIPTOR_WORDS;
       const kind = descriptors[word + 1] & 0xff;
-      if ((kind === CLOSE || kind === ABORTED) && this.#isUnsettled(event)) {
+      if ((kind === CLOSE || kind === ABORTED || kind === FAILED) && this.#isUnsettled(event)) {
         this.mustSettle = true;
         return true;
       }
@@ -191,6 +198,8 @@ class Crossing {
     if (this.#hasUnsettled) return true;
     const descriptors = this.#descriptors;
     const index = descriptors[event * DESCRIPTOR_WORDS];
+    // A failure is the end of all.
+    if ((descriptors[event * DESCRIPTOR_WORDS + 1] & 0xff) === FAILED) return event > this.#unsettled;
     for (let before = event - 1; before >= this.#unsettled; before--) {
       if (descriptors[before * DESCRIPTOR_WORDS] === index) return true;
     }

@@ -51,18 +51,20 @@ class Engine {
   #listeners = new Set();
   /** @type {Shutdown | null} */
   #shutdown = null;
+  #onError;
   /** The lane that had the first turn last time. */
   #first = 0;
   #wakeSoon = () => this.#wake();
 
   /**
-   * @param {{ threads: number, requestHeadBytes: number, memoryBudget: number | null }} options
+   * @param {import('./options').AppSettings} settings
    * @param {import('./credentials').Credentials} [credentials] of TLS
    */
-  constructor({ threads, requestHeadBytes, memoryBudget }, credentials) {
-    this.#native = new native.Engine(threads, requestHeadBytes, credentials);
-    this.#native.setMemoryBudget(memoryBudget ?? Math.floor(hostMemoryBytes() / BUDGET_MEMORY_PART));
-    this.#threads = threads;
+  constructor(settings, credentials) {
+    const memoryBudget = settings.memoryBudget ?? Math.floor(hostMemoryBytes() / BUDGET_MEMORY_PART);
+    this.#onError = settings.onError;
+    this.#native = new native.Engine({ ...settings, memoryBudget }, credentials);
+    this.#threads = settings.threads;
     this.#isSecure = credentials !== undefined;
   }
 
@@ -236,11 +238,11 @@ class Engine {
       this.#cutOff(running);
       return running.promise;
     }
-    const shutdown = new Shutdown(timeout, () => this.#cutOff(shutdown));
+    const payload = closePayload(code, reason);
+    const shutdown = new Shutdown(timeout, payload, () => this.#cutOff(shutdown));
     this.#shutdown = shutdown;
     this.#closeListeners();
     this.#native.windDown();
-    const payload = closePayload(code, reason);
     for (const lane of this.#lanes) lane.shutDown(payload);
     if (timeout === 0) this.#cutOff(shutdown);
     this.#stopIfVacant();
@@ -302,10 +304,7 @@ class Engine {
 
   #start() {
     if (this.#native.isRunning) return;
-    this.#lanes = Array.from(
-      { length: this.#threads },
-      (_, number) => new Lane(this.#native, number, this.#routes, this.#topics),
-    );
+    this.#lanes = Array.from({ length: this.#threads }, (_, number) => this.#newLane(number));
     try {
       this.#native.start(this.#wakeSoon);
     } catch (error) {
@@ -315,6 +314,35 @@ class Engine {
     this.#topics.lanes = this.#lanes.map((lane) => lane.topics);
     this.#crossings = [...this.#lanes];
     if (this.#hasHttp) this.#crossings.push(this.#newHttpLane());
+  }
+
+  /** @param {number} number */
+  #newLane(number) {
+    const lane = new Lane(this.#native, number, this.#routes, this.#topics);
+    lane.failed = (error) => {
+      // The order may have been lost with others.
+      if (this.#shutdown?.isOver) lane.terminateAll(FLAG_SHUTDOWN);
+      else if (this.#shutdown !== null) lane.shutDown(this.#shutdown.payload);
+      this.#report(error);
+    };
+    return lane;
+  }
+
+  /**
+   * Tells the application of a failure of the engine's own.
+   * @param {ReturnType<typeof errors.engineFailed>} error
+   */
+  #report(error) {
+    const onError = this.#onError;
+    if (onError === null) {
+      process.emitWarning(error.message, { type: 'TidewireWarning', code: error.code });
+      return;
+    }
+    try {
+      onError(error);
+    } catch (thrown) {
+      this.#native.report(thrown);
+    }
   }
 
   /** From now on the gate has something to tell. Who serves WebSockets alone does not look for it. */

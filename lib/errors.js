@@ -308,6 +308,44 @@ function shuttingDown() {
   return withCode(new Error(message), 'TIDEWIRE_SHUTTING_DOWN');
 }
 
+/** What has failed, by the flags of the event that tells it: its code, its name, and what that has cost. */
+const FAILURES = [
+  {
+    code: 'TIDEWIRE_REACTOR_FAILED',
+    name: (/** @type {number} */ reactor) => `Reactor ${reactor} of the App`,
+    cost: (/** @type {number} */ count) => `it has begun anew, and closed its connections (${count})`,
+  },
+  {
+    code: 'TIDEWIRE_GATE_FAILED',
+    name: () => "The App's gate",
+    cost: () => 'it has begun anew, and closed the connections whose requests it had; WebSockets go on',
+  },
+  {
+    code: 'TIDEWIRE_CONNECTION_FAILED',
+    name: () => "The App's gate",
+    cost: () => 'it has closed one connection, whose request it had',
+  },
+];
+
+/**
+ * A panic of the engine, which has gone on.
+ * @param {number} what has failed
+ * @param {number} reactor which tells it
+ * @param {number} connections that it has cost
+ * @param {string} place in its source
+ * @param {string} said
+ */
+function engineFailed(what, reactor, connections, place, said) {
+  const { code, name, cost } = FAILURES[what];
+  const message = [
+    `${name(reactor)} has failed, by a mistake in tidewire: ${said} (${place});`,
+    `${cost(connections)}. Please report this.`,
+  ].join(' ');
+  const fields = what === 0 ? { reactor, connections } : {};
+  const error = Object.assign(new Error(message), { name: 'TidewireError', ...fields, place });
+  return withCode(error, code);
+}
+
 /**
  * A `listen_unix` that the host refused; fields as Node's own have them.
  * @param {string} path
@@ -435,6 +473,7 @@ module.exports = {
   noTls,
   unknownServerName,
   shuttingDown,
+  engineFailed,
   noBinary,
   warnUnknownOption,
   warnIneffective,

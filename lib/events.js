@@ -21,6 +21,7 @@ module.exports = {
   DRAIN: 7,
   CLOSE: 8,
   APPLIED: 9,
+  FAILED: 10,
   REQUEST: 16,
   ABORTED: 17,
   CONTENT: 18,
@@ -47,12 +48,22 @@ module.exports = {
     'protocol',
     'backpressure',
     'shutdown',
+    'failure',
     'memory',
   ],
   CAUSE_LOCAL: 2,
   CAUSE_RESET: 4,
   CAUSE_BACKPRESSURE: 7,
   CAUSE_SHUTDOWN: 8,
+  CAUSE_FAILURE: 9,
+
+  /** Flags of FAILED: what has failed. */
+  FAILED_REACTOR: 0,
+  FAILED_GATE: 1,
+  FAILED_CONNECTION: 2,
+  /** What its peers and close handlers are told: as in `src/reactor/failure.rs`. */
+  FAILED_STATUS_CODE: 1011,
+  FAILED_REASON: 'internal error',
 
   /** Of OPEN, REQUEST, CONNECTED and DISCONNECTED: how the address is to be read. */
   FAMILY_NONE: 0,

@@ -2,8 +2,10 @@
 
 /** Options as an application gave them: each is checked when it is read, and refused by a sentence with its name. */
 
+const { isIP } = require('node:net');
 const compression = require('./compression');
 const errors = require('./errors');
+const limits = require('./limits');
 
 /** @typedef {((...values: any[]) => void) | null} Handler */
 
@@ -27,10 +29,12 @@ class Given {
   }
 
   /**
+   * @template {number | undefined} T
    * @param {string} name
-   * @param {number} fallback
+   * @param {T} fallback
    * @param {{ min: number, max: number, unit: string, zero?: string }} range `zero`: what 0 means,
    *     where it is accepted beside the range
+   * @returns {number | T}
    */
   integer(name, fallback, { min, max, unit, zero }) {
     const value = this.options[name];
@@ -99,6 +103,31 @@ class Given {
     return [...value];
   }
 
+  /**
+   * Addresses (`192.0.2.7`), networks (`10.0.0.0/8`) and `unix`, in an array.
+   * @param {string} name
+   * @returns {string[]}
+   */
+  networks(name) {
+    const value = this.options[name];
+    if (value === undefined) return [];
+    const subject = this.subject(name);
+    const accepted = "an array of addresses and networks such as '10.0.0.0/8', or 'unix'";
+    if (!Array.isArray(value)) throw errors.invalidType(subject, accepted, value);
+    if (value.length > limits.TRUSTED_NETWORKS) {
+      const most = `at most ${limits.TRUSTED_NETWORKS} addresses and networks`;
+      throw errors.outOfRange(subject, most, `${value.length} of them`);
+    }
+    for (const [index, network] of value.entries()) {
+      const element = `Element ${index} of ${subject}`;
+      if (typeof network !== 'string') throw errors.invalidType(element, 'a string', network);
+      if (!isNetwork(network)) {
+        throw errors.outOfRange(element, "an address, a network such as '10.0.0.0/8', or 'unix'", network);
+      }
+    }
+    return [...value];
+  }
+
   /** @param {string} name */
   compression(name) {
     const value = this.options[name];
@@ -137,6 +166,13 @@ class Given {
  */
 function isIntegerWithin(value, min, max) {
   return Number.isInteger(value) && value >= min && value <= max;
+}
+
+/** @param {string} text */
+function isNetwork(text) {
+  const [, address = '', bits] = /^([^/%]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const width = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return text === 'unix' || Number(bits ?? 0) <= width;
 }
 
 module.exports = { Given, isIntegerWithin };

@@ -71,6 +71,9 @@ class HttpLane extends Crossing {
       case events.DISCONNECTED:
         this.#passed(tag, offset);
         break;
+      case events.FAILED:
+        this.#failed();
+        break;
       case events.SERVER_NAME:
         this.#missed(index, tag >>> 16, this.view(KINDS.string, offset, length));
         break;
@@ -240,6 +243,16 @@ class HttpLane extends Crossing {
     arrived(response, chunk, (flags & events.FLAG_LAST) !== 0);
   }
 
+  /** The gate has panicked, and forgotten every request: to the handlers their clients are gone. */
+  #failed() {
+    for (const response of [...this.#places.all()]) {
+      // A handler may have ended it.
+      if (isOver(response)) continue;
+      const index = placeOf(response);
+      this.#aborted(index, this.#places.generation(index));
+    }
+  }
+
   /**
    * The client is gone.
    * @param {number} index
@@ -260,7 +273,8 @@ class HttpLane extends Crossing {
    */
   #passed(tag, offset) {
     const family = (tag >>> 8) & 0xff;
-    const address = this.slab.slice(offset + 4, offset + 4 + events.ADDRESS_BYTES[family]);
+    // A copy: a callback may keep what knows the address. `slice` of a Buffer is none.
+    const address = new Uint8Array(this.slab.subarray(offset + 4, offset + 4 + events.ADDRESS_BYTES[family]));
     const visitor = new Visitor(this, family, address, this.slab.readUInt16LE(offset + 2));
     const count = (tag & 0xff) === events.CONNECTED ? 1 : -1;
     for (const filter of this.#filters) {

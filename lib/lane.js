@@ -10,6 +10,7 @@ const commands = require('./commands');
 const events = require('./events');
 const { Backlog, DROPPED, SENT } = require('./backlog');
 const { closePayload } = require('./close_frame');
+const errors = require('./errors');
 const { Connections, PAGE_MASK } = require('./connections');
 const { Crossing } = require('./crossing');
 const { KINDS, wholeOf, ownCopy, bytesOf } = require('./data');
@@ -48,6 +49,8 @@ class Lane extends Crossing {
     this.fragments = new Fragments(this);
     /** @type {Map<number, number>} Why the connections close whose close handlers run. */
     this.causes = new Map();
+    /** @type {(error: ReturnType<typeof errors.engineFailed>) => void} Called behind a panic of the engine, before its connections are closed here. */
+    this.failed = () => {};
     /** Messages that were dropped here, before the reactor saw them. */
     this.dropped = 0;
   }
@@ -228,6 +231,10 @@ class Lane extends Crossing {
         this.#arrived(index, tag, offset, length);
         return;
       }
+      if (kind === events.FAILED) {
+        this.#failed((tag >>> 8) & 0xff, this.view(KINDS.string, offset, length));
+        return;
+      }
     }
     const page = this.#connections.page(index);
     const at = index & PAGE_MASK;
@@ -313,6 +320,23 @@ class Lane extends Crossing {
     if (handler === null) return;
     const isBinary = ((tag >>> 8) & events.FLAG_BINARY) !== 0;
     handler(socket, wholeOf(isBinary ? route.binaryKind : route.textKind, payload), isBinary);
+  }
+
+  /**
+   * A thread of the engine has panicked. If it is this reactor, it has begun anew: of the connections and requests that
+   * are here it has none any more.
+   * @param {number} what
+   * @param {string} text how many connections it had, where it was, and what was said, in lines
+   */
+  #failed(what, text) {
+    const [connections, place, ...message] = text.split('\n');
+    this.failed(errors.engineFailed(what, this.number, Number(connections), place, message.join('\n')));
+    if (what !== events.FAILED_REACTOR) return;
+    this.#requests.failAll();
+    for (const socket of this.#connections.open()) {
+      const reason = ownCopy(routeOf(socket).binaryKind, Buffer.from(events.FAILED_REASON));
+      this.#finish(socket, indexOf(socket), events.CAUSE_FAILURE, events.FAILED_STATUS_CODE, reason);
+    }
   }
 
   /**

@@ -64,6 +64,15 @@ module.exports = {
   /** Of a response that is streamed, little waits when it is no more than this. */
   RESPONSE_LOW_WATER_BYTES: 64 * 1024,
 
+  /** Largest `maxConnections`: as many as all reactors have ids for. */
+  CONNECTIONS_MAX: 2 ** 30,
+
+  /** Largest `connectionsPerMinutePerAddress`: one each 60 µs, more than a core accepts. */
+  CONNECTIONS_PER_MINUTE_MAX: 1_000_000,
+
+  /** Addresses and networks of `trustProxy`: each connection is compared with them. */
+  TRUSTED_NETWORKS: 1_024,
+
   /** Reactor threads of one App: six bits of a connection's id. */
   REACTORS: 64,
 };

@@ -17,7 +17,18 @@ const limits = require('./limits');
 const BINARY_TYPES = ['arraybuffer', 'nodebuffer', 'uint8array'];
 const TEXT_TYPES = [...BINARY_TYPES, 'string'];
 
-const APP_OPTIONS = ['threads', 'binaryType', 'textType', 'closedSend', 'memoryBudget'];
+const APP_OPTIONS = [
+  'threads',
+  'binaryType',
+  'textType',
+  'closedSend',
+  'memoryBudget',
+  'onError',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'connectionsPerMinutePerAddress',
+  'trustProxy',
+];
 
 const SHUTDOWN_OPTIONS = ['code', 'reason', 'timeout'];
 
@@ -58,7 +69,12 @@ const ROUTE_OPTIONS = [
  * @property {TextType | null} textType default of the routes; null: as the route's `binaryType`
  * @property {'throw' | 'ignore'} closedSend what methods of a closed socket do
  * @property {number | null} memoryBudget bytes; 0: off; null: a part of what the process may have
+ * @property {Handler} onError
  * @property {number} requestHeadBytes longest head of a request
+ * @property {number | undefined} maxConnections undefined: as many as the process has descriptors for
+ * @property {number} maxConnectionsPerAddress 0: unlimited
+ * @property {number} connectionsPerMinutePerAddress 0: unlimited
+ * @property {string[]} trustProxy addresses, networks and `unix`
  */
 
 /**
@@ -112,7 +128,26 @@ function appOptions(options, isSecure = false) {
     textType: given.choice('textType', /** @type {TextType | null} */ (null), TEXT_TYPES),
     closedSend: given.choice('closedSend', /** @type {'throw' | 'ignore'} */ ('throw'), ['throw', 'ignore']),
     memoryBudget: memoryBudget(given),
+    onError: given.handler('onError'),
     requestHeadBytes: requestHeadBytes(process.env[HEAD_SIZE_VARIABLE]),
+    maxConnections: given.integer('maxConnections', undefined, {
+      min: 1,
+      max: limits.CONNECTIONS_MAX,
+      unit: 'connections',
+    }),
+    maxConnectionsPerAddress: given.integer('maxConnectionsPerAddress', 0, {
+      min: 1,
+      max: limits.CONNECTIONS_MAX,
+      unit: 'connections',
+      zero: 'unlimited',
+    }),
+    connectionsPerMinutePerAddress: given.integer('connectionsPerMinutePerAddress', 0, {
+      min: 1,
+      max: limits.CONNECTIONS_PER_MINUTE_MAX,
+      unit: 'connections',
+      zero: 'unlimited',
+    }),
+    trustProxy: given.networks('trustProxy'),
   };
 }
 

@@ -76,6 +76,12 @@ class Requests {
     this.#call(aborted);
   }
 
+  /** The reactor has forgotten every request: to the handlers their clients are gone. */
+  failAll() {
+    // A handler may answer another one, which changes nothing for that.
+    for (const index of [...this.#pending.keys()]) this.abort(index);
+  }
+
   /** Ends every request without an answer, and tells how many there were. */
   abortAll() {
     let ended = 0;

@@ -25,9 +25,11 @@ class Shutdown {
 
   /**
    * @param {number} seconds
+   * @param {Uint8Array} payload of the close frames
    * @param {() => void} cutOff called when they are over
    */
-  constructor(seconds, cutOff) {
+  constructor(seconds, payload, cutOff) {
+    this.payload = payload;
     this.#timer = setTimeout(cutOff, seconds * 1_000);
   }
 

@@ -25,7 +25,7 @@ const STEPS = [
     () => cargo('clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'),
   ],
   ['rust', 'cargo test', () => cargo('test', '--workspace', '--locked')],
-  ['rust', 'doorbell model', () => cargo('test', '--locked', '--features', 'loom', '--lib', 'doorbell')],
+  ['rust', 'loom models', () => cargo('test', '--locked', '--features', 'loom', '--lib', 'model::')],
   ['js', 'build', () => [process.execPath, 'scripts/build.js']],
   ['js', 'node --test', () => [process.execPath, '--test', ...testFiles()]],
 ];

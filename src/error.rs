@@ -1,12 +1,16 @@
 //! The error families. The name says whose fault it is: the peer's ([`Violation`]), the
 //! application's ([`Misuse`]), the host's ([`HostFault`]).
 
+mod faults;
 mod host_fault;
+mod panic;
 mod shortage;
 
 use std::fmt;
 
+pub use faults::{FaultPoint, Faults};
 pub use host_fault::HostFault;
+pub use panic::{Panic, Watch};
 pub use shortage::shortage;
 
 /// What a peer did against RFC 6455 or against its route's limits. The connection fails with it

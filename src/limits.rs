@@ -63,6 +63,11 @@ pub const COMMAND_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 /// The reactor's one shared read buffer.
 pub const READ_BUFFER_BYTES: usize = 512 * 1024;
 
+/// Memory that must be to be had when a reactor is started: for its read buffer, the stack of its thread (2 MiB), and for
+/// what it and JavaScript take meanwhile. An allocation that fails ends the process; that it would is an error which can
+/// be caught.
+pub const START_BYTES: usize = 16 * READ_BUFFER_BYTES;
+
 /// Reactor threads of one App: six bits of a connection's id.
 pub const REACTORS: usize = 64;
 
@@ -72,8 +77,8 @@ pub const CONNECTIONS_PER_REACTOR: usize = 1 << 24;
 /// Topics of one App that have subscribers at one time: as many as a `Map` of V8 holds.
 pub const TOPICS: usize = 1 << 24;
 
-/// Commands that are sorted by connection at a time, beyond those that JavaScript wrote: a published
-/// message is one for each subscriber. Above it what is sorted is carried out first: at most 6 MiB,
+/// Commands that are sorted by connection at a time, beyond those that JavaScript wrote: messages that are
+/// published to one topic in a row are one for each subscriber. Above it what is sorted is carried out first: at most 6 MiB,
 /// and a connection that gets so many messages in one turn gets them by some writes instead of one.
 pub const AGENDA_LINKS: usize = 256 * 1024;
 
@@ -134,8 +139,9 @@ pub const DEFLATE_GROWTH_BYTES: usize = 64;
 pub const DEFLATE_MIN_BYTES: usize = 32;
 
 /// Blocks marked as the last that one compressed message may have with more behind them (RFC 7692
-/// §7.2.3.5). Two bytes make one, and each costs the copy of a window; a client has no use for more than a few.
-pub const DEFLATE_LAST_BLOCKS: usize = 1_024;
+/// §7.2.3.5). Two bytes make one, and each costs the copies of two windows, 3 to 7 µs: as much as to decompress
+/// 10 KiB. A client has no use for more than one behind each of a few fragments.
+pub const DEFLATE_LAST_BLOCKS: usize = 8;
 
 /// Largest `maxPayloadLength`: lengths cross to JavaScript as 32-bit integers, and stay positive as
 /// signed ones.
@@ -203,6 +209,37 @@ pub const REQUEST_HEAD_MIN_BYTES: usize = 512;
 /// See [`REQUEST_HEAD_MIN_BYTES`].
 pub const REQUEST_HEAD_MAX_BYTES: usize = 1024 * 1024;
 
+/// Connections of an App unless `maxConnections` says otherwise, where the system does not tell how many descriptors
+/// a process may have. Elsewhere it is that number, less [`SPARE_DESCRIPTORS`].
+pub const CONNECTIONS: usize = 65_536;
+
+/// Descriptors that the default of `maxConnections` leaves to listeners, pollers, clients that are being turned away,
+/// and the program's own files; or half of all, where that is less.
+pub const SPARE_DESCRIPTORS: usize = 256;
+
+/// Largest `maxConnections`: as many as all reactors have ids for.
+pub const CONNECTIONS_MAX: usize = 1 << 30;
+
+/// Largest `connectionsPerMinutePerAddress`: one each 60 µs, more than a core accepts.
+pub const CONNECTIONS_PER_MINUTE_MAX: usize = 1_000_000;
+
+/// Addresses without a connection whose rate is remembered, beside those that have one: some 6 MB. Who comes from
+/// more addresses than this in two minutes is not held to the rate of each.
+pub const ADDRESSES_REMEMBERED: usize = 65_536;
+
+/// Networks of trusted proxies: each connection is compared with them.
+pub const TRUSTED_NETWORKS: usize = 1_024;
+
+/// When a client that was turned away should try again, where nothing says it better.
+pub const RETRY_AFTER_SECONDS: u64 = 10;
+
+/// Connections that were turned away and whose end is waited for, so that they can read why; beyond it they are closed
+/// at once. Part of [`SPARE_DESCRIPTORS`].
+pub const TURNED_AWAY_LINGERING: usize = 64;
+
+/// How long that is: some round trips to the other side of the world.
+pub const TURNED_AWAY_SECONDS: u64 = 2;
+
 /// Connections at the gate: new ones wait in the kernel beyond it. Enough for 20,000 a second whose
 /// handshakes take 0.8 s each; silent ones take some 40 MB then, and 300 MB those that have all sent most
 /// of a head, for [`REQUEST_HEAD_SECONDS`] at most.
@@ -237,7 +274,7 @@ pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
 
 /// Events and bytes that wait for JavaScript when connections that send more than one read takes have to wait: a
 /// drain's worth lies ready while JavaScript handles the one before, and what others send is not behind more than that.
-pub const AHEAD_EVENTS: usize = 256;
+pub const AHEAD_EVENTS: usize = 128;
 /// See [`AHEAD_EVENTS`].
 pub const AHEAD_BYTES: usize = 1024 * 1024;
 /// Events that wait when every read becomes small.
@@ -245,7 +282,7 @@ pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
 /// Bytes of one read: a message of 64 KiB and what comes with it, or some 3,000 of the smallest.
 pub const READ_BYTES: usize = 80 * 1024;
 /// Bytes of one read of a connection that has more than that, whenever it has its turn.
-pub const READ_ON_BYTES: usize = 8 * 1024;
+pub const READ_ON_BYTES: usize = 4 * 1024;
 /// How long such a connection waits for a JavaScript thread that takes nothing; then it is read until
 /// [`INTAKE_BYTES`], and its pings are answered.
 pub const AHEAD_MILLISECONDS: u64 = 1_000;

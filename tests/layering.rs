@@ -44,7 +44,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "gate",
         rooms: &["limits", "error", "protocol", "http", "bridge", "reactor", "tls"],
-        crates: &["bytes", "http", "http_body_util", "hyper", "hyper_util", "mio", "socket2", "tokio"],
+        crates: &["bytes", "http", "http_body_util", "httpdate", "hyper", "hyper_util", "mio", "socket2", "tokio"],
         pure: false,
     },
     Room {

@@ -1,14 +1,17 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { existsSync, readFileSync } = require('node:fs');
 const { describe, test } = require('node:test');
 const { connect } = require('../support/client');
 const { runScript } = require('../support/child');
 
 const BLOCKED_SECONDS = 15;
 const FLOOD_BYTES = 16 * 1024;
-/** More than the 64 MiB that may wait for JavaScript. */
-const FLOOD_MESSAGES = 6_000;
+/** Far more than the 64 MiB that may wait for JavaScript: 188 MiB. */
+const FLOOD_MESSAGES = 12_000;
+/** Memory that those take in the process, with what the flood needs beside them, in KiB. */
+const FLOOD_KIBIBYTES = { least: 48 * 1024, most: 112 * 1024 };
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -73,7 +76,13 @@ async function blocked(context) {
     assert.deepEqual(await child.exited, { code: 0, signal: null });
     assert.equal(child.errors, '');
   };
-  return { talkers, pingers, flooder, state, released, end };
+  return { process: child.process, talkers, pingers, flooder, state, released, end };
+}
+
+/** Resident memory of a process in KiB; 0 where that cannot be known so. */
+function residentKibibytes({ pid }) {
+  const file = `/proc/${pid}/status`;
+  return existsSync(file) ? Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(file, 'utf8'))[1]) : 0;
 }
 
 /** The next `count` messages are those of the rounds, in order. */
@@ -110,7 +119,9 @@ describe('JavaScript that is blocked for 15 s', { concurrency: true }, () => {
   });
 
   test('drops nobody even if more comes than may wait for it', { timeout: 60_000 }, async (context) => {
-    const { talkers, pingers, flooder, state, released, end } = await blocked(context);
+    const { process, talkers, pingers, flooder, state, released, end } = await blocked(context);
+    const before = residentKibibytes(process);
+    let most = before;
     for (let number = 0; number < FLOOD_MESSAGES; number++) {
       const message = Buffer.alloc(FLOOD_BYTES, number);
       message.writeUInt32BE(number);
@@ -125,11 +136,21 @@ describe('JavaScript that is blocked for 15 s', { concurrency: true }, () => {
       for (const client of pingers) client.socket.ping(`ping ${rounds}`);
       for (const client of pingers) assert.equal(await client.pongs.next(), `ping ${rounds}`);
       rounds++;
-      if (!state.isFree) answered = rounds;
+      if (!state.isFree) {
+        answered = rounds;
+        most = Math.max(most, residentKibibytes(process));
+      }
       await pause(300);
     }
     await released;
     assert.ok(answered >= 10, `only ${answered} rounds of pings were answered`);
+    if (before > 0) {
+      const grown = most - before;
+      assert.ok(
+        grown >= FLOOD_KIBIBYTES.least && grown <= FLOOD_KIBIBYTES.most,
+        `it has grown by ${grown} KiB`,
+      );
+    }
     await assertEchoes(talkers, rounds);
     assert.equal(await flooder.text(), String(FLOOD_MESSAGES));
     await end();

@@ -68,6 +68,19 @@ function runLimited(context, descriptors, script) {
 }
 
 /**
+ * The same as `runScript`, by a command that runs another: `['ip', 'netns', 'exec', 'NAME']`.
+ * @param {import('node:test').TestContext} context
+ * @param {string[]} command
+ * @param {(argument: any) => unknown} script
+ * @param {unknown} [argument] as JSON
+ * @param {string[]} [flags] of Node
+ */
+function runBehind(context, [program = '', ...words], script, argument = null, flags = []) {
+  const code = `(${script})(${JSON.stringify(argument)})`;
+  return start(context, [...words, process.execPath, ...flags, '-e', code], {}, program);
+}
+
+/**
  * Runs a file of this package, or one that is named by its whole path.
  * @param {import('node:test').TestContext} context
  * @param {string} file
@@ -83,4 +96,4 @@ function start(context, args, env = {}, program = process.execPath) {
   return new Child(child);
 }
 
-module.exports = { runFile, runLimited, runScript };
+module.exports = { runBehind, runFile, runLimited, runScript };

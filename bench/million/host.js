@@ -251,4 +251,18 @@ function gigabytes(bytes) {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-module.exports = { check, readings };
+/**
+ * Says what does not fit, and stops there unless it is told to go on.
+ *
+ * @param {number} connections
+ * @param {boolean} force
+ */
+function insist(connections, force) {
+  const findings = check(connections, readings());
+  for (const { sentence, command } of findings) console.log(`! ${sentence}\n    ${command}`);
+  if (findings.some((finding) => finding.fatal) && !force) {
+    throw new Error('this host is too small for the run as it is set up; --force goes on anyway');
+  }
+}
+
+module.exports = { check, insist, readings };

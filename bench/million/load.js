@@ -1,6 +1,7 @@
 'use strict';
 
-// The load client in its mode `million`, as a stream of objects: one for each second, and its report.
+// The load client in a mode that tells how it goes, as a stream of objects: one for each interval, and its report. Used by
+// million.js and soak.js.
 
 const { spawn } = require('node:child_process');
 const readline = require('node:readline');
@@ -15,26 +16,33 @@ const COMPLAINT_CHARACTERS = 8_000;
  * no reason for that.
  *
  * @param {string} program
- * @param {string[]} args
- * @param {{ onSecond: (line: Record<string, any>) => void, signal: AbortSignal }} options what is done with each
- *   second's counters, and what ends the client early
+ * @param {string[]} args the mode and its options
+ * @param {object} options
+ * @param {(line: Record<string, any>) => void} options.onLine what is done with each interval's counters
+ * @param {AbortSignal} options.signal what ends the client early
+ * @param {(pid: number) => void} [options.onStart]
+ * @param {boolean} [options.finishes] whether the client is told so by the end of its standard input, and then does
+ *   what is left to do and reports; otherwise it is gone at once, and so are its last lines
  * @returns {Promise<{ report: Record<string, any> | undefined, complaint: string }>} its report, unless it was
  *   ended early, and what it complained about
  */
-function run(program, args, { onSecond, signal }) {
+function run(program, args, { onLine, signal, onStart, finishes = false }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['million', ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // In a group of its own it does not hear a terminal's Ctrl-C.
+    const child = spawn(program, [...args, '--json'], { stdio: 'pipe', detached: finishes });
+    if (!finishes) child.stdin.end();
+    if (child.pid !== undefined) onStart?.(child.pid);
     alive.add(child);
     let complaint = '';
     /** @type {Record<string, any> | undefined} */
     let report;
-    const stop = () => child.kill('SIGTERM');
+    const stop = () => (finishes ? child.stdin.end() : child.kill('SIGTERM'));
     signal.addEventListener('abort', stop, { once: true });
     readline.createInterface({ input: child.stdout }).on('line', (line) => {
-      if (signal.aborted) return;
+      if (signal.aborted && !finishes) return;
       const values = JSON.parse(line);
       if (values.phase === 'report') report = values;
-      else onSecond(values);
+      else onLine(values);
     });
     child.stderr.on('data', (chunk) => {
       complaint = (complaint + chunk).slice(0, COMPLAINT_CHARACTERS);

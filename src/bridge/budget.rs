@@ -6,10 +6,10 @@
 //! At the end of the budget its [`Member`]s, which are the threads of the engine, agree on whose connection is closed:
 //! each bids with its heaviest one, and the highest bidder closes.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::Crossing;
+use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
 use crate::limits::{
     BUDGET_ACCEPTING_PERCENT, BUDGET_GRAIN_MAX_BYTES, BUDGET_GRAIN_PART, BUDGET_READING_PERCENT,
     BUDGET_RESUMING_PERCENT,
@@ -241,8 +241,11 @@ impl Member {
     /// `crossing` has the bell of the thread.
     pub fn join(budget: &Arc<Budget>, crossing: &Arc<Crossing>) -> Self {
         let mut state = budget.lock();
-        let number = state.members.len();
-        state.members.push(Some(Bidder { crossing: Arc::downgrade(crossing), bid: None }));
+        let number = state.members.iter().position(Option::is_none).unwrap_or(state.members.len());
+        if number == state.members.len() {
+            state.members.push(None);
+        }
+        state.members[number] = Some(Bidder { crossing: Arc::downgrade(crossing), bid: None });
         Self { budget: budget.clone(), number }
     }
 

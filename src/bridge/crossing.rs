@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{Budget, Doorbell, Inbox, Mailbox};
+use crate::error::Faults;
 use crate::limits;
 
 /// Wakes a thread; called on any other.
@@ -18,6 +19,8 @@ pub struct Crossing {
     pub mailbox: Mailbox,
     /// Commands, from JavaScript.
     pub inbox: Inbox,
+    /// Those of the engine's thread.
+    pub faults: Faults,
     budget: Arc<Budget>,
     doorbell: Doorbell,
     wake_engine: Wake,
@@ -31,6 +34,7 @@ impl Crossing {
         Self {
             mailbox: Mailbox::of(budget),
             inbox: Inbox::of(budget),
+            faults: Faults::default(),
             budget: budget.clone(),
             doorbell: Doorbell::awake(),
             wake_engine,

@@ -3,12 +3,9 @@
 //! Two consumers use it: a reactor (woken through its poller) and a JavaScript thread (woken
 //! through its threadsafe function). What is left for them lies behind a mutex of its own; the bell
 //! only decides whether a wake-up, which costs a system call, is due. `loom` runs every interleaving
-//! of it: `cargo test --features loom --lib doorbell`.
+//! of it: `npm run verify -- loom`.
 
-#[cfg(feature = "loom")]
-use loom::sync::atomic::{AtomicU8, Ordering};
-#[cfg(not(feature = "loom"))]
-use std::sync::atomic::{AtomicU8, Ordering};
+use super::sync::{AtomicU8, Ordering};
 
 /// The consumer is at work and will look again before it sleeps.
 const AWAKE: u8 = 0;

@@ -44,6 +44,9 @@ pub enum EventKind {
     /// The commands of a flush are carried out; what became of them is told next. Names no connection;
     /// the number of the flush stands in the place of an amount.
     Applied = 9,
+    /// A thread of the engine has panicked. Names no connection. Flags: one of the numbers of [`failed`]. Payload: text,
+    /// as [`failed::text`] makes it.
+    Failed = 10,
     /// A request waits for JavaScript's answer; its connection has a place already. Flags and payload: as
     /// of [`EventKind::Open`], and behind the address the request's head as text (`src/http/text.rs`).
     Request = 16,
@@ -83,6 +86,24 @@ pub mod family {
     pub const V6: u8 = 3;
 }
 
+/// What [`EventKind::Failed`] tells of.
+pub mod failed {
+    use crate::error::Panic;
+
+    /// The reactor whose event it is: of its connections, those that JavaScript was told of before are no more.
+    pub const REACTOR: u8 = 0;
+    /// The gate: its requests are no more. It comes on its own lane, without text, and on a reactor's, with it.
+    pub const GATE: u8 = 1;
+    /// One connection at the gate.
+    pub const CONNECTION: u8 = 2;
+
+    /// The payload: how many established connections it has cost, where it was, and what was said, in three lines of
+    /// which the last may be several.
+    pub fn text(connections: u64, panic: &Panic) -> String {
+        format!("{connections}\n{}\n{}", panic.place, panic.message)
+    }
+}
+
 /// What ended a connection. The numbers are part of the layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -103,13 +124,15 @@ pub enum CloseCause {
     Backpressure = 7,
     /// `app.shutdown()`.
     Shutdown = 8,
+    /// A panic of the engine.
+    Failure = 9,
     /// The App's memory budget was at its end, and nobody had more waiting.
-    Memory = 9,
+    Memory = 10,
 }
 
 impl CloseCause {
     /// Every cause, in the order of their numbers, which begin with 1.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Peer,
         Self::Local,
         Self::Fin,
@@ -118,6 +141,7 @@ impl CloseCause {
         Self::Protocol,
         Self::Backpressure,
         Self::Shutdown,
+        Self::Failure,
         Self::Memory,
     ];
 }

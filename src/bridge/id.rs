@@ -19,6 +19,11 @@ pub struct ConnectionId {
     pub generation: u16,
 }
 
+impl ConnectionId {
+    /// The place of an event that is for no connection.
+    pub const NONE: Self = Self { index: u32::MAX, generation: 0 };
+}
+
 /// A listening socket of one App.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub u32);

@@ -5,9 +5,10 @@
 //! The reactor takes commands at every turn, whatever state its connections are in, so the wait is short.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::sync::{Condvar, Mutex, MutexGuard};
 use super::{Budget, Held, Share};
 use crate::limits;
 

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod event;
 
+mod addresses;
 mod budget;
 mod census;
 mod crossing;
@@ -14,7 +15,11 @@ mod doorbell;
 mod id;
 mod inbox;
 mod mailbox;
+#[cfg(all(test, feature = "loom"))]
+pub(crate) mod model;
+pub(crate) mod sync;
 
+pub use addresses::{AddressBounds, Addresses, Excess, Guest};
 pub use budget::{Budget, Held, Level, Member, Reached, Ruling, Share};
 pub use census::{Census, Ticket};
 pub use command::{Command, CommandKind, Commands};

@@ -65,7 +65,8 @@ impl Children {
         }
     }
 
-    /// Passes a connection to the child whose turn it is, the next one with room. One that finds none goes home;
+    /// Passes a connection to the child whose turn it is, the next one with room, and rather to one that would not
+    /// turn it away. One that finds none goes home;
     /// it comes back if there are no children at all.
     pub(super) fn pass(
         &self,
@@ -80,7 +81,9 @@ impl Children {
         }
         let turns = (0..count).map(|step| (circle.next + step) % count);
         let has_room = |turn: &usize| !circle.children[*turn].1.has_ended() && !circle.children[*turn].1.is_full();
-        let turn = turns.clone().find(has_room).unwrap_or(circle.next % count);
+        let is_welcome = |turn: &usize| has_room(turn) && !circle.children[*turn].1.is_crowded();
+        let turn = turns.clone().find(is_welcome).or_else(|| turns.clone().find(has_room));
+        let turn = turn.unwrap_or(circle.next % count);
         circle.next = (turn + 1) % count;
         circle.children[turn].1.pass(stream, peer, home);
         None

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
@@ -15,16 +15,15 @@ use bytes::Bytes;
 use super::conversation::{Conversation, Verdict};
 use super::stock::Stock;
 use crate::bridge::command::{ANSWER_RESPONSE, ANSWER_YIELD, FLAG_CLOSE, FLAG_FIN};
-use crate::bridge::event::{FLAG_LARGE, FLAG_LAST};
+use crate::bridge::event::{FLAG_LARGE, FLAG_LAST, failed};
+use crate::bridge::sync::Mutex;
 use crate::bridge::{
     Batch, Budget, Command, CommandKind, Commands, ConnectionId, Crossing, EventKind, Held, Member, Orders, RouteId,
     Ruling, Share, Wake,
 };
+use crate::error::Faults;
 use crate::limits;
 use crate::reactor::encode_peer;
-
-/// The place of an event that is for no request.
-const NO_PLACE: ConnectionId = ConnectionId { index: u32::MAX, generation: 0 };
 
 /// Wakes the gate's keeper, from any thread.
 #[derive(Clone, Default)]
@@ -197,7 +196,7 @@ impl Desk {
     pub(super) fn tell_connection(&self, kind: EventKind, peer: Option<SocketAddr>) {
         if self.state.borrow().filtered {
             let (family, place) = encode_peer(RouteId(0), peer);
-            self.tell(NO_PLACE, kind, family, [&place, b""]);
+            self.tell(ConnectionId::NONE, kind, family, [&place, b""]);
         }
     }
 
@@ -238,6 +237,30 @@ impl Desk {
         if !self.crossing.sleep() {
             cx.waker().wake_by_ref();
         }
+    }
+
+    /// The gate has panicked: every conversation is over, and JavaScript is told so. It knows no place any more then.
+    pub(super) fn fail(&self) {
+        let mut state = self.state.borrow_mut();
+        state.free.clear();
+        state.stalled.clear();
+        for index in (0..state.places.len()).rev() {
+            let place = &mut state.places[index];
+            place.generation = place.generation.wrapping_add(1);
+            if let Some(conversation) = place.conversation.take()
+                && conversation.end()
+            {
+                conversation.close();
+            }
+            state.free.push(index as u32);
+        }
+        drop(state);
+        self.tell(ConnectionId::NONE, EventKind::Failed, failed::GATE, [b"", b""]);
+    }
+
+    /// Where its thread can be made to panic.
+    pub(super) fn faults(&self) -> &Faults {
+        &self.crossing.faults
     }
 
     /// Nobody takes commands any more.

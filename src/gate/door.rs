@@ -103,6 +103,11 @@ impl Child {
         self.0.queue.capacity() == 0 || self.0.hold().is_full.as_ref().is_none_or(|is_full| is_full())
     }
 
+    /// Whether it has as many connections as it may have: it would turn away another one.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.census.is_crowded()
+    }
+
     /// Brings a connection. If there is no room, or the App is ending, it goes home.
     pub(super) fn pass(&self, stream: TcpStream, peer: Option<SocketAddr>, home: &Home) {
         let connection = Unserved { stream, peer, ticket: self.0.census.enter() };

@@ -79,9 +79,9 @@ impl Welcome {
 }
 
 /// Reads a connection once, and upgrades it if it asks for that. Otherwise it comes back with what was read: it is to
-/// go the long way. In TLS nothing is read.
+/// go the long way. Nothing is read in TLS, nor of a proxy whose head says for whom the connection counts.
 pub(super) fn receive(entrance: &Entrance, connection: Unserved) -> Option<(Unserved, Vec<u8>)> {
-    if entrance.reception.is_some() {
+    if entrance.reception.is_some() || entrance.admission.awaits(connection.peer) {
         return Some((connection, Vec::new()));
     }
     let mut buffer = entrance.buffer.borrow_mut();

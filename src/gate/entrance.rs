@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hyper::server::conn::http1;
 
+use super::admission::Admission;
 use super::closing::Closing;
 use super::desk::Desk;
 use super::greeting::proxied_note;
@@ -16,6 +17,7 @@ use super::handshake::{Guest, Reception};
 use super::screened::ReadBuffer;
 use super::security::Security;
 use super::tally::Tally;
+use super::turned_away::Lingering;
 use super::{Bounds, Routes};
 use crate::http::HeadScreen;
 use crate::limits;
@@ -26,6 +28,8 @@ const HYPER_BUFFER_BYTES: usize = 8 * 1024;
 /// What all connections of a gate share.
 pub(super) struct Entrance {
     pub(super) routes: Routes,
+    pub(super) admission: Admission,
+    pub(super) lingering: Lingering,
     pub(super) reactors: Reactors,
     pub(super) desk: Rc<Desk>,
     pub(super) tally: Arc<Tally>,
@@ -54,7 +58,7 @@ impl Entrance {
         reactors: Reactors,
         desk: Desk,
         tally: Arc<Tally>,
-        bounds: Bounds,
+        bounds: &Bounds,
         security: Option<Security>,
     ) -> Self {
         let mut http = http1::Builder::new();
@@ -68,7 +72,8 @@ impl Entrance {
         let (desk, closing, buffer) = (Rc::new(desk), Closing::default(), Box::new(RefCell::new([0; _])));
         let screen = HeadScreen::new(bounds.request_head_bytes);
         let reception = security.map(Reception::new);
-        Self { routes, reactors, desk, tally, closing, screen, buffer, http, reception }
+        let (admission, lingering) = (Admission::new(bounds, tally.clone()), Lingering::default());
+        Self { routes, admission, lingering, reactors, desk, tally, closing, screen, buffer, http, reception }
     }
 
     /// Those of a connection without TLS.

@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 
+use super::admission::{Counting, Surplus};
 use super::answer;
 use super::ask::{NoResponse, Question, Reserved};
 use super::conversation::{Conversation, Verdict};
@@ -30,6 +31,7 @@ use super::stream::Stream;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
 use crate::bridge::RouteId;
+use crate::error::FaultPoint;
 use crate::http::{Declared, HeadText, Refusal, Then, request};
 use crate::limits;
 use crate::reactor::Answer;
@@ -61,6 +63,7 @@ pub(super) struct Exchange<'e> {
     stream: &'e RefCell<Stream>,
     flow: &'e Flow,
     visit: &'e Visit,
+    counting: &'e Counting<'e>,
     /// What the screen before hyper has found.
     findings: &'e Findings,
     /// What follows from the request that was answered with 101.
@@ -145,6 +148,7 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
     type Future = Answering<'a, 'e>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.entrance.desk().faults().pass(FaultPoint::Request);
         self.step();
         // What came before it is over, or nobody listens any more, as behind an answer to HEAD: JavaScript
         // is told, for nothing else would tell it to write no more.
@@ -156,6 +160,13 @@ impl<'a, 'e> Service<Request<Incoming>> for &'a Exchange<'e> {
         let (refusal, text) = (self.findings.refusal.take(), self.findings.text.take());
         let refusal =
             refusal.map_or_else(|| if text.is_some() { Ok(()) } else { request::check_host(&head.headers) }, Err);
+        if refusal.is_ok()
+            && self.counting.is_awaited()
+            && let Err(surplus) = self.count_client(&head, text.as_ref())
+        {
+            let reply = surplus.response().map(|says| ReplyBody::whole(Bytes::from_static(says.as_bytes())));
+            return Answering::Now(Some(self.count(reply)));
+        }
         let next = match refusal {
             Err(refusal) => Next::Refused(refusal),
             Ok(()) => search.next(&self.terms.routes, &head, has_content),
@@ -190,6 +201,7 @@ impl<'e> Exchange<'e> {
         stream: &'e RefCell<Stream>,
         flow: &'e Flow,
         visit: &'e Visit,
+        counting: &'e Counting<'e>,
         findings: &'e Findings,
     ) -> Self {
         Self {
@@ -198,6 +210,7 @@ impl<'e> Exchange<'e> {
             stream,
             flow,
             visit,
+            counting,
             findings,
             admitted: Cell::new(None),
             steps: Cell::new(0),
@@ -305,6 +318,18 @@ impl<'e> Exchange<'e> {
                 return Ok(reply);
             }
             next = search.next(&self.terms.routes, &head, has_content);
+        }
+    }
+
+    /// Counts the connection for whom its proxy speaks.
+    fn count_client(&self, head: &Parts, text: Option<&HeadText>) -> Result<(), Surplus> {
+        const FORWARDED_FOR: &str = "x-forwarded-for";
+        if let Some(client) = self.findings.proxied.get() {
+            self.counting.set_proxied(client);
+        }
+        match text {
+            Some(text) => self.counting.count(text.values(FORWARDED_FOR)),
+            None => self.counting.count(head.headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes)),
         }
     }
 

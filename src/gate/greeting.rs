@@ -36,6 +36,11 @@ impl Greeting {
         self.hello.take(&std::mem::take(&mut self.head))
     }
 
+    /// Whom a proxy speaks for.
+    pub(super) fn proxied(&self) -> Option<SocketAddr> {
+        self.proxied
+    }
+
     /// The ClientHello, for the session, and whom a proxy speaks for.
     pub(super) fn into_parts(self) -> (Vec<u8>, Option<SocketAddr>) {
         (self.hello.into_bytes(), self.proxied)

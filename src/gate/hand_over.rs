@@ -8,7 +8,7 @@ use super::ask::Reserved;
 use super::stream::Stream;
 use crate::bridge::Ticket;
 use crate::protocol::Agreement;
-use crate::reactor::{Adopter, Adoption, Route};
+use crate::reactor::{Adopter, Adoption, Failure, Route};
 
 /// Where a connection belongs, and how it speaks.
 pub(super) struct Admitted {
@@ -40,6 +40,13 @@ impl Reactors {
     /// Whether one of them is: all wait for the same JavaScript thread.
     pub(super) fn is_full(&self) -> bool {
         self.adopters.iter().any(|adopter| adopter.is_full())
+    }
+
+    /// Has a reactor tell JavaScript of a panic: which one is all the same.
+    pub(super) fn report(&self, failure: Failure) {
+        if let Some(adopter) = self.adopters.first() {
+            adopter.report(failure);
+        }
     }
 
     /// The reactor whose turn it is.

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::admission::Counting;
 use super::bench::Bench;
 use super::closing::Closing;
 use super::desk::Desk;
@@ -58,6 +59,8 @@ pub(super) enum Parting {
     TimedOut,
     /// The App shuts down.
     Leaving,
+    /// Whom it counts for has too many connections.
+    TurnedAway,
 }
 
 const PATIENCE: Duration = Duration::from_secs(limits::TLS_HANDSHAKE_SECONDS);
@@ -85,6 +88,7 @@ impl Reception {
         accepted: Instant,
         desk: &Desk,
         closing: &Closing,
+        counting: &Counting<'_>,
     ) -> Result<Guest, Parting> {
         let mut bound = pin!(sleep_until(accepted + PATIENCE));
         let mut bound = Bound { deadline: bound.as_mut(), closing, watch: pin!(closing.watch()) };
@@ -98,6 +102,10 @@ impl Reception {
             }
             Progress::More => return Err(Parting::Closed),
         };
+        if let Some(client) = greeting.proxied() {
+            counting.set_proxied(client);
+            counting.count(std::iter::empty()).map_err(|_| Parting::TurnedAway)?;
+        }
         let mut stream = Stream::Plain(stream);
         let Found { identity, name } = self.identity_for(server_name.as_deref(), &mut stream, desk, &mut bound).await?;
         let mut place =
@@ -268,6 +276,8 @@ mod tests {
     use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
     use tokio::time::sleep;
 
+    use super::super::Bounds;
+    use super::super::admission::Admission;
     use super::super::desk::crossing;
     use super::super::tests::client::{Issued, TLS12, TLS13, connection, said};
     use super::*;
@@ -317,8 +327,11 @@ mod tests {
             let (stream, _) = self.listener.accept().await.unwrap();
             let (reception, desk) = (self.reception.clone(), self.desk.clone());
             let accepted = Instant::now();
-            let shaking =
-                spawn_local(async move { reception.shake_hands(stream, accepted, &desk, &Closing::default()).await });
+            let shaking = spawn_local(async move {
+                let (closing, admission) = (Closing::default(), Admission::new(&Bounds::default(), Arc::default()));
+                let counting = admission.counting(None);
+                reception.shake_hands(stream, accepted, &desk, &closing, &counting).await
+            });
             let client = client.await.unwrap();
             client.set_read_timeout(Some(PATIENCE)).unwrap();
             (client, shaking)

@@ -5,6 +5,7 @@
 //! within `limits::REQUEST_HEAD_SECONDS`, and ends when the connection does or a reactor has it.
 
 mod accept;
+mod admission;
 mod answer;
 mod ask;
 mod bench;
@@ -36,10 +37,13 @@ mod stock;
 mod stream;
 mod tally;
 mod thread;
+mod trusted;
+mod turned_away;
 #[cfg(unix)]
 mod unix;
 mod wire;
 
+pub use crate::bridge::AddressBounds;
 pub use crate::http::{Declared, InvalidInstructions, InvalidPattern, Origin, Origins};
 pub use children::Children;
 pub use descriptor::Descriptor;
@@ -47,8 +51,9 @@ pub use listener::{Bind, Listener, bind};
 pub use room::Bounds;
 pub use routes::{Endpoint, Handler, Routes, Target};
 pub use security::Security;
-pub use tally::{Counts, TlsCounts};
+pub use tally::{Counts, TlsCounts, TurnedAway};
 pub use thread::Gate;
+pub use trusted::Trusted;
 #[cfg(unix)]
 pub use unix::{UnixSocket, bind_unix};
 

@@ -29,7 +29,7 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    pub(super) fn new(children: Arc<Children>, census: Arc<Census>, bounds: Bounds, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(children: Arc<Children>, census: Arc<Census>, bounds: &Bounds, tally: Arc<Tally>) -> Self {
         let (home, returned) = Home::new(census);
         // What is passed on takes the child's memory.
         let room = Room::new(bounds, tally, Budget::new(0));

@@ -12,21 +12,31 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use super::tally::{Pausing, Tally};
-use crate::bridge::Budget;
+use super::trusted::Trusted;
+use crate::bridge::{AddressBounds, Budget};
 use crate::limits;
 
 /// What a gate takes at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes of a request's head.
     pub request_head_bytes: usize,
     /// Connections at the gate.
     pub handshakes: usize,
+    /// What one address may have.
+    pub address: AddressBounds,
+    /// Whose word is taken for whom they speak for, when that is counted.
+    pub trusted: Trusted,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { request_head_bytes: limits::REQUEST_HEAD_BYTES, handshakes: limits::HANDSHAKES }
+        Self {
+            request_head_bytes: limits::REQUEST_HEAD_BYTES,
+            handshakes: limits::HANDSHAKES,
+            address: AddressBounds::default(),
+            trusted: Trusted::default(),
+        }
     }
 }
 
@@ -59,7 +69,7 @@ impl Lack {
 }
 
 impl Room {
-    pub(super) fn new(bounds: Bounds, tally: Arc<Tally>, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(bounds: &Bounds, tally: Arc<Tally>, budget: Arc<Budget>) -> Self {
         Self { most_handshakes: bounds.handshakes, tally, pausing: None, next_look: None, budget }
     }
 

@@ -11,6 +11,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -108,14 +109,19 @@ pub(super) struct Findings {
     /// Set if the first bytes are an opening handshake that is to be answered without hyper: for that, it is the end
     /// of the stream then.
     pub(super) welcome: Cell<Option<Welcome>>,
+    /// Whether each head is looked at for whom the connection counts, so that none may be answered before.
+    is_counted: bool,
+    /// Whom a proxy speaks for, where it has said so in this connection.
+    pub(super) proxied: Cell<Option<SocketAddr>>,
     /// What the service tells the screen: it wants no other request.
     pub(super) is_last: Cell<bool>,
 }
 
 impl Findings {
-    /// With notes that are known from the handshake on; empty: there are none yet.
-    pub(super) fn new(notes: &str) -> Self {
-        let findings = Self::default();
+    /// With notes that are known from the handshake on; empty: there are none yet. `is_counted`: heads say for whom
+    /// the connection counts.
+    pub(super) fn new(notes: &str, is_counted: bool) -> Self {
+        let findings = Self { is_counted, ..Self::default() };
         if !notes.is_empty() {
             findings.notes.get_or_init(|| notes.to_owned());
         }
@@ -139,7 +145,7 @@ impl<'e> Screened<'e> {
     ) -> Self {
         // In TLS no head of a proxy is looked for: it came before the handshake, and who is inside is no proxy.
         let after = After::Head { is_first: !stream.stream.borrow().is_secure() };
-        let doorstep = first.is_empty().then_some((entrance, routes));
+        let doorstep = (first.is_empty() && !findings.is_counted).then_some((entrance, routes));
         let (stream, screen, instead) = (TokioIo::new(stream), entrance.screen.clone(), Vec::new());
         Self {
             stream,
@@ -188,8 +194,10 @@ impl<'e> Screened<'e> {
             Beginning::Proxied { bytes, client } => {
                 self.waiting.drain(..bytes);
                 if let Some(client) = client {
+                    let client = address_of(client);
+                    self.findings.proxied.set(Some(client));
                     // There is one such head, so it is set once.
-                    self.findings.notes.get_or_init(|| proxied_note(address_of(client)));
+                    self.findings.notes.get_or_init(|| proxied_note(client));
                 }
             }
         }

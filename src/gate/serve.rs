@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use super::admission::Counting;
 use super::desk::Desk;
 use super::doorstep::Said;
 use super::entrance::{Entrance, Terms};
@@ -36,11 +37,12 @@ pub(super) fn serve(
     stream: TcpStream,
     first: Vec<u8>,
     peer: Option<SocketAddr>,
-    ticket: Ticket,
+    mut ticket: Ticket,
 ) -> impl Future<Output = ()> {
     let (visit, accepted) = (entrance.tally.enter(), Instant::now());
     async move {
         let _presence = Presence::new(&entrance.desk, peer);
+        let counting = entrance.admission.counting(peer);
         let outcome = match &entrance.reception {
             None => {
                 if !first.is_empty() {
@@ -48,12 +50,12 @@ pub(super) fn serve(
                     // it cannot write at once, if what follows is broken. Whatever this says, a write says it again.
                     let _ = stream.writable().await;
                 }
-                converse(&entrance, &visit, Stream::Plain(stream), first, entrance.terms(peer)).await
+                converse(&entrance, &visit, &counting, Stream::Plain(stream), first, entrance.terms(peer)).await
             }
-            Some(reception) => match welcome(&entrance, reception, stream, accepted).await {
+            Some(reception) => match welcome(&entrance, reception, stream, accepted, &counting).await {
                 Ok(guest) => {
                     let terms = entrance.terms_for(reception, &guest, peer);
-                    converse(&entrance, &visit, guest.stream, first, terms).await
+                    converse(&entrance, &visit, &counting, guest.stream, first, terms).await
                 }
                 Err(outcome) => outcome,
             },
@@ -61,6 +63,7 @@ pub(super) fn serve(
         match outcome {
             Outcome::Upgraded { stream, early, admitted } => {
                 visit.upgrade();
+                counting.hand_over(&mut ticket);
                 entrance.reactors.hand_over(stream, early, admitted, peer, ticket);
             }
             Outcome::Ended(stream) => linger(stream).await,
@@ -76,9 +79,11 @@ async fn welcome(
     reception: &Reception,
     stream: TcpStream,
     accepted: Instant,
+    counting: &Counting<'_>,
 ) -> Result<Guest, Outcome> {
     // On the heap: what follows lives longer, and should not be larger for it.
-    let parting = match Box::pin(reception.shake_hands(stream, accepted, &entrance.desk, &entrance.closing)).await {
+    let shaking = reception.shake_hands(stream, accepted, &entrance.desk, &entrance.closing, counting);
+    let parting = match Box::pin(shaking).await {
         Ok(guest) => {
             entrance.tally.secure(guest.is_resumed);
             return Ok(guest);
@@ -89,7 +94,7 @@ async fn welcome(
         Parting::Fault(fault, stream) => (fault.name(), Outcome::Ended(stream)),
         Parting::Closed => ("closed", Outcome::Unanswered),
         Parting::TimedOut => ("timedOut", Outcome::TimedOut),
-        Parting::Leaving => return Err(Outcome::Unanswered),
+        Parting::Leaving | Parting::TurnedAway => return Err(Outcome::Unanswered),
     };
     entrance.tally.fail(reason);
     Err(outcome)
@@ -128,11 +133,18 @@ enum Outcome {
 /// Speaks HTTP. The deadline begins anew with each request that is answered, with each window of content
 /// that comes, and with what the peer takes of a response; it does not bound the time that JavaScript
 /// takes.
-async fn converse(entrance: &Entrance, visit: &Visit, stream: Stream, first: Vec<u8>, terms: Terms) -> Outcome {
+async fn converse(
+    entrance: &Entrance,
+    visit: &Visit,
+    counting: &Counting<'_>,
+    stream: Stream,
+    first: Vec<u8>,
+    terms: Terms,
+) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(limits::REQUEST_HEAD_SECONDS);
     let stream = RefCell::new(stream);
-    let (flow, findings) = (Flow::default(), Findings::new(&terms.notes));
-    let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, &findings);
+    let (flow, findings) = (Flow::default(), Findings::new(&terms.notes, counting.is_awaited()));
+    let exchange = Exchange::new(entrance, &terms, &stream, &flow, visit, counting, &findings);
     let wire = Wire { stream: &stream, flow: &flow };
     let mut screened = Screened::new(wire, entrance, &terms.routes, &findings, first);
     let mut deadline = pin!(sleep(PATIENCE));
@@ -270,7 +282,7 @@ mod tests {
                 (Reactors::new(Vec::new()), Desk::new(crossing.clone(), bell, tally.stock().clone()));
             let routes = Routes::new();
             routes.set_handler("ANY", "/handled", Some(Handler::Asked(RouteId(0)))).unwrap();
-            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), Bounds::default(), security));
+            let entrance = Rc::new(Entrance::new(routes, reactors, desk, tally.clone(), &Bounds::default(), security));
             let ticket = Census::new(|| {}).enter();
             let served = spawn_local(serve(entrance.clone(), stream, Vec::new(), Some(peer), ticket));
             let keeper = spawn_local(poll_fn(move |cx| {

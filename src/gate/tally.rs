@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 
+use super::admission::Surplus;
 use super::stock::Stock;
+use crate::bridge::Excess;
 
 /// The numbers of one gate. Totals count from the start of its thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,12 +37,25 @@ pub struct Counts {
     pub accept_pause_code: Option<&'static str>,
     /// Listeners that pause now.
     pub pausing_listeners: u64,
+    /// Connections that were turned away.
+    pub turned_away: TurnedAway,
     /// Bytes that wait for slow clients now: heads that are not whole, and responses.
     pub waiting_bytes: u64,
     /// Connections of HTTP that were closed for the App's memory budget.
     pub shed: u64,
     /// The handshakes of TLS; none where none is spoken.
     pub tls: TlsCounts,
+}
+
+/// Connections that were turned away, by the reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// The App had as many as it may have.
+    pub app: u64,
+    /// Their address had as many as it may have.
+    pub address: u64,
+    /// Their address made them too fast.
+    pub rate: u64,
 }
 
 /// How handshakes of TLS have ended. A connection that the App drops meanwhile is in none of these.
@@ -86,6 +101,16 @@ impl Tally {
     /// A request is answered with an error.
     pub(super) fn refuse(&self, status: StatusCode) {
         *self.lock().refused.entry(status.as_u16()).or_default() += 1;
+    }
+
+    /// A connection is turned away.
+    pub(super) fn turn_away(&self, surplus: Surplus) {
+        let counts = &mut self.lock().turned_away;
+        match surplus {
+            Surplus::App => counts.app += 1,
+            Surplus::Address(Excess::Connections) => counts.address += 1,
+            Surplus::Address(Excess::Rate { .. }) => counts.rate += 1,
+        }
     }
 
     /// A handshake of TLS is done.

@@ -11,13 +11,16 @@ use std::sync::mpsc as answers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc as commands;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use super::accept::{Acceptor, Source};
+use super::admission::Surplus;
 use super::children::Children;
 use super::descriptor::{Descriptor, Offer};
 use super::desk::{self, Desk};
@@ -31,10 +34,12 @@ use super::room::Room;
 use super::security::Security;
 use super::serve::serve;
 use super::tally::{Counts, Tally};
+use super::turned_away::turn_away;
 use super::{Bounds, Listener, Routes};
+use crate::bridge::event::failed;
 use crate::bridge::{Census, Crossing, ListenerId, Wake};
-use crate::error::HostFault;
-use crate::reactor::Adopter;
+use crate::error::{FaultPoint, HostFault, Panic, Watch};
+use crate::reactor::{Adopter, Failure};
 
 /// The gate of one App: a handle to its thread, to be used from any thread but that one.
 ///
@@ -98,11 +103,11 @@ impl Gate {
                         let _ = started.send(Ok(runtime.handle().clone()));
                         let (adopters, desk) =
                             (Reactors::new(adopters), Desk::new(crossing, bell, tally.stock().clone()));
-                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), bounds, security);
-                        let passing = Passing::new(children, census.clone(), bounds, tally.clone());
+                        let entrance = Entrance::new(routes, adopters, desk, tally.clone(), &bounds, security);
+                        let passing = Passing::new(children, census.clone(), &bounds, tally.clone());
                         keep(
                             &runtime,
-                            Keeper::new(orders, entrance, census, Room::new(bounds, tally, budget), passing),
+                            Keeper::new(orders, entrance, census, Room::new(&bounds, tally, budget), passing),
                         );
                     }
                     Err(error) => {
@@ -195,7 +200,7 @@ impl Gate {
     pub fn stop(self) {
         drop(self.offer);
         drop(self.commands);
-        // A panic there has been reported by the panic hook, and everything was dropped as well.
+        // It ends by no panic: see `keep`.
         let _ = self.thread.join();
     }
 
@@ -216,14 +221,25 @@ impl Gate {
 /// Runs until the orders end; what is still at the gate is dropped with the runtime.
 fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
     let _end = End(keeper.entrance.desk().clone());
+    // A panic of a task is tokio's to catch, and ours to tell.
+    let _watch = Watch::begin();
     // A task like any other: to wake it is no system call on this thread, and its turn comes behind those of all
     // that were ready, so that what they leave for JavaScript is handed over together.
-    let kept = runtime.spawn_local(poll_fn(move |cx| keeper.poll(cx)));
-    // A panic there has been reported by the panic hook.
-    let _ = runtime.block_on(kept);
+    let kept = runtime.spawn_local(async move {
+        while let Err(panic) = poll_fn(|cx| keeper.poll_watched(cx)).await {
+            keeper.recover(panic);
+            sleep(FAULT_PAUSE).await;
+        }
+    });
+    if let Err(Ok(payload)) = runtime.block_on(kept).map_err(JoinError::try_into_panic) {
+        Panic::latest(payload.as_ref()).abort();
+    }
 }
 
-/// The end of the gate's thread, be it by a panic: JavaScript does not wait for it any more.
+/// Pause after a panic, so that a lasting fault is no busy loop.
+const FAULT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The end of the gate's thread: JavaScript does not wait for it any more.
 struct End(Rc<Desk>);
 
 impl Drop for End {
@@ -261,8 +277,29 @@ impl Keeper {
         Self { orders, acceptors, connections, entrance, census, room, passing }
     }
 
+    /// The same, and ready with what a panic said: the keeper goes on behind it, once it is [recovered](Self::recover).
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Panic>> {
+        match Panic::catch(|| self.poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+
+    /// Behind a panic of its own: some of the commands of JavaScript may be lost, and with them the answers to any
+    /// request, so none is waited for. Listeners go on, and so does what has left the gate.
+    fn recover(&mut self, panic: Panic) {
+        self.connections.abort_all();
+        self.entrance.desk().fail();
+        self.report(failed::GATE, panic);
+    }
+
+    fn report(&self, kind: u8, panic: Panic) {
+        self.entrance.reactors().report(Failure { kind, panic });
+    }
+
     /// Ready when the orders have ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.entrance.desk().faults().pass(FaultPoint::Keeping);
         loop {
             match self.orders.poll_recv(cx) {
                 Poll::Ready(Some(command)) => self.obey(command),
@@ -342,23 +379,40 @@ impl Keeper {
         }
     }
 
-    /// At once, or in a task of its own.
-    fn serve(&mut self, connection: Unserved) {
-        let Some((Unserved { stream, peer, ticket }, first)) = doorstep::receive(&self.entrance, connection) else {
-            return;
+    /// At once, or in a task of its own; unless there are too many.
+    fn serve(&mut self, mut connection: Unserved) {
+        if let Err(surplus) = self.entrance.admission.admit(&mut connection.ticket, connection.peer) {
+            return self.turn_away(connection, surplus);
+        }
+        let received = match Panic::catch(|| doorstep::receive(&self.entrance, connection)) {
+            Ok(received) => received,
+            Err(panic) => return self.report(failed::CONNECTION, panic),
         };
+        let Some((Unserved { stream, peer, ticket }, first)) = received else { return };
         // It fails only if the poller has no room for it: the connection ends here then.
         if let Ok(stream) = TcpStream::from_std(stream) {
             self.connections.spawn_local(serve(self.entrance.clone(), stream, first, peer, ticket));
         }
     }
 
+    fn turn_away(&mut self, Unserved { stream, ticket, .. }: Unserved, surplus: Surplus) {
+        let Entrance { lingering, buffer, reception, .. } = &*self.entrance;
+        if reception.is_none()
+            && let Some(end) = turn_away(stream, surplus, ticket, lingering, &mut buffer.borrow_mut()[..])
+        {
+            self.connections.spawn_local(end);
+        }
+    }
+
     /// Joins the tasks that have ended, and tells how many: that gives their memory back. One that
-    /// panicked took nothing with it.
+    /// panicked took nothing but its connection with it.
     fn join(&mut self, cx: &mut Context<'_>) -> usize {
         let mut joined = 0;
-        while let Poll::Ready(Some(_)) = self.connections.poll_join_next(cx) {
+        while let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
             joined += 1;
+            if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
+                self.report(failed::CONNECTION, Panic::latest(payload.as_ref()));
+            }
         }
         joined
     }

@@ -92,7 +92,7 @@ mod tests {
 
     use super::super::HeadScreen;
     use super::super::content::Framing;
-    use super::super::plain::tests::{MOST, long_way};
+    use super::super::plain::tests::{MOST, long_way, written};
     use super::*;
 
     /// Takes a head, and holds what comes of it to what comes of it the long way. Whether it was taken.
@@ -197,12 +197,8 @@ mod tests {
             end in prop::sample::select(vec!["\r\n", "", "\n", "\r\nGET / HTTP/1.1\r\n"]),
             spoilt in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
         ) {
-            let fields = names.iter().zip(values).map(|(name, value)| format!("{name}:{value}\r\n")).collect::<String>();
-            let mut head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n{fields}{end}").into_bytes();
-            if let Some((index, byte)) = spoilt {
-                let at = index.index(head.len());
-                head[at] = byte;
-            }
+            let start = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket");
+            let head = written(&start, &names, &values, end, spoilt);
             taken(&head);
         }
     }

@@ -199,6 +199,23 @@ pub(super) mod tests {
         true
     }
 
+    /// A head that begins so, with these fields; one byte of it may be another one.
+    pub fn written(
+        start: &str,
+        names: &[String],
+        values: &[String],
+        end: &str,
+        spoilt: Option<(prop::sample::Index, u8)>,
+    ) -> Vec<u8> {
+        let fields = names.iter().zip(values).map(|(name, value)| format!("{name}:{value}\r\n")).collect::<String>();
+        let mut head = format!("{start}\r\n{fields}{end}").into_bytes();
+        if let Some((index, byte)) = spoilt {
+            let at = index.index(head.len());
+            head[at] = byte;
+        }
+        head
+    }
+
     fn with(fields: &str) -> bool {
         taken(format!("POST /a/b?c=%20d HTTP/1.1\r\nHost: a:80\r\n{fields}\r\nGET /").as_bytes())
     }
@@ -301,12 +318,7 @@ pub(super) mod tests {
             end in prop::sample::select(vec!["\r\n", "", "\n", "\r\nGET / HTTP/1.1\r\n"]),
             spoilt in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
         ) {
-            let fields = names.iter().zip(values).map(|(name, value)| format!("{name}:{value}\r\n")).collect::<String>();
-            let mut head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}{end}").into_bytes();
-            if let Some((index, byte)) = spoilt {
-                let at = index.index(head.len());
-                head[at] = byte;
-            }
+            let head = written(&format!("{method} {target} HTTP/1.1\r\nHost: a"), &names, &values, end, spoilt);
             taken(&head);
         }
     }

@@ -61,7 +61,13 @@ impl HeadText {
         self.lines().skip(2).find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b":"))
     }
 
-    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+    /// The values of all fields of this name, which is in lower case and has no colon.
+    pub fn values(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &[u8]> {
+        // No method and no target looks like a field of a name like this.
+        self.lines().filter_map(move |line| line.strip_prefix(name.as_bytes())?.strip_prefix(b":"))
+    }
+
+    fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.0.split(|&byte| byte == b'\n')
     }
 }
@@ -80,6 +86,7 @@ mod tests {
         assert_eq!(text.target(), "/a/b?c=d&e");
         let [a, b, c, host] = ["a", "b", "c", "ost"].map(|name| text.value(name));
         assert_eq!((a, b, c, host), (Some(&b"1, 2"[..]), Some(&b""[..]), None, None));
+        assert_eq!(text.values("a").rev().collect::<Vec<_>>(), [&b"3"[..], b"1, 2"]);
         let noted = HeadText::of(&head, ":proxied:2001::1 80\n");
         assert!(noted.as_bytes().starts_with(b"GET\n/a/b?c=d&e\n:proxied:2001::1 80\nhost:x\n"));
         assert_eq!((noted.target(), noted.value("host")), ("/a/b?c=d&e", Some(&b"x"[..])));

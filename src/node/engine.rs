@@ -22,7 +22,7 @@ use super::bell::{self, Bell};
 use super::fault::{self, Result};
 use super::heap;
 use super::identities::TlsCredentials;
-use super::settings::RouteSettings;
+use super::settings::{AppSettings, RouteSettings};
 use super::stats::{BudgetStats, EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Budget, Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
@@ -36,31 +36,32 @@ use crate::limits;
 use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
 
 /// The running threads of an App, and what else ends with them.
-struct Running {
+pub(super) struct Running {
     bell: Arc<Bell>,
     census: Arc<Census>,
     budget: Arc<Budget>,
     gate: Gate,
     reactors: Vec<ReactorThread>,
     /// Of the reactors, and behind them the gate's.
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     hook: Option<CleanupEnvHook<(Shared, Arc<Children>)>>,
 }
 
 /// One thread of the engine, seen from JavaScript.
-struct Lane {
-    crossing: Arc<Crossing>,
+pub(super) struct Lane {
+    pub(super) crossing: Arc<Crossing>,
     /// Large payloads of drained events that JavaScript has not taken yet.
     large: VecDeque<Vec<u8>>,
 }
 
-type Shared = Rc<RefCell<Option<Running>>>;
+pub(super) type Shared = Rc<RefCell<Option<Running>>>;
 
 /// What `lib/engine.js` holds.
 #[napi]
 pub struct Engine {
     threads: u8,
     bounds: Bounds,
+    max_connections: usize,
     /// Of the memory budget; 0: there is none.
     budget_bytes: usize,
     routes: Routes,
@@ -70,7 +71,7 @@ pub struct Engine {
     is_filtered: bool,
     descriptor: Option<Descriptor>,
     children: Arc<Children>,
-    running: Shared,
+    pub(super) running: Shared,
 }
 
 /// What became of the connections that a shutdown found: see [`Departed`].
@@ -93,17 +94,18 @@ pub struct Listening {
 
 #[napi]
 impl Engine {
-    /// An engine that has no threads yet. `threads` reactors will run, and the head of a request may have
-    /// so many bytes. With credentials it speaks TLS.
+    /// An engine that has no threads yet. With credentials it speaks TLS.
     #[napi(constructor)]
-    pub fn new(threads: u8, request_head_bytes: u32, credentials: Option<TlsCredentials>) -> Result<Self> {
-        let threads = threads.clamp(1, limits::REACTORS as u8);
-        let bounds = Bounds { request_head_bytes: request_head_bytes as usize, ..Bounds::default() };
+    pub fn new(settings: AppSettings, credentials: Option<TlsCredentials>) -> Result<Self> {
+        let threads = settings.threads.clamp(1, limits::REACTORS as u8);
+        let (bounds, max_connections, budget_bytes) =
+            (settings.bounds()?, settings.max_connections(), settings.budget_bytes());
         let default = credentials.map(|credentials| credentials.identity()).transpose()?;
         Ok(Self {
             threads,
             bounds,
-            budget_bytes: 0,
+            max_connections,
+            budget_bytes,
             routes: Routes::new(),
             security: default.map(Security::new),
             next_route: 0,
@@ -112,13 +114,6 @@ impl Engine {
             children: Arc::default(),
             running: Shared::default(),
         })
-    }
-
-    /// Bounds what the buffers may take together, from the next start on; 0: nothing does.
-    #[napi]
-    pub fn set_memory_budget(&mut self, bytes: f64) {
-        // As many as there are addresses, where it is more.
-        self.budget_bytes = bytes as usize;
     }
 
     /// Adds a route, and returns its id. A pattern that is there already is replaced. The routes of a server name
@@ -216,7 +211,7 @@ impl Engine {
             return Ok(());
         }
         let bell = Bell::hang(&env, &wake).map_err(fault::node)?;
-        let census = Census::new({
+        let census = Census::bounded(self.max_connections, {
             let bell = bell.clone();
             move || bell.ring()
         });
@@ -254,7 +249,7 @@ impl Engine {
         });
         let adopters = reactors.iter().map(|reactor| Arc::new(reactor.handle()) as Arc<dyn Adopter>).collect();
         let (routes, children, security) = (self.routes.clone(), self.children.clone(), self.security.clone());
-        let gate = |()| Gate::start(routes, adopters, census.clone(), self.bounds, children, security, ring());
+        let gate = |()| Gate::start(routes, adopters, census.clone(), self.bounds.clone(), children, security, ring());
         match started.and_then(gate) {
             Ok(gate) => Ok((gate, reactors)),
             Err(error) => {
@@ -420,10 +415,14 @@ impl Engine {
         self.running.borrow().as_ref().is_none_or(|running| running.bell.rest())
     }
 
-    /// Whether nothing listens, is being established, or is established and not released.
+    /// Whether nothing listens, is being established, or is established and not released, and JavaScript has been told
+    /// all: connections that a panic has ended are not counted any more.
     #[napi]
     pub fn is_vacant(&self) -> bool {
-        self.running.borrow().as_ref().is_none_or(|running| running.census.is_vacant())
+        self.running.borrow().as_ref().is_none_or(|running| {
+            let told = |reactor: &ReactorThread| reactor.shared().crossing.mailbox.waiting().events == 0;
+            running.census.is_vacant() && running.reactors.iter().all(told)
+        })
     }
 
     /// The numbers of the threads; zeros while they do not run.

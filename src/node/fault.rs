@@ -38,6 +38,7 @@ pub fn host(fault_of_host: &HostFault) -> Error<Code> {
 pub fn start(source: &std::io::Error) -> Error<Code> {
     let code = match source.kind() {
         std::io::ErrorKind::WouldBlock => "EAGAIN",
+        std::io::ErrorKind::OutOfMemory => "ENOMEM",
         _ => shortage(source).unwrap_or("TIDEWIRE_START_FAILED"),
     };
     fault(code, format!("the engine's threads cannot be started: {source}"))

@@ -4,8 +4,11 @@
 //! environment; only [`Bell::ring`](bell::Bell::ring) is called on others.
 
 mod bell;
+mod descriptors;
 mod engine;
 mod fault;
+#[cfg(feature = "fault-injection")]
+mod faults;
 mod heap;
 mod identities;
 mod settings;

@@ -1,12 +1,65 @@
-//! The options of a route as they cross from JavaScript, which has validated them (`lib/options.js`).
+//! The options of an App and of a route as they cross from JavaScript, which has validated them (`lib/options.js`).
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
+use super::descriptors;
 use super::fault::{self, Result};
 use crate::bridge::RouteId;
-use crate::gate::{Origin, Origins};
+use crate::gate::{AddressBounds, Bounds, Origin, Origins, Trusted};
+use crate::limits;
 use crate::reactor::{Compression, Route};
+
+/// What the engine needs of an App's options.
+#[napi(object)]
+pub struct AppSettings {
+    /// Reactor threads.
+    pub threads: u8,
+    /// Bytes.
+    pub request_head_bytes: u32,
+    /// Connections; without it as many as the process has descriptors for.
+    pub max_connections: Option<u32>,
+    /// Connections; 0 is any number.
+    pub max_connections_per_address: u32,
+    /// Connections a minute; 0 is any number.
+    pub connections_per_minute_per_address: u32,
+    /// Addresses, networks and `unix`.
+    pub trust_proxy: Vec<String>,
+    /// Bytes; 0: no bound.
+    pub memory_budget: f64,
+}
+
+impl AppSettings {
+    /// Most connections of the App.
+    pub fn max_connections(&self) -> usize {
+        self.max_connections.map_or_else(descriptors::connections, |given| given as usize)
+    }
+
+    /// Bytes of its buffers together; 0: no bound.
+    pub fn budget_bytes(&self) -> usize {
+        // As many as there are addresses, where it is more.
+        self.memory_budget as usize
+    }
+
+    /// What its gate takes at most.
+    pub fn bounds(&self) -> Result<Bounds> {
+        let trusted = Trusted::parse(&self.trust_proxy).map_err(|bad| {
+            let sentence = match bad {
+                Some(bad) => format!(
+                    "`trustProxy` must list addresses or networks, such as \"10.0.0.0/8\", or \"unix\": not {bad:?}"
+                ),
+                None => format!("`trustProxy` may list {} networks", limits::TRUSTED_NETWORKS),
+            };
+            fault::fault("TIDEWIRE_OUT_OF_RANGE", sentence)
+        })?;
+        let address = AddressBounds {
+            connections: self.max_connections_per_address,
+            per_minute: self.connections_per_minute_per_address,
+        };
+        let request_head_bytes = self.request_head_bytes as usize;
+        Ok(Bounds { request_head_bytes, address, trusted, ..Bounds::default() })
+    }
+}
 
 /// What the engine needs of a route's options.
 #[napi(object)]

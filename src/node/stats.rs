@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use napi_derive::napi;
 
 use crate::bridge::{Budget, CloseCause, Crossing, Reached, Waiting};
-use crate::gate::{Counts, TlsCounts};
+use crate::gate::{Counts, TlsCounts, TurnedAway};
 use crate::reactor::{Shared, Tally};
 
 /// The numbers of the whole engine. What each one means stands in `index.d.ts`.
@@ -72,6 +72,7 @@ pub struct ClosesByCause {
     pub protocol: f64,
     pub backpressure: f64,
     pub shutdown: f64,
+    pub failure: f64,
     pub memory: f64,
 }
 
@@ -117,9 +118,18 @@ pub struct GateStats {
     pub upgraded: f64,
     pub timed_out: f64,
     pub refused: BTreeMap<String, f64>,
+    pub turned_away: TurnedAwayStats,
     pub accept_pauses: AcceptPauses,
     /// Of an App that speaks it.
     pub tls: Option<TlsStats>,
+}
+
+/// See [`TurnedAway`]; by the options' names.
+#[napi(object)]
+pub struct TurnedAwayStats {
+    pub max_connections: f64,
+    pub max_connections_per_address: f64,
+    pub connections_per_minute_per_address: f64,
 }
 
 /// The handshakes of TLS: see [`TlsCounts`].
@@ -168,6 +178,7 @@ impl ReactorStats {
                 protocol: closes(CloseCause::Protocol),
                 backpressure: closes(CloseCause::Backpressure),
                 shutdown: closes(CloseCause::Shutdown),
+                failure: closes(CloseCause::Failure),
                 memory: closes(CloseCause::Memory),
             },
             messages_in: tally.messages_in as f64,
@@ -239,12 +250,23 @@ impl GateStats {
             upgraded: counts.upgraded as f64,
             timed_out: counts.timed_out as f64,
             refused: counts.refused.into_iter().map(|(status, count)| (status.to_string(), count as f64)).collect(),
+            turned_away: counts.turned_away.into(),
             accept_pauses: AcceptPauses {
                 count: counts.accept_pauses as f64,
                 code: counts.accept_pause_code.map(str::to_owned),
                 now: counts.pausing_listeners > 0,
             },
             tls: speaks_tls.then(|| counts.tls.into()),
+        }
+    }
+}
+
+impl From<TurnedAway> for TurnedAwayStats {
+    fn from(counts: TurnedAway) -> Self {
+        Self {
+            max_connections: counts.app as f64,
+            max_connections_per_address: counts.address as f64,
+            connections_per_minute_per_address: counts.rate as f64,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Pass, Route, Visit};
 use crate::bridge::{Budget, Ticket};
+use crate::error::Panic;
 use crate::protocol::Agreement;
 use crate::tls::Session;
 
@@ -58,6 +59,18 @@ pub trait Adopter: Send + Sync {
 
     /// The connection of a visit is gone: no socket will follow. Any thread, never blocks.
     fn leave(&self, pass: Pass);
+
+    /// Tells JavaScript of a panic. Any thread, never blocks.
+    fn report(&self, failure: Failure);
+}
+
+/// A panic at the gate, which has no lane that JavaScript always listens to.
+#[derive(Debug)]
+pub struct Failure {
+    /// One of the numbers of [`failed`](crate::bridge::event::failed).
+    pub kind: u8,
+    /// What it said.
+    pub panic: Panic,
 }
 
 /// What the gate leaves for a reactor, in order.
@@ -68,4 +81,6 @@ pub enum Arrival {
     Visit(Visit),
     /// The connection of a visit is gone.
     Departure(Pass),
+    /// Something is to be told.
+    Failure(Failure),
 }

@@ -4,6 +4,7 @@
 //! turn leaves in one system call, in that order. Both lists are reused from turn to turn.
 
 use super::slab::Slab;
+use super::slot::Slot;
 use crate::bridge::Command;
 use crate::limits;
 
@@ -17,8 +18,17 @@ pub struct Agenda {
     chains: Vec<Chain>,
 }
 
+/// Something to do for one connection.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A command.
+    Command(Command),
+    /// To deliver the [`Volley`](super::volley::Volley) of this number.
+    Volley(u32),
+}
+
 struct Link {
-    command: Command,
+    entry: Entry,
     next: u32,
 }
 
@@ -31,25 +41,32 @@ struct Chain {
 impl Agenda {
     /// Appends a command to its connection's chain. A command for a connection that is no more is left out.
     pub fn add<S>(&mut self, slab: &mut Slab<S>, command: Command) {
-        let Some(slot) = slab.find(command.connection) else { return };
+        let index = command.connection.index;
+        if let Some(slot) = slab.find(command.connection) {
+            self.append(slot, index, Entry::Command(command));
+        }
+    }
+
+    /// Appends an entry to the chain of a connection, whose slot this is.
+    pub fn append<S>(&mut self, slot: &mut Slot<S>, index: u32, entry: Entry) {
         let place = self.links.len() as u32;
         if slot.link == 0 {
-            self.chains.push(Chain { index: command.connection.index, first: place, last: place });
+            self.chains.push(Chain { index, first: place, last: place });
             slot.link = self.chains.len() as u32;
         } else {
             let chain = &mut self.chains[slot.link as usize - 1];
             self.links[chain.last as usize].next = place;
             chain.last = place;
         }
-        self.links.push(Link { command, next: NONE });
+        self.links.push(Link { entry, next: NONE });
     }
 
-    /// Number of commands.
+    /// Number of entries.
     pub fn links(&self) -> usize {
         self.links.len()
     }
 
-    /// Number of connections that have commands.
+    /// Number of connections that have entries.
     pub fn len(&self) -> usize {
         self.chains.len()
     }
@@ -59,13 +76,13 @@ impl Agenda {
         self.chains[chain].index
     }
 
-    /// The commands of a chain, in order.
-    pub fn commands(&self, chain: usize) -> impl Iterator<Item = &Command> {
+    /// The entries of a chain, in order.
+    pub fn entries(&self, chain: usize) -> impl Iterator<Item = &Entry> {
         let mut next = self.chains[chain].first;
         std::iter::from_fn(move || {
             let link = self.links.get(next as usize)?;
             next = link.next;
-            Some(&link.command)
+            Some(&link.entry)
         })
     }
 

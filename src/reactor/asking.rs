@@ -14,7 +14,7 @@ use super::slot::Phase;
 use super::turn::{HANDSHAKE_BYTES, Reactor};
 use super::visit::{Answer, Pass, Visit};
 use crate::bridge::command::{ANSWER_CLOSE, ANSWER_PLAIN, ANSWER_UPGRADE, ANSWER_YIELD};
-use crate::bridge::{CloseCause, Command, EventKind, Orders};
+use crate::bridge::{CloseCause, Command, EventKind, Orders, Ticket};
 
 impl<N: Network> Reactor<N> {
     /// A request came: gives it a place, and asks JavaScript.
@@ -24,11 +24,12 @@ impl<N: Network> Reactor<N> {
         }
         self.ebb.flow(HANDSHAKE_BYTES);
         self.routes.serve(&visit.route);
+        // The gate counts its connection; this is the place, which may outlive it.
+        let ticket = self.shared.census.enter();
         let Some(connection) = self.slab.reserve(visit.route.id) else {
             return (visit.answer)(Answer::Close);
         };
-        // The gate counts its connection; this is the place, which may outlive it.
-        self.shared.census.enter().forget();
+        ticket.forget();
         visit.pass.fill(connection);
         let slot = self.slab.slot(connection.index);
         slot.agreement = visit.agreement;
@@ -65,8 +66,9 @@ impl<N: Network> Reactor<N> {
     }
 
     /// The socket of an upgraded request comes: writes what waits for it, and goes on as with any.
-    /// JavaScript may have closed the connection meanwhile, or be closing it.
-    pub fn seat(&mut self, transport: Transport<N::Socket>, pass: &Pass) {
+    /// JavaScript may have closed the connection meanwhile, or be closing it. The place is counted in already, so the
+    /// ticket counts out, but for its connection.
+    pub fn seat(&mut self, transport: Transport<N::Socket>, ticket: Ticket, pass: &Pass) {
         let Transport { mut socket, session, mut early } = transport;
         let Some(connection) = pass.connection() else { return };
         let index = connection.index;
@@ -78,6 +80,7 @@ impl<N: Network> Reactor<N> {
             return self.lose_to_error(index);
         }
         slot.socket = Some(socket);
+        self.guests.receive(index, ticket.merge());
         self.secure(index, session);
         let slot = self.slab.slot(index);
         if slot.phase == Phase::Arriving {

@@ -71,6 +71,15 @@ impl Gather {
         self.pieces.push(Piece::Commands(range));
     }
 
+    /// The same for what is most often all that a connection gets: it is not copied if nothing is before it.
+    pub fn push_whole(&mut self, commands: &[u8], range: Range<usize>) {
+        if !self.pieces.is_empty() {
+            return self.push(commands, range);
+        }
+        self.bytes += range.len();
+        self.pieces.push(Piece::Commands(range));
+    }
+
     /// Appends a large payload.
     pub fn push_owned(&mut self, payload: Vec<u8>) {
         self.bytes += payload.len();
@@ -153,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keeps_order_from_any_point_on(lengths in prop::collection::vec((0..4u8, 0..SLICE_BYTES * 2), 1..90), cut in any::<prop::sample::Index>()) {
+        fn keeps_order_from_any_point_on(lengths in prop::collection::vec((0..5u8, 0..SLICE_BYTES * 2), 1..90), cut in any::<prop::sample::Index>()) {
             let commands: Vec<u8> = (0..SLICE_BYTES * 3).map(|at| (at % 251) as u8).collect();
             let mut gather = Gather::default();
             let mut expected = Vec::new();
@@ -164,6 +173,7 @@ mod tests {
                     0 => gather.push(&commands, range),
                     1 => gather.push_owned(commands[range].to_vec()),
                     2 => gather.push_shared(Broadcasts::default().add(commands[range].to_vec())),
+                    3 => gather.push_whole(&commands, range),
                     _ => gather.stage(|staged| staged.extend_from_slice(&commands[range])),
                 }
             }

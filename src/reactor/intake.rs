@@ -47,6 +47,12 @@ impl Intake {
         }
     }
 
+    /// What is left of one whose reactor has panicked: the events that JavaScript is still to get, and the numbers.
+    pub fn salvaged(self) -> Self {
+        let Self { tally, shared, open, .. } = self;
+        Self { tally, open, ..Self::new(shared) }
+    }
+
     /// Whether so much waits for JavaScript, or in all buffers of the App, that no more messages may be taken from
     /// the wire.
     pub fn is_full(&self) -> bool {

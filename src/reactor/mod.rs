@@ -14,7 +14,9 @@ mod broadcast;
 mod clock;
 mod contexts;
 mod ebb;
+mod failure;
 mod gather;
+mod guests;
 mod intake;
 mod line;
 mod network;
@@ -42,11 +44,12 @@ mod tests;
 mod thread;
 mod turn;
 mod visit;
+mod volley;
 mod write;
 
 pub use crate::protocol::Compression;
 pub use address::encode as encode_peer;
-pub use adoption::{Adopter, Adoption};
+pub use adoption::{Adopter, Adoption, Failure};
 pub use route::Route;
 #[cfg(test)]
 pub(crate) use route::tests::route as test_route;

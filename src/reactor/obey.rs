@@ -1,10 +1,12 @@
 //! Carries out JavaScript's commands.
 
+use super::agenda::Entry;
 use super::network::Network;
-use super::slot::{Outgoing, Phase};
+use super::slot::{Outgoing, Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::command::{FLAG_BACKPRESSURE, FLAG_COMPRESS, FLAG_FIN, FLAG_SHUTDOWN};
 use crate::bridge::{CloseCause, Command, CommandKind, Commands, EventKind, Orders};
+use crate::error::FaultPoint;
 use crate::protocol::{ClosePayload, FrameHead, MessageKind, Opcode, Payload};
 
 /// Before so much is gathered for one connection, what is gathered is written, so that the
@@ -34,9 +36,14 @@ impl<N: Network> Reactor<N> {
                 offset = commands.offset();
                 let number = command.kind.is_large().then_some(large);
                 large += u32::from(number.is_some());
+                if command.kind == CommandKind::Publish {
+                    self.publish(command, &mut orders);
+                    continue;
+                }
+                self.assign_volley(&mut orders);
                 match command.kind {
                     CommandKind::Subscribe | CommandKind::Unsubscribe => self.enlist(&command, &orders),
-                    CommandKind::Publish | CommandKind::PublishLarge => self.publish(command, &mut orders, number),
+                    CommandKind::PublishLarge => self.publish_large(command, &mut orders, number.unwrap_or(0)),
                     CommandKind::Shutdown => self.begin_shutdown(&orders.commands[range(&command)]),
                     CommandKind::TerminateAll => ends_all = Some(termination(&command)),
                     _ => {
@@ -45,6 +52,7 @@ impl<N: Network> Reactor<N> {
                     }
                 }
             }
+            self.deliver_last_volley(&mut orders);
             self.carry_out_agenda(&mut orders);
             self.published.clear();
             if let Some(cause) = ends_all {
@@ -62,9 +70,14 @@ impl<N: Network> Reactor<N> {
             let index = agenda.index(chain);
             self.slab.slot(index).link = 0;
             let mut watched = false;
-            for command in agenda.commands(chain) {
-                watched |= command.kind == CommandKind::WatchDrain;
-                self.carry_out(index, command, orders);
+            for entry in agenda.entries(chain) {
+                match entry {
+                    Entry::Command(command) => {
+                        watched |= command.kind == CommandKind::WatchDrain;
+                        self.carry_out(index, command, orders);
+                    }
+                    Entry::Volley(number) => self.deliver_volley(index, *number, orders),
+                }
             }
             self.conclude(index, orders, watched);
         }
@@ -72,8 +85,9 @@ impl<N: Network> Reactor<N> {
         self.agenda = agenda;
     }
 
-    fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
+    pub(super) fn carry_out(&mut self, index: u32, command: &Command, orders: &mut Orders) {
         let phase = self.slab.slot(index).phase;
+        self.shared.crossing.faults.pass(FaultPoint::Command);
         match (command.kind, phase) {
             (CommandKind::Answer | CommandKind::AnswerLarge, Phase::Asking) => self.answer(index, command, orders),
             (CommandKind::Send | CommandKind::SendLarge, Phase::Open | Phase::Arriving | Phase::Ending) => {
@@ -204,7 +218,7 @@ impl<N: Network> Reactor<N> {
     fn make_room(&mut self, index: u32, orders: &Orders) -> usize {
         let slot = self.slab.slot(index);
         let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
-        let room = if limit == 0 { GATHER_BYTES } else { limit.min(GATHER_BYTES) };
+        let room = room(limit);
         if self.gather.bytes() + slot.waiting_bytes() > room {
             self.transmit(index, &orders.commands);
         }
@@ -264,6 +278,8 @@ impl<N: Network> Reactor<N> {
         let slot = self.slab.slot(index);
         let (pong, kept) = slot.rare_if_any().map_or((None, None), |rare| (rare.pong.take(), rare.farewell.take()));
         slot.phase = Phase::Lingering;
+        // What it still sends costs JavaScript nothing: its FIN need not wait for the turn of who sends much.
+        slot.unread = Unread::None;
         self.drop_assembly(index);
         if let Some(pong) = pong {
             // Nothing may follow the close frame (RFC 6455 §5.5.1), and the ping came first.
@@ -277,9 +293,13 @@ impl<N: Network> Reactor<N> {
     /// Behind the last command of a connection in this turn: writes what is gathered, and tells
     /// JavaScript if some of it waits; or that none does, if the drain is `watched`. Not earlier: a drain
     /// handler that was told of nothing sends more than there is room for.
-    fn conclude(&mut self, index: u32, orders: &Orders, watched: bool) {
+    pub(super) fn conclude(&mut self, index: u32, orders: &Orders, watched: bool) {
         if self.gather.bytes() > 0 {
             self.transmit(index, &orders.commands);
+        }
+        let slot = self.slab.slot(index);
+        if slot.phase == Phase::Open && slot.rare.is_none() && !watched {
+            return;
         }
         if self.slab.slot(index).phase == Phase::Lingering {
             self.settle(index);
@@ -299,6 +319,11 @@ impl<N: Network> Reactor<N> {
             self.vacate(index);
         }
     }
+}
+
+/// Bytes that may be gathered for a connection behind what waits, where so much may wait.
+pub(super) fn room(max_backpressure_bytes: usize) -> usize {
+    if max_backpressure_bytes == 0 { GATHER_BYTES } else { max_backpressure_bytes.min(GATHER_BYTES) }
 }
 
 /// The opcode that a send asks for; what is none is binary.

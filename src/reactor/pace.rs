@@ -13,15 +13,23 @@ use super::turn::Reactor;
 use crate::bridge::ConnectionId;
 use crate::limits;
 
-/// How long greedy connections wait for a JavaScript thread that takes nothing.
+/// How long greedy connections wait, in all or for a JavaScript thread that takes nothing.
 const PATIENCE: Duration = Duration::from_millis(limits::AHEAD_MILLISECONDS);
 
 /// The greedy connections of a reactor.
 #[derive(Default)]
 pub struct Pace {
     pub(super) greedy: VecDeque<ConnectionId>,
-    /// Since when enough waits for JavaScript, and how often it had taken some by then.
-    held: Option<(Instant, u64)>,
+    /// While enough waits for JavaScript.
+    held: Option<Held>,
+}
+
+/// What greedy connections wait for.
+struct Held {
+    /// Since when they do.
+    since: Instant,
+    /// When JavaScript was last seen to have taken some, and how often it had by then.
+    taken: (Instant, u64),
 }
 
 impl Pace {
@@ -35,8 +43,8 @@ impl Pace {
         if self.greedy.is_empty() {
             return None;
         }
-        let since = self.held.map_or(PATIENCE, |(since, _)| now.saturating_duration_since(since));
-        Some(PATIENCE.saturating_sub(since))
+        let waited = self.held.as_ref().map_or(PATIENCE, |held| now.saturating_duration_since(held.taken.0));
+        Some(PATIENCE.saturating_sub(waited))
     }
 
     /// Gives memory back.
@@ -49,7 +57,12 @@ impl<N: Network> Reactor<N> {
     /// Reads greedy connections, each once at most, until enough waits for JavaScript.
     pub(super) fn read_greedy(&mut self, now: Instant) {
         for _ in 0..self.pace.greedy.len() {
-            if self.intake.is_full() || !self.keeps_up(now) {
+            if self.intake.is_full() {
+                // Who waits for room does not wait for less than that: nothing would wake it.
+                self.pace.held = None;
+                return;
+            }
+            if !self.keeps_up(now) {
                 return;
             }
             let Some(connection) = self.pace.greedy.pop_front() else { return };
@@ -63,7 +76,8 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Whether JavaScript has little to do, or has not taken anything for so long that it is not for us to
-    /// spread its time.
+    /// spread its time. Where others alone keep it busy for so long, one greedy connection is read behind
+    /// whatever it takes: who sends much gets less then, but not nothing.
     fn keeps_up(&mut self, now: Instant) -> bool {
         if !self.intake.is_ahead() {
             self.pace.held = None;
@@ -74,12 +88,14 @@ impl<N: Network> Reactor<N> {
             self.pace.held = None;
             return true;
         }
-        match self.pace.held {
-            Some((since, before)) if before == drains => now.saturating_duration_since(since) >= PATIENCE,
-            _ => {
-                self.pace.held = Some((now, drains));
-                false
-            }
+        let Some(held) = &mut self.pace.held else {
+            self.pace.held = Some(Held { since: now, taken: (now, drains) });
+            return false;
+        };
+        if held.taken.1 == drains {
+            return now.saturating_duration_since(held.taken.0) >= PATIENCE;
         }
+        held.taken = (now, drains);
+        now.saturating_duration_since(held.since) >= PATIENCE
     }
 }

@@ -1,19 +1,21 @@
 //! Publish/subscribe in a reactor: one message, many connections.
 //!
-//! A subscription holds from its place in JavaScript's commands on, and a published message becomes a
-//! command of each subscriber at its own place: so publish and send keep their order for each
-//! connection, and all that one gets in a turn leaves in one write. The frame is made once, where the
-//! message lies. Runs on the reactor's thread, called by [`obey`](super::obey).
+//! A subscription holds from its place in JavaScript's commands on, and a published message becomes an
+//! entry of each subscriber's at its own place, alone or in a [`Volley`](super::volley::Volley): so publish and send
+//! keep their order for each connection, and all that one gets in a turn leaves in one write. The frame is
+//! made once, where the message lies. Runs on the reactor's thread, called by [`obey`](super::obey).
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::agenda::Entry;
 use super::broadcast::Broadcast;
 use super::network::Network;
-use super::obey::{opcode, range};
-use super::slot::Outgoing;
+use super::obey::{opcode, range, room};
+use super::slot::{Outgoing, Phase};
 use super::turn::Reactor;
+use super::volley::Volleys;
 use crate::bridge::command::{COMMAND_HEAD_BYTES, FLAG_COMPRESS, FLAG_FIN};
 use crate::bridge::{Command, CommandKind, Orders};
 use crate::limits;
@@ -34,6 +36,8 @@ pub struct Published {
     large: Vec<Arc<Broadcast>>,
     /// Whole frames of messages that were compressed by themselves. `None`: it would not get smaller.
     compressed: HashMap<Version, Option<Arc<Broadcast>>>,
+    /// All others.
+    volleys: Volleys,
 }
 
 /// A message of this turn, by where it lies, and the window that it is compressed with.
@@ -49,6 +53,7 @@ impl Published {
     pub fn clear(&mut self) {
         self.large = Vec::new();
         self.compressed = HashMap::new();
+        self.volleys.clear();
     }
 }
 
@@ -64,21 +69,26 @@ impl<N: Network> Reactor<N> {
         }
     }
 
-    /// Makes a published message a command of each subscriber. `large` is the number of its payload among
-    /// the flush's large ones, if it is one.
-    pub(super) fn publish(&mut self, mut command: Command, orders: &mut Orders, large: Option<u32>) {
-        let topic = word(orders, &command, 0);
-        if let Some(number) = large {
-            let payload = orders.large.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
-            command.offset = self.published.large.len() as u32;
-            self.published.large.push(self.broadcasts.add(payload));
+    /// Makes a published message a part of a volley.
+    pub(super) fn publish(&mut self, mut command: Command, orders: &mut Orders) {
+        let Some(topic) = word(orders, &command, 0).map(TopicId) else { return };
+        command.offset += WORD_BYTES as u32;
+        command.length -= WORD_BYTES as u32;
+        make_frame(&command, orders);
+        let place = frame(&command);
+        if !self.published.volleys.join(topic, &command, place.clone(), &mut orders.commands) {
+            self.assign_volley(orders);
+            self.published.volleys.open(topic, command, place);
         }
-        let Some(topic) = topic else { return };
-        if large.is_none() {
-            command.offset += WORD_BYTES as u32;
-            command.length -= WORD_BYTES as u32;
-            make_frame(&command, orders);
-        }
+    }
+
+    /// Makes a large message that was published, the flush's large one of this `number`, a command of each
+    /// subscriber.
+    pub(super) fn publish_large(&mut self, mut command: Command, orders: &mut Orders, number: u32) {
+        let payload = orders.large.get_mut(number as usize).map(std::mem::take).unwrap_or_default();
+        let Some(topic) = word(orders, &command, 0) else { return };
+        command.offset = self.published.large.len() as u32;
+        self.published.large.push(self.broadcasts.add(payload));
         let mut next = self.topics.first(TopicId(topic));
         while let Some((subscriber, following)) = next.and_then(|id| self.topics.step(id)) {
             next = following;
@@ -86,8 +96,68 @@ impl<N: Network> Reactor<N> {
                 continue;
             }
             self.agenda.add(&mut self.slab, Command { connection: subscriber, ..command });
-            if self.agenda.links() >= limits::AGENDA_LINKS {
-                self.carry_out_agenda(orders);
+            self.bound_agenda(orders);
+        }
+    }
+
+    /// Something else than a message to its topic follows the open volley: it becomes an entry of each subscriber.
+    pub(super) fn assign_volley(&mut self, orders: &mut Orders) {
+        let Some(number) = self.published.volleys.seal() else { return };
+        let mut next = self.topics.first(self.published.volleys.volley(number).topic);
+        while let Some((subscriber, following)) = next.and_then(|id| self.topics.step(id)) {
+            next = following;
+            if let Some(slot) = self.slab.find(subscriber) {
+                self.agenda.append(slot, subscriber.index, Entry::Volley(number));
+                self.bound_agenda(orders);
+            }
+        }
+    }
+
+    /// Nothing follows the open volley: who has no entry gets it at once, and the others behind theirs.
+    pub(super) fn deliver_last_volley(&mut self, orders: &mut Orders) {
+        let Some(number) = self.published.volleys.seal() else { return };
+        let mut next = self.topics.first(self.published.volleys.volley(number).topic);
+        while let Some((subscriber, following)) = next.and_then(|id| self.topics.step(id)) {
+            next = following;
+            let index = subscriber.index;
+            match self.slab.find(subscriber) {
+                Some(slot) if slot.link == 0 => {
+                    self.deliver_volley(index, number, orders);
+                    self.conclude(index, orders, false);
+                }
+                Some(slot) => self.agenda.append(slot, index, Entry::Volley(number)),
+                None => {}
+            }
+        }
+    }
+
+    fn bound_agenda(&mut self, orders: &mut Orders) {
+        if self.agenda.links() >= limits::AGENDA_LINKS {
+            self.carry_out_agenda(orders);
+        }
+    }
+
+    /// Gathers a volley for one subscriber: as a whole where each of its messages would be gathered as it is.
+    pub(super) fn deliver_volley(&mut self, index: u32, number: u32, orders: &mut Orders) {
+        let volleys = &self.published.volleys;
+        let volley = volleys.volley(number);
+        let slot = self.slab.slot(index);
+        let limit = self.routes.of(slot.route).route.max_backpressure_bytes;
+        let (waiting, held) = slot.rare.as_ref().map_or((0, 0), |rare| (rare.outbox.bytes(), rare.held.len()));
+        let is_whole = matches!(slot.phase, Phase::Open | Phase::Arriving | Phase::Ending)
+            && slot.outgoing != Outgoing::Open
+            && !(volley.is_compressible && slot.agreement.is_some())
+            && !volleys.is_sender(volley, index)
+            && self.gather.bytes() + waiting + volley.frames.len() <= room(limit)
+            && (limit == 0 || waiting + held <= limit);
+        if is_whole {
+            self.intake.tally.messages_out += volley.parts.len() as u64;
+            return self.gather.push_whole(&orders.commands, volley.frames.clone());
+        }
+        for part in volley.parts.clone() {
+            let command = self.published.volleys.part(part).clone();
+            if self.slab.connection(index) != Some(command.connection) {
+                self.carry_out(index, &command, orders);
             }
         }
     }

@@ -6,6 +6,7 @@ use super::network::{Network, Socket};
 use super::slot::{Phase, Unread};
 use super::turn::Reactor;
 use crate::bridge::{CloseCause, ConnectionId, EventKind};
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::{self, ClosePayload, Flow, MessageKind, Opcode, Payload, Progress, Receiver};
 
@@ -146,6 +147,7 @@ impl<N: Network> Reactor<N> {
             tally.assembly_bytes = tally.assembly_bytes + held as u64 - held_before as u64;
             self.account();
         }
+        self.shared.crossing.faults.pass(FaultPoint::Decoding);
         if self.gather.bytes() > 0 {
             self.transmit(index, &[]);
         }

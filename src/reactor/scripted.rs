@@ -212,6 +212,14 @@ impl<const SHORT_READ_DRAINS: bool> Network for Scripted<SHORT_READ_DRAINS> {
     }
 }
 
+impl<const SHORT_READ_DRAINS: bool> ScriptedSocket<SHORT_READ_DRAINS> {
+    /// Whether something came that was not read: bytes, or the end.
+    pub fn has_unread(&self) -> bool {
+        let wire = self.0.borrow();
+        !wire.arrived.is_empty() || wire.end.is_some()
+    }
+}
+
 impl<const SHORT_READ_DRAINS: bool> Socket for ScriptedSocket<SHORT_READ_DRAINS> {
     const SHORT_READ_DRAINS: bool = SHORT_READ_DRAINS;
 

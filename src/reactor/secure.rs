@@ -105,6 +105,7 @@ impl<N: Network> Reactor<N> {
         self.drop_assembly(index);
         let slot = self.slab.slot(index);
         slot.phase = Phase::Lingering;
+        slot.unread = Unread::None;
         self.intake.tally.outbox_changes(slot.load(), Load::default());
         slot.take_rare();
         self.settle(index);
@@ -133,9 +134,8 @@ impl<N: Network> Reactor<N> {
         }
         let Some(mut line) = self.line(index) else { return true };
         let (outcome, written) = (line.flush(), line.written_bytes());
-        let waits = self.slab.waits(index);
         if written > 0 {
-            self.delivered(index, !waits);
+            self.delivered(index);
         }
         match outcome {
             Ok(()) => self.settle(index),

@@ -1,10 +1,10 @@
 //! What a reactor thread shares with the JavaScript thread and the gate: letter boxes and bells.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::Tally;
 use super::adoption::Arrival;
+use crate::bridge::sync::{AtomicBool, Mutex, Ordering};
 use crate::bridge::{Budget, Census, Crossing, Wake};
 
 /// What a reactor has outside of its room, and calls on its own thread.

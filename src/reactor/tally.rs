@@ -85,6 +85,15 @@ impl Tally {
         self.opened.saturating_sub(self.closes.iter().sum())
     }
 
+    /// All connections have ended by a panic, and nothing is known to wait any more. Tells how many they were.
+    pub(super) fn fail(&mut self) -> u64 {
+        let lost = self.connections();
+        self.closes[place(CloseCause::Failure)] += lost;
+        (self.outbox_bytes, self.outbox_shared_bytes, self.parked_bytes) = (0, 0, 0);
+        (self.assembly_bytes, self.session_bytes) = (0, 0);
+        lost
+    }
+
     /// More waits in an outbox, or less: it was written or thrown away.
     pub fn outbox_changes(&mut self, before: Load, after: Load) {
         self.outbox_bytes = (self.outbox_bytes + after.bytes as u64).saturating_sub(before.bytes as u64);

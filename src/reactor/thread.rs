@@ -12,10 +12,12 @@ use super::network::Network;
 use super::poller::Poller;
 use super::shared::{Hooks, Shared};
 use super::turn::Reactor;
-use super::{Adopter, Adoption, Pass, Visit};
+use super::{Adopter, Adoption, Failure, Pass, Visit};
 use crate::bridge::{Budget, Census, ReactorId};
+use crate::error::Panic;
+use crate::limits::START_BYTES;
 
-/// Pause after a poller that failed, so that a lasting fault is no busy loop.
+/// Pause after a poller that failed, or a panic, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running reactor. Dropping it without [`ReactorThread::join`] leaves the thread running.
@@ -31,8 +33,9 @@ impl ReactorThread {
     /// Starts a reactor.
     ///
     /// # Errors
-    /// If the host has no descriptor for the poller or no room for a thread.
+    /// If the host has no descriptor for the poller, no memory, or no room for a thread.
     pub fn start(id: ReactorId, census: Arc<Census>, hooks: Hooks) -> io::Result<Self> {
+        Vec::<u8>::new().try_reserve_exact(START_BYTES).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let (poller, waker) = Poller::new()?;
         // A failed wake-up means that the eventfd is gone, and with it the reactor.
         let wake = Box::new(move || drop(waker.wake()));
@@ -61,12 +64,12 @@ impl ReactorThread {
     /// Ends the reactor: its sockets are closed, and its thread has ended when this returns.
     pub fn join(self) {
         self.shared.stop();
-        // A reactor that panicked has closed its sockets by unwinding.
+        // It ends by no panic: see `run`.
         drop(self.thread.join());
     }
 }
 
-/// The end of a reactor's thread, be it by a panic: nobody waits for it any more.
+/// The end of a reactor's thread: nobody waits for it any more.
 struct End<'a>(&'a Shared);
 
 impl Drop for End<'_> {
@@ -95,9 +98,27 @@ impl Adopter for ReactorHandle {
     fn budget(&self) -> Arc<Budget> {
         self.0.crossing.budget().clone()
     }
+
+    fn report(&self, failure: Failure) {
+        self.0.arrive([Arrival::Failure(failure)]);
+    }
 }
 
+/// Runs turns until the reactor is to end. Behind a panic another reactor goes on.
+///
+/// All that is shared with other threads lies behind mutexes which are held for a swap or a copy, and whoever finds one
+/// of them poisoned uses it on (`PoisonError::into_inner`): what is in it is whole at every step, since nothing is
+/// called under the lock that has more to do than to move memory. What a panic can leave half done is the reactor's
+/// own, and of that little is kept.
 fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
+    while let Err(panic) = Panic::catch(|| run_turns(&mut reactor, shared)) {
+        let recovery = Panic::catch(|| reactor.recovered(&panic, Instant::now()));
+        reactor = recovery.unwrap_or_else(|second| second.abort());
+        std::thread::sleep(FAULT_PAUSE);
+    }
+}
+
+fn run_turns(reactor: &mut Reactor<Poller>, shared: &Shared) {
     let mut ready = Vec::new();
     loop {
         let timeout = match reactor.rest(Instant::now()) {
@@ -116,7 +137,7 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
         let now = Instant::now();
         reactor.collect();
         for arrival in shared.arrivals() {
-            arrive(&mut reactor, arrival, now);
+            arrive(reactor, arrival, now);
         }
         reactor.turn(&ready, now);
     }
@@ -124,16 +145,15 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
 
 fn arrive(reactor: &mut Reactor<Poller>, arrival: Arrival, now: Instant) {
     match arrival {
-        // The place of a visit is counted in already, so the ticket counts out.
-        Arrival::Adoption(Adoption { stream, session, early, pass: Some(pass), .. }) => {
-            reactor.seat(Transport { socket: TcpStream::from_std(stream), session, early }, &pass);
+        Arrival::Adoption(Adoption { stream, session, early, ticket, pass: Some(pass), .. }) => {
+            reactor.seat(Transport { socket: TcpStream::from_std(stream), session, early }, ticket, &pass);
         }
         Arrival::Adoption(Adoption { stream, session, route, agreement, early, peer, ticket, pass: None }) => {
-            ticket.forget();
             let transport = Transport { socket: TcpStream::from_std(stream), session, early };
-            reactor.adopt(transport, &route, agreement, peer, now);
+            reactor.adopt(transport, ticket, &route, agreement, peer, now);
         }
         Arrival::Visit(visit) => reactor.receive(visit, now),
         Arrival::Departure(pass) => reactor.depart(&pass),
+        Arrival::Failure(failure) => reactor.report(&failure),
     }
 }

@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::contexts::Contexts;
 use super::ebb::Ebb;
 use super::gather::Gather;
+use super::guests::Guests;
 use super::intake::Intake;
 use super::network::{Network, Ready};
 use super::pace::Pace;
@@ -26,7 +27,8 @@ use super::slab::Slab;
 use super::slot::Unread;
 use super::tally::Memory;
 use super::{Route, address};
-use crate::bridge::{ConnectionId, EventKind, Member, Orders, Share};
+use crate::bridge::{ConnectionId, EventKind, Member, Orders, Share, Ticket};
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::Agreement;
 use crate::tls::Scratch;
@@ -51,6 +53,7 @@ pub struct Reactor<N: Network> {
     pub(super) agenda: Agenda,
     pub(super) gather: Gather,
     pub(super) contexts: Contexts,
+    pub(super) guests: Guests,
     /// Who gets what is published.
     pub(super) topics: Index<ConnectionId>,
     /// What was published in this turn.
@@ -83,11 +86,19 @@ pub struct Reactor<N: Network> {
     /// From the order to shut down on.
     pub(super) shutdown: Option<Shutdown>,
     pub(super) random: u32,
+    /// The connection whose peer may have got a part of what is being written to it.
+    pub(super) writing: Option<u32>,
 }
 
 impl<N: Network> Reactor<N> {
     /// A reactor without connections.
     pub fn new(network: N, shared: Arc<Shared>, now: Instant) -> Self {
+        let intake = Intake::new(shared.clone());
+        Self::with(network, shared, intake, now)
+    }
+
+    /// The same with events that wait and numbers.
+    pub(super) fn with(network: N, shared: Arc<Shared>, intake: Intake, now: Instant) -> Self {
         let (budget, crossing) = (shared.crossing.budget(), &shared.crossing);
         let mut reactor = Self {
             member: Member::join(budget, crossing),
@@ -96,7 +107,7 @@ impl<N: Network> Reactor<N> {
             is_shedding: false,
             stuck: None,
             network,
-            intake: Intake::new(shared.clone()),
+            intake,
             shared,
             slab: Slab::new(),
             routes: ServedRoutes::default(),
@@ -107,6 +118,7 @@ impl<N: Network> Reactor<N> {
             agenda: Agenda::default(),
             gather: Gather::default(),
             contexts: Contexts::default(),
+            guests: Guests::default(),
             topics: Index::default(),
             published: Published::default(),
             buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
@@ -119,6 +131,7 @@ impl<N: Network> Reactor<N> {
             due: Vec::new(),
             shutdown: None,
             random: 0x9e37_79b9,
+            writing: None,
         };
         reactor.intake.tally.memory = reactor.memory();
         reactor.intake.publish();
@@ -129,6 +142,7 @@ impl<N: Network> Reactor<N> {
     pub fn adopt(
         &mut self,
         transport: Transport<N::Socket>,
+        ticket: Ticket,
         route: &Arc<Route>,
         agreement: Option<Agreement>,
         peer: Option<SocketAddr>,
@@ -140,16 +154,16 @@ impl<N: Network> Reactor<N> {
         }
         self.ebb.flow(HANDSHAKE_BYTES);
         self.routes.serve(route);
-        let Some(connection) = self.slab.insert(socket, route.id) else {
-            return self.shared.census.leave();
-        };
+        let Some(connection) = self.slab.insert(socket, route.id) else { return };
         let index = connection.index;
+        self.guests.receive(index, ticket.forget());
         self.slab.slot(index).agreement = agreement;
         self.secure(index, session);
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
         self.intake.tell(connection, EventKind::Open, family, [&place, b""]);
+        self.shared.crossing.faults.pass(FaultPoint::Adoption);
         let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
         if self.network.register(socket, index).is_err() {
             return self.lose_to_error(index);

@@ -7,6 +7,7 @@ use super::shutdown::Parting;
 use super::slot::{Phase, Slot};
 use super::turn::Reactor;
 use crate::bridge::EventKind;
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::protocol::{Agreement, Opcode};
 
@@ -14,6 +15,12 @@ impl<N: Network> Reactor<N> {
     /// Sends what is gathered; what the kernel does not take, or what must wait behind earlier bytes,
     /// goes to the outbox. `commands` is the buffer that gathered ranges refer to.
     pub(super) fn transmit(&mut self, index: u32, commands: &[u8]) {
+        self.writing = Some(index);
+        self.send_gathered(index, commands);
+        self.writing = None;
+    }
+
+    fn send_gathered(&mut self, index: u32, commands: &[u8]) {
         let (slot, session) = self.slab.slot_and_session(index);
         let mut sent = 0;
         let mut takes = slot.waiting_bytes() == 0;
@@ -32,6 +39,7 @@ impl<N: Network> Reactor<N> {
                 Ok((count, offered)) => {
                     sent += count;
                     self.intake.tally.bytes_out += count as u64;
+                    self.shared.crossing.faults.pass(FaultPoint::Writing);
                     takes = !line.is_choked(count < offered);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -69,6 +77,7 @@ impl<N: Network> Reactor<N> {
         }
         let (slot, session) = self.slab.slot_and_session(index);
         let Some(mut rare) = slot.take_rare() else { return };
+        self.writing = Some(index);
         let (waited, before) = (rare.outbox.bytes(), rare.outbox.load());
         let outcome = match slot.socket.as_mut() {
             Some(socket) if !rare.outbox.is_empty() => {
@@ -85,10 +94,11 @@ impl<N: Network> Reactor<N> {
         }
         let pong = if waiting == 0 { rare.pong.take() } else { None };
         slot.put_rare(rare);
+        self.writing = None;
         match outcome {
             Err(_) => return self.lose_to_error(index),
             Ok(0) => return,
-            Ok(_) => self.delivered(index, waiting == 0),
+            Ok(_) => self.delivered(index),
         }
         if drained && self.slab.slot(index).phase == Phase::Open {
             self.intake.tell_amount(connection, EventKind::Drain, waiting);
@@ -157,7 +167,12 @@ impl<N: Network> Reactor<N> {
         let (slot, session) = self.slab.slot_and_session(index);
         self.intake.tally.outbox_changes(slot.load(), Load::default());
         self.scratch.held_bytes -= session.map_or(0, |session| session.held_bytes());
+        let is_connected = slot.socket.is_some();
         self.parked_bytes -= self.slab.empty(index);
+        if is_connected {
+            self.guests.part(index);
+            self.shared.census.disconnect();
+        }
         self.slab.set_idle(index, 0);
         self.slab.set_lifetime(index, 0);
         self.vacate(index);
@@ -178,9 +193,9 @@ impl<N: Network> Reactor<N> {
     }
 
     /// Bytes went out that had to wait: the peer takes what we send, so it is alive.
-    pub(super) fn delivered(&mut self, index: u32, all: bool) {
+    pub(super) fn delivered(&mut self, index: u32) {
         match self.slab.slot(index).phase {
-            Phase::Open if all => self.heard(index),
+            Phase::Open => self.heard(index),
             Phase::Lingering => {
                 let due = self.clock.idle_due(super::sweep::CLOSING_TICKS);
                 self.slab.set_idle(index, due);

@@ -73,13 +73,14 @@ pub struct Client {
     phase: Phase,
     reader: FrameReader,
     control: Vec<u8>,
+    pings: u32,
     failed_write: Option<io::Error>,
 }
 
 impl Client {
     /// On a stream that begins to connect. `reader` is a new one.
     pub fn new(stream: Stream, reader: FrameReader) -> Self {
-        Self { stream, phase: Phase::Connecting, reader, control: Vec::new(), failed_write: None }
+        Self { stream, phase: Phase::Connecting, reader, control: Vec::new(), pings: 0, failed_write: None }
     }
 
     /// Whether messages may be written.
@@ -90,6 +91,11 @@ impl Client {
     /// Bytes that the kernel has not taken yet.
     pub fn unsent_bytes(&self) -> usize {
         self.stream.unsent_bytes()
+    }
+
+    /// Pings of the server that were answered.
+    pub fn pings(&self) -> u32 {
+        self.pings
     }
 
     /// Writes whole frames with one system call; what the kernel does not take follows by itself.
@@ -105,6 +111,16 @@ impl Client {
             self.write_control(frame::CLOSE, &1000u16.to_be_bytes());
             self.phase = Phase::Closing;
         }
+    }
+
+    /// Ends the connection with a reset, without a close frame.
+    pub fn reset(self) -> io::Result<()> {
+        self.stream.reset()
+    }
+
+    /// Sends a FIN without a close frame, and goes on to read.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.stream.half_close()
     }
 
     /// The socket can be written: the connection is made, or there is room again.
@@ -175,7 +191,10 @@ impl Client {
         }
         let payload = std::mem::take(&mut self.control);
         match piece.opcode {
-            frame::PING => self.write_control(frame::PONG, &payload),
+            frame::PING => {
+                self.pings += 1;
+                self.write_control(frame::PONG, &payload);
+            }
             frame::CLOSE if !matches!(self.phase, Phase::Closing) => {
                 self.write_control(frame::CLOSE, &payload);
                 let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));

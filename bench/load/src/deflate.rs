@@ -1,5 +1,5 @@
 //! Messages for `echo --deflate`: JSON-like text, compressed before the run (RFC 7692), so that the
-//! client's part costs little beside the server's. What comes back is inflated and verified whole.
+//! client's part costs little beside the server's. What comes back compressed is inflated and verified whole.
 //!
 //! A message differs from others by the numbers at its front: these go in a stored block, and behind
 //! it comes the compressed pattern, of which there is one for each phase.

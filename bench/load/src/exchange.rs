@@ -112,6 +112,7 @@ pub struct Exchange {
     frames: Vec<u8>,
     is_over: bool,
     answers: u64,
+    compressed: u64,
     faults: Faults,
     /// From the write of a message to the read that brought its answer.
     pub latency: Histogram,
@@ -134,6 +135,7 @@ impl Exchange {
             frames: Vec::new(),
             is_over: false,
             answers: 0,
+            compressed: 0,
             faults: Faults::default(),
             latency: Histogram::new(),
         }
@@ -147,6 +149,11 @@ impl Exchange {
     /// Answers so far, right or wrong.
     pub fn answers(&self) -> u64 {
         self.answers
+    }
+
+    /// Those of them that came compressed.
+    pub fn compressed(&self) -> u64 {
+        self.compressed
     }
 
     /// What was wrong with them. Lost ones are known after [`Exchange::finish`].
@@ -217,6 +224,7 @@ impl Conversation for Exchange {
         };
         lane.order.judge(answer, &mut self.faults);
         self.answers += 1;
+        self.compressed += u64::from(piece.compressed);
         let written = lane.written[(expected % self.in_flight as u64) as usize];
         self.latency.record(now.saturating_duration_since(written));
         if !self.is_over && lane.order.unanswered() + (lane.due as u64) < self.in_flight as u64 {

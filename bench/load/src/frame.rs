@@ -18,9 +18,28 @@ pub fn is_control(opcode: u8) -> bool {
     opcode >= CLOSE
 }
 
+/// Set in the first byte of a message's last frame.
+const FIN: u8 = 0x80;
+
 /// Appends the header of a masked, unfragmented frame.
 pub fn put_masked_header(out: &mut Vec<u8>, opcode: u8, payload_bytes: usize, key: [u8; 4]) {
-    out.push(0x80 | opcode);
+    put_header(out, FIN | opcode, payload_bytes, key);
+}
+
+/// Appends a message in so many frames as there are `parts` (RFC 6455 §5.4). `opcode` may have RSV1 set.
+pub fn put_fragments<'p>(out: &mut Vec<u8>, opcode: u8, parts: impl Iterator<Item = &'p [u8]>, key: [u8; 4]) {
+    let mut parts = parts.peekable();
+    let mut first = opcode;
+    while let Some(part) = parts.next() {
+        let fin = if parts.peek().is_none() { FIN } else { 0 };
+        put_header(out, fin | first, part.len(), key);
+        put_payload(out, part, key);
+        first = 0;
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, first_byte: u8, payload_bytes: usize, key: [u8; 4]) {
+    out.push(first_byte);
     if payload_bytes < 126 {
         out.push(0x80 | payload_bytes as u8);
     } else if let Ok(short) = u16::try_from(payload_bytes) {
@@ -36,6 +55,10 @@ pub fn put_masked_header(out: &mut Vec<u8>, opcode: u8, payload_bytes: usize, ke
 /// Appends a whole masked frame: control frames and other rare ones.
 pub fn put_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
     put_masked_header(out, opcode, payload.len(), key);
+    put_payload(out, payload, key);
+}
+
+fn put_payload(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
     out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
@@ -235,6 +258,17 @@ mod tests {
             let found = FrameReader::default().next(&mut &bytes[..]).expect_err(word);
             assert!(found.0.contains(word), "{bytes:02x?} gave {found:?}");
         }
+    }
+
+    #[test]
+    fn fragments_are_those_of_rfc_6455_section_5_7() {
+        let mut out = Vec::new();
+        put_fragments(&mut out, TEXT, [&b"Hel"[..], b"lo"].into_iter(), [0; 4]);
+        let hex = [0x01, 0x83, 0, 0, 0, 0, 0x48, 0x65, 0x6c, 0x80, 0x82, 0, 0, 0, 0, 0x6c, 0x6f];
+        assert_eq!(out, hex);
+        out.clear();
+        put_fragments(&mut out, BINARY, [&[7u8][..]].into_iter(), [0; 4]);
+        assert_eq!(out, [0x82, 0x81, 0, 0, 0, 0, 7]);
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn warm_up(swarm: &mut Swarm, pace: Pace) -> Result<(), Failure> {
 }
 
 /// Every connection sends one message and gets it back, some of them at a time.
-fn one_message_each(swarm: &mut Swarm, exchange: &mut Exchange, connections: usize) -> Result<(), Failure> {
+pub(crate) fn one_message_each(swarm: &mut Swarm, exchange: &mut Exchange, connections: usize) -> Result<(), Failure> {
     exchange.stop();
     let began = Instant::now();
     for id in (0..connections).map(ClientId) {

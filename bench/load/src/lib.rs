@@ -1,9 +1,9 @@
 //! The load client of tidewire's bench: many connections on one thread.
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`], [`churn`],
-//! [`fanout`], [`storm`], [`flood`], [`swamp`]) says what the connections do and what is measured. A mode is one
-//! file with `run`; `main.rs` names it. Two are folders: [`http`], whose connections are no WebSockets, and [`million`], which has
-//! leaner connections, in several processes. The client knows nothing of the server but its port,
+//! [`fanout`], [`storm`], [`herd`], [`flood`], [`swamp`]) says what the connections do and what is measured. A mode is one
+//! file with `run`; `main.rs` names it. Three are folders: [`http`], whose connections are no WebSockets, [`million`], which has
+//! leaner connections, in several processes, and [`soak`], whose connections come and go in every way. The client knows nothing of the server but its port,
 //! its process id and, for TLS, its certificate.
 
 pub mod args;
@@ -17,6 +17,7 @@ pub mod fanout;
 pub mod flood;
 pub mod frame;
 pub mod handshake;
+pub mod herd;
 pub mod histogram;
 pub mod http;
 pub mod idle;
@@ -26,6 +27,7 @@ pub mod payload;
 pub mod proc;
 pub mod report;
 pub mod rtt;
+pub mod soak;
 pub mod span;
 pub mod storm;
 pub mod stream;

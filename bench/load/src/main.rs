@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, fanout, flood, http, idle, million, rtt, storm, swamp};
+use tidewire_load::{churn, echo, fanout, flood, herd, http, idle, million, rtt, soak, storm, swamp};
 
 fn main() -> ExitCode {
     match run() {
@@ -34,12 +34,14 @@ fn run() -> Result<(), Failure> {
         "fanout" => fanout::run(args)?,
         "http" => http::run(args)?,
         "storm" => storm::run(args)?,
+        "herd" => herd::run(args)?,
         "flood" => flood::run(args)?,
         "swamp" => swamp::run(args)?,
         "million" => million::run(args)?,
+        "soak" => soak::run(args)?,
         other => {
             return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm, flood, swamp and million"
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm, herd, flood, swamp, million and soak"
             )));
         }
     };

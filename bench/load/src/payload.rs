@@ -98,8 +98,10 @@ impl Payload {
     /// Takes the next piece of an answer for which `expected` is next in order. With the last piece
     /// comes the verdict.
     pub fn check(&self, incoming: &mut Incoming, piece: &Piece<'_>, expected: u64, connection: u32) -> Option<Answer> {
-        if let Some(deflated) = &self.deflated {
-            incoming.is_spoilt |= !piece.compressed;
+        // A server sends what would not get smaller, or is too short for it, as it is (RFC 7692 §6).
+        if let Some(deflated) = &self.deflated
+            && piece.compressed
+        {
             incoming.bytes.extend_from_slice(piece.bytes);
             if !piece.is_last() {
                 return None;
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_echo_is_recognised_and_a_plain_one_is_not() {
+    fn a_compressed_echo_is_recognised_and_a_plain_one_too() {
         let payload = Payload::deflated(1024);
         for number in [0, 1, 63, 64, 1 << 40] {
             let mut frame = Vec::new();
@@ -284,9 +286,18 @@ mod tests {
             answer[8] ^= 1;
             assert_ne!(verdict(&payload, &answer, 64, number), Answer::Number(number));
         }
-        let plain = [0; 1024];
-        let piece = Piece { opcode: frame::TEXT, compressed: false, payload_bytes: 1024, at: 0, bytes: &plain };
-        assert_eq!(payload.check(&mut Incoming::default(), &piece, 0, 7), Some(Answer::Corrupt));
+        for size in [8, 64, 1024] {
+            let payload = Payload::deflated(size);
+            let mut plain = payload.head(65, 7)[..size.min(HEAD_BYTES)].to_vec();
+            plain.extend_from_slice(payload.body(&payload.plain, 65));
+            let verdict = |bytes: &[u8]| {
+                let piece = Piece { opcode: frame::TEXT, compressed: false, payload_bytes: size as u64, at: 0, bytes };
+                payload.check(&mut Incoming::default(), &piece, 65, 7)
+            };
+            assert_eq!(verdict(&plain), Some(Answer::Number(65)));
+            plain[size - 1] ^= 1;
+            assert_ne!(verdict(&plain), Some(Answer::Number(65)));
+        }
     }
 
     #[test]

@@ -23,10 +23,10 @@ use crate::target::Target;
 const WARMUP_CONNECTIONS: usize = 200;
 
 /// A storm that is not over after this has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One step of those that come, then a look at those that talk.
-const STEP: Bounds = Bounds { events: 1, reads: 16, read_bytes: READ_BYTES };
+pub(crate) const STEP: Bounds = Bounds { events: 1, reads: 16, read_bytes: READ_BYTES };
 
 /// Options, besides the target's: `--connections` (2000 that come at once), `--live` (50 that talk),
 /// `--interval-millis` (20 between two messages of each), `--size` (20 bytes), `--calm-seconds` (2 before the storm).
@@ -83,17 +83,17 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
 }
 
 /// Those that come at once.
-struct Arrivals {
+pub(crate) struct Arrivals {
     /// When each began to connect.
-    began: Vec<Instant>,
-    opened: usize,
-    failed: usize,
+    pub(crate) began: Vec<Instant>,
+    pub(crate) opened: usize,
+    pub(crate) failed: usize,
     /// From connect to the end of the opening handshake.
-    opening: Histogram,
+    pub(crate) opening: Histogram,
 }
 
 impl Arrivals {
-    fn new(connections: usize) -> Self {
+    pub(crate) fn new(connections: usize) -> Self {
         Self { began: Vec::with_capacity(connections), opened: 0, failed: 0, opening: Histogram::new() }
     }
 }

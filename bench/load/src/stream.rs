@@ -3,7 +3,8 @@
 //! is kept until it does.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -128,6 +129,21 @@ impl Stream {
         Ok(Arrival::Bytes { bytes: &room.plaintext, is_full })
     }
 
+    /// Ends the connection at once with a reset: what is under way is lost (SO_LINGER of 0 seconds).
+    pub fn reset(self) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))?)
+    }
+
+    /// Sends a FIN, whatever protocol is spoken above: reading goes on.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Keeps what the kernel receives in advance short, so that a peer feels that nobody reads.
+    pub fn receive_at_most(&mut self, bytes: usize) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_recv_buffer_size(&self.socket, bytes)?)
+    }
+
     /// Asks the poller to look at the socket again, so that what is left unread gives an event.
     pub fn look_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.reregister(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
@@ -161,7 +177,7 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use mio::{Events, Poll};
     use rcgen::{CertifiedKey, generate_simple_self_signed};

@@ -141,6 +141,13 @@ impl Swarm {
         Ok(())
     }
 
+    /// Ends a connection at once with a reset: its place is free.
+    pub fn reset(&mut self, id: ClientId) -> Result<(), Failure> {
+        let client = self.clients.get_mut(id.0).and_then(Option::take);
+        let client = client.ok_or_else(|| Failure::new(format!("connection {} has gone", id.0)))?;
+        client.reset().map_err(|error| Failure::io(format_args!("connection {} cannot be reset", id.0), &error))
+    }
+
     /// Opens `count` more connections and waits until all are upgraded.
     pub fn open(&mut self, count: usize, pace: Pace) -> Result<(), Failure> {
         let mut arrivals = Arrivals { opened: 0 };
@@ -243,7 +250,12 @@ impl Swarm {
 
 /// The end of a connection that nobody wished for, as a sentence.
 pub fn unexpected(id: ClientId, end: &End) -> Failure {
-    let what = match end {
+    Failure::new(format!("connection {} was {}", id.0, in_words(end)))
+}
+
+/// What became of a connection: the end of a sentence.
+pub(crate) fn in_words(end: &End) -> String {
+    match end {
         End::Clean | End::CleanThenReset => "closed".to_owned(),
         End::Fin => "ended by the server without a close frame".to_owned(),
         End::CloseFrame(None) => "closed by the server without a status code".to_owned(),
@@ -251,8 +263,7 @@ pub fn unexpected(id: ClientId, end: &End) -> Failure {
         End::Io(error) => format!("broken: {error}"),
         End::BadFrame(bad) => format!("given up, since the server sent a bad frame: {}", bad.0),
         End::Refused(failure) => format!("refused: {failure}"),
-    };
-    Failure::new(format!("connection {} was {what}", id.0))
+    }
 }
 
 /// Why no further connection can be made, and what to do about it.

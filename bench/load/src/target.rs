@@ -57,6 +57,12 @@ impl Target {
         })
     }
 
+    /// Another port of the same server, spoken to over TLS.
+    pub fn over_tls(&self, port: u16, tls: Tls) -> Self {
+        let addresses = self.addresses.iter().map(|address| SocketAddr::new(address.ip(), port)).collect();
+        Self { addresses, tls: Some(tls), ..self.clone() }
+    }
+
     /// The server's process, for a mode that cannot do without.
     pub fn required_process(&self) -> Result<ProcessId, Failure> {
         self.process.ok_or_else(|| Failure::new("--pid is missing: this mode reads the memory of the server's process"))

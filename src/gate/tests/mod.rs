@@ -1,12 +1,16 @@
 //! The gate over real sockets on loopback, with adopters that only collect.
 
+mod admission;
 mod asking;
 pub(super) mod client;
 mod closing;
 mod doorstep;
+mod failure;
 mod handlers;
 mod heads;
 mod javascript;
+#[cfg(feature = "loom")]
+mod model;
 mod passing;
 mod plain;
 mod room;
@@ -24,7 +28,7 @@ use std::time::Duration;
 use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, Security, bind};
 use crate::bridge::{Census, ListenerId, RouteId};
 use crate::limits;
-use crate::reactor::{Adopter, Adoption, Compression, Pass, Route, Visit, test_route};
+use crate::reactor::{Adopter, Adoption, Compression, Failure, Pass, Route, Visit, test_route};
 
 /// Long enough for a machine that is busy with other things; nothing waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +38,7 @@ struct Collector {
     is_full: Arc<AtomicBool>,
     visits: Mutex<Sender<Visit>>,
     departures: Mutex<Sender<Pass>>,
+    failures: Mutex<Sender<Failure>>,
 }
 
 impl Adopter for Collector {
@@ -55,6 +60,10 @@ impl Adopter for Collector {
 
     fn leave(&self, pass: Pass) {
         let _ = self.departures.lock().unwrap().send(pass);
+    }
+
+    fn report(&self, failure: Failure) {
+        let _ = self.failures.lock().unwrap().send(failure);
     }
 }
 
@@ -79,6 +88,7 @@ struct Site {
     is_full: Arc<AtomicBool>,
     visits: Vec<Receiver<Visit>>,
     departures: Vec<Receiver<Pass>>,
+    failures: Receiver<Failure>,
 }
 
 /// A gate that listens on loopback, with the routes `/chat` (1), `/room/:name` (2) and `/compressed`
@@ -92,9 +102,14 @@ fn bounded_site(bounds: Bounds) -> Site {
 }
 
 fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
+    crowded_site(usize::MAX, bounds, security)
+}
+
+/// One that takes so many connections.
+fn crowded_site(most_connections: usize, bounds: Bounds, security: Option<Security>) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
-    let census = Census::new(move || {
+    let census = Census::bounded(most_connections, move || {
         let _ = vacant.lock().unwrap().send(());
     });
     let routes = Routes::new();
@@ -103,6 +118,7 @@ fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
     routes.set_websocket("/compressed", Some(compressing(3, Compression::SHARED))).unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let (mut adopters, mut adopted, mut visits, mut departures) = (vec![], vec![], vec![], vec![]);
+    let (failure, failures) = channel();
     for _ in 0..2 {
         let ((adoption, adoptions), (visit, visit_receiver), (departure, departure_receiver)) =
             (channel(), channel(), channel());
@@ -110,6 +126,7 @@ fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
             adoptions: Mutex::new(adoption),
             visits: Mutex::new(visit),
             departures: Mutex::new(departure),
+            failures: Mutex::new(failure.clone()),
             is_full: is_full.clone(),
         }) as Arc<dyn Adopter>);
         adopted.push(adoptions);
@@ -123,7 +140,7 @@ fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, children, listener, address, vacated, adopted, visits, departures, is_full }
+    Site { gate, routes, census, children, listener, address, vacated, adopted, visits, departures, failures, is_full }
 }
 
 fn loopback(port: u16) -> Bind {

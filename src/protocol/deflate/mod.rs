@@ -30,5 +30,5 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// The window of a shared codec, which costs nobody anything: the largest (RFC 1951 §2).
 const WINDOW_BITS_MAX: u8 = 15;
 
-/// The smallest window that zlib can compress with: it does not keep to one of 8 bits.
+/// The smallest window that is agreed on. A client whose zlib compresses does not keep to one of 8 bits.
 const WINDOW_BITS_MIN: u8 = 9;

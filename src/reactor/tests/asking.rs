@@ -54,7 +54,7 @@ pub(super) fn ask(rig: &mut Rig, route: &Arc<Route>) -> (Asked, ConnectionId) {
 /// The socket comes, behind its 101.
 pub(super) fn seat(rig: &mut Rig, asked: &Asked, early: &[u8]) -> Peer {
     let (socket, peer) = connection();
-    rig.reactor.seat(plain(socket, early.to_vec()), &asked.pass);
+    rig.reactor.seat(plain(socket, early.to_vec()), connected(&rig.census), &asked.pass);
     rig.shared.ring();
     rig.run();
     peer
@@ -280,7 +280,7 @@ fn a_peer_that_does_not_read_has_a_backlog_from_its_arrival_on() {
     rig.obey();
     let (socket, peer) = super::connection();
     peer.room(400);
-    rig.reactor.seat(plain(socket, Vec::new()), &asked.pass);
+    rig.reactor.seat(plain(socket, Vec::new()), connected(&rig.census), &asked.pass);
     rig.shared.ring();
     let events = rig.events();
     assert_eq!((kinds(&events), events[0].amount), (vec![EventKind::Backlog], 1004 - 400));

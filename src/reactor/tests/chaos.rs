@@ -270,6 +270,7 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
     fn check(&mut self) {
         let reactor = &mut self.rig.reactor;
         assert_eq!(reactor.gather.bytes(), 0);
+        let is_calm = !reactor.intake.is_full() && !reactor.intake.is_ahead();
         let (mut parked, mut outbox, mut open) = (0, 0, 0);
         for index in 0..reactor.slab.places() {
             let listed = |list: &[ConnectionId]| list.iter().filter(|one| one.index == index).count();
@@ -288,6 +289,8 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             };
             assert!(listed, "an unread connection is remembered");
             assert!(slot.phase == Phase::Open || slot.assembly.is_none());
+            let has_unread = slot.socket.as_ref().is_some_and(|socket| socket.has_unread());
+            assert!(!is_calm || slot.phase != Phase::Open || !has_unread, "what has come is read where there is room");
             open += u64::from(slot.phase == Phase::Open);
             outbox += slot.waiting_bytes();
             let Some(rare) = &slot.rare else { continue };

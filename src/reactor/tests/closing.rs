@@ -251,9 +251,9 @@ fn the_end_of_all_ends_those_that_came_before_it_and_are_taken_behind_it() {
     rig.js.command(CommandKind::TerminateAll, ConnectionId { index: u32::MAX, generation: 0 }, b"");
     rig.js.flush();
     let (socket, late) = connection();
-    rig.census.enter().forget();
+    let ticket = connected(&rig.census);
     rig.reactor.turn(&[], rig.now);
-    rig.reactor.adopt(plain(socket, Vec::new()), &routed(|_| {}), None, None, rig.now);
+    rig.reactor.adopt(plain(socket, Vec::new()), ticket, &routed(|_| {}), None, None, rig.now);
     assert!(!late.is_closed());
     rig.run();
     assert!(late.is_closed());

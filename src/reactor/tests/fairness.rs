@@ -19,6 +19,7 @@ fn each_turn_serves_everyone_beside_a_flood() {
         quiet.iter().for_each(|(peer, _)| peer.says(&frame(TEXT, &[b'a' + round])));
         ready.clear();
         crate::reactor::network::Network::poll(&mut rig.reactor.network, &mut ready, None).unwrap();
+        rig.shared.crossing.answer();
         rig.reactor.turn(&ready, rig.now);
         let events = rig.js.drain();
         for (peer, connection) in &quiet {
@@ -27,8 +28,10 @@ fn each_turn_serves_everyone_beside_a_flood() {
             assert_eq!(peer.unread_bytes(), 0);
         }
         assert!(loud.unread_bytes() > 0);
-        assert!(loud.reads() <= 2 * (usize::from(round) + 1), "two reads a turn at most");
-        assert_eq!(rig.reactor.rest(rig.now), Some(Duration::ZERO));
+        let turns = usize::from(round) + 1;
+        assert!((turns..=2 * turns).contains(&loud.reads()), "one read a turn, or two");
+        // It goes on with what it left: by itself, or because the drain that made room rang for it.
+        assert!(rig.reactor.rest(rig.now) == Some(Duration::ZERO) || !rig.shared.crossing.sleep());
     }
 }
 

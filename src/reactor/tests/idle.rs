@@ -134,6 +134,24 @@ fn sending_is_no_sign_of_life_but_a_drain_is() {
 }
 
 #[test]
+fn a_slow_reader_lives_while_it_reads() {
+    let mut rig = Rig::new();
+    let (peer, connection) = rig.open(&routed(|route| route.idle_timeout_seconds = 8));
+    peer.room(0);
+    rig.js.send(connection, TEXT, &[b'x'; 100]);
+    rig.obey();
+    for _ in 0..10 {
+        rig.ticks(2);
+        peer.room(10);
+        rig.run();
+    }
+    assert_eq!(rig.phase(connection), Phase::Open);
+    assert!(!kinds(&rig.js.drain()).contains(&EventKind::Close));
+    rig.ticks(3);
+    assert_eq!(kinds(&rig.js.drain()), [EventKind::Close]);
+}
+
+#[test]
 fn a_jump_of_time_is_one_tick() {
     let mut rig = Rig::new();
     let (peer, connection) = rig.open(&routed(|route| route.idle_timeout_seconds = 8));

@@ -153,7 +153,7 @@ impl JavaScript {
 
 fn kind(number: u8) -> EventKind {
     use EventKind::*;
-    *[Open, Message, Ping, Pong, Dropped, Backlog, Drain, Close, Request, Aborted]
+    *[Open, Message, Ping, Pong, Dropped, Backlog, Drain, Close, Failed, Request, Aborted]
         .iter()
         .find(|kind| **kind as u8 == number)
         .unwrap()

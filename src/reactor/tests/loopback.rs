@@ -8,6 +8,7 @@ use super::client::{VERSIONS, connecting, shake};
 use super::frames::{BINARY, TEXT, close, closed, decode, frame, said};
 use super::*;
 use crate::bridge::{Budget, ReactorId, Wake};
+use crate::error::FaultPoint;
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, ReactorThread};
 use crate::tls::Session;
@@ -51,7 +52,7 @@ impl Running {
 
     fn adopt_session(&self, stream: TcpStream, session: Option<Box<Session>>) {
         stream.set_nonblocking(true).unwrap();
-        let ticket = self.census.enter();
+        let ticket = connected(&self.census);
         let peer = stream.peer_addr().ok();
         self.thread.handle().adopt(&mut std::iter::once(Adoption {
             stream,
@@ -195,21 +196,63 @@ fn an_alert_comes_although_more_is_on_its_way_to_us() {
 
 #[test]
 fn nobody_waits_for_a_reactor_that_is_gone() {
-    let (ring, rung) = channel::<()>();
-    let mut running = Running::ringing(
-        Box::new(move || {
-            drop(ring.clone());
-            panic!("a bell that breaks the reactor");
-        }),
-        rung,
-    );
+    let mut running = Running::start();
     let (mut client, server) = pair();
     running.adopt(server);
+    running.until(EventKind::Open);
+    running.thread.join();
     let mut rest = Vec::new();
     assert_eq!(client.read_to_end(&mut rest).unwrap(), 0, "its sockets are closed");
     for _ in 0..3 {
         running.js.garbage(&vec![0; limits::COMMAND_BACKLOG_BYTES + 1]);
         running.js.flush();
     }
-    running.thread.join();
+}
+
+#[test]
+fn a_reactor_that_panics_says_goodbye_and_serves_others() {
+    for (round, version) in [(0, None), (1, Some(VERSIONS[0])), (2, Some(VERSIONS[1]))] {
+        let mut running = Running::start();
+        let connect = |running: &mut Running| {
+            let (client, server) = pair();
+            let secure = version.map(|version| shake(connecting(version, |_| {})));
+            let (session, connection) = secure.map_or((None, None), |(session, client)| (Some(session), Some(client)));
+            running.adopt_session(server, session);
+            (client, connection, running.until(EventKind::Open)[0].connection)
+        };
+        let clients: Vec<_> = (0..3).map(|_| connect(&mut running)).collect();
+        running.thread.shared().crossing.faults.arm(FaultPoint::Command);
+        running.js.send(clients[1].2, TEXT, b"never");
+        running.js.flush();
+        let failed = running.until(EventKind::Failed);
+        let text = String::from_utf8(failed[0].payload.clone()).unwrap();
+        let lines: Vec<&str> = text.splitn(3, '\n').collect();
+        assert!(lines[0] == "3" && lines[1].starts_with("src/error/faults.rs:"), "{text}");
+        assert_eq!(lines[2], "a fault was injected: Command");
+        for (mut client, connection, _) in clients {
+            let mut got = Vec::new();
+            match connection {
+                None => _ = client.read_to_end(&mut got).unwrap(),
+                Some(connection) => {
+                    let mut client = rustls::StreamOwned::new(connection, client);
+                    client.read_to_end(&mut got).expect("close_notify comes before the FIN");
+                }
+            }
+            assert_eq!(decode(&got), [closed(1011, "internal error")], "round {round}");
+        }
+        // JavaScript knows none of the old connections, and writes its last for them.
+        let (mut client, connection, id) = connect(&mut running);
+        running.js.send(id, TEXT, b"welcome");
+        running.js.flush();
+        let mut got = [0; 9];
+        match connection {
+            None => client.read_exact(&mut got).unwrap(),
+            Some(mut connection) => rustls::Stream::new(&mut connection, &mut client).read_exact(&mut got).unwrap(),
+        }
+        assert_eq!(decode(&got), [said(TEXT, b"welcome")]);
+        let tally = running.thread.shared().tally();
+        assert_eq!((tally.connections(), tally.closes(crate::bridge::CloseCause::Failure)), (1, 3));
+        drop(client);
+        running.thread.join();
+    }
 }

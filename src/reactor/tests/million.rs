@@ -105,8 +105,8 @@ fn crowd(route: &Arc<Route>, now: Instant, counts: &mut [usize; 9]) -> (Reactor<
     ));
     let mut reactor = Reactor::new(Nowhere, shared.clone(), now);
     for number in 0..CONNECTIONS {
-        census.enter().forget();
-        reactor.adopt(plain(Silent::new(number as u32), Vec::new()), route, None, None, now);
+        let socket = plain(Silent::new(number as u32), Vec::new());
+        reactor.adopt(socket, connected(&census), route, None, None, now);
         if number % 10_000 == 0 {
             reactor.turn(&[], now);
             drain(&shared, counts, |_| {});

@@ -12,6 +12,7 @@ mod closing;
 mod compression;
 mod echo;
 mod ending;
+mod failure;
 mod fairness;
 mod frames;
 mod idle;
@@ -19,6 +20,9 @@ mod intake;
 mod javascript;
 mod loopback;
 mod million;
+#[cfg(feature = "loom")]
+mod model;
+mod pace;
 mod secure;
 mod secure_ends;
 mod secure_waiting;
@@ -37,7 +41,7 @@ use super::scripted::{Peer, Scripted, ScriptedSocket, connection};
 use super::slot::{Phase, Slot, Unread};
 use super::turn::Reactor;
 use super::{Hooks, Route, Shared};
-use crate::bridge::{Budget, Census, CommandKind, ConnectionId, EventKind};
+use crate::bridge::{Budget, Census, CommandKind, ConnectionId, EventKind, Ticket};
 use crate::limits;
 use crate::protocol::{Agreement, MessageKind, Payload};
 use frames::Frame;
@@ -55,7 +59,7 @@ struct Rig<const SHORT_READ_DRAINS: bool = true> {
     now: Instant,
     asleep: bool,
     woken: Arc<AtomicBool>,
-    adoptions: Vec<(Transport<ScriptedSocket<SHORT_READ_DRAINS>>, Arc<Route>)>,
+    adoptions: Vec<(Transport<ScriptedSocket<SHORT_READ_DRAINS>>, Ticket, Arc<Route>)>,
     /// What was agreed on with all clients.
     agreement: Option<Agreement>,
 }
@@ -108,8 +112,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     }
 
     fn hand_over(&mut self, transport: Transport<ScriptedSocket<SHORT_READ_DRAINS>>, route: &Arc<Route>) {
-        self.census.enter().forget();
-        self.adoptions.push((transport, route.clone()));
+        self.adoptions.push((transport, connected(&self.census), route.clone()));
         self.shared.ring();
         self.run();
     }
@@ -141,8 +144,8 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
             self.shared.crossing.answer();
             self.reactor.collect();
             let agreement = self.agreement;
-            for (transport, route) in std::mem::take(&mut self.adoptions) {
-                self.reactor.adopt(transport, &route, agreement, None, self.now);
+            for (transport, ticket, route) in std::mem::take(&mut self.adoptions) {
+                self.reactor.adopt(transport, ticket, &route, agreement, None, self.now);
             }
             self.reactor.turn(&ready, self.now);
         }
@@ -202,6 +205,7 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
     fn assert_vacant(&mut self) {
         assert!(self.reactor.slab.is_empty());
         assert!(self.census.is_vacant());
+        assert_eq!(self.census.connections(), 0);
         assert_eq!(self.reactor.parked_bytes, 0);
         let tally = self.shared.tally();
         assert_eq!((tally.connections(), tally.outbox_bytes, tally.parked_bytes), (0, 0, 0));
@@ -217,6 +221,13 @@ impl<const SHORT_READ_DRAINS: bool> Rig<SHORT_READ_DRAINS> {
 /// What a connection without TLS is spoken over.
 fn plain<S>(socket: S, early: Vec<u8>) -> Transport<S> {
     Transport { socket, session: None, early }
+}
+
+/// What a connection is counted in by.
+fn connected(census: &Arc<Census>) -> Ticket {
+    let mut ticket = census.enter();
+    assert!(ticket.connect());
+    ticket
 }
 
 /// What a peer has read since it last looked.

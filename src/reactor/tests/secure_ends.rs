@@ -354,7 +354,8 @@ fn a_session_that_ended_at_the_gate_ends_here() {
             rig.js.answer(connection, ANSWER_UPGRADE, b"\n");
             rig.obey();
             let (socket, peer) = super::connection();
-            rig.reactor.seat(Transport { socket, session: Some(session), early }, &asked.pass());
+            let ticket = connected(&rig.census);
+            rig.reactor.seat(Transport { socket, session: Some(session), early }, ticket, &asked.pass());
             rig.shared.ring();
             peer
         } else {
@@ -381,7 +382,8 @@ fn a_secure_socket_comes_for_a_request_and_says_what_waited() {
     rig.release(connection);
     let (session, tls) = shake(connecting(&TLS13, |_| {}));
     let (socket, peer) = super::connection();
-    rig.reactor.seat(Transport { socket, session: Some(session), early: Vec::new() }, &asked.pass());
+    let ticket = connected(&rig.census);
+    rig.reactor.seat(Transport { socket, session: Some(session), early: Vec::new() }, ticket, &asked.pass());
     rig.shared.ring();
     rig.run();
     let mut client = Client { connection: tls, peer };

@@ -1,7 +1,12 @@
 //! Publish/subscribe over the scripted network: who gets what, in which order, and by how many writes.
 
-use super::frames::{BINARY, TEXT, said};
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::frames::{BINARY, CONTINUATION, Frame, TEXT, said};
 use super::*;
+use crate::bridge::command::FLAG_FIN;
 use crate::limits;
 
 /// The sender that is no connection.
@@ -252,4 +257,175 @@ fn what_is_no_command_of_topics_is_taken() {
 
 fn kinds_of(frames: &[frames::Frame]) -> Vec<u8> {
     frames.iter().map(|frame| frame.opcode).collect()
+}
+
+/// Members of the model. The first half takes all at once; the others take nothing until the end, and may have
+/// [`LIMIT`] bytes waiting.
+const MEMBERS: usize = 6;
+const LIMIT: usize = 1000;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Ends the subscription if there is one.
+    Subscribe(usize, u32),
+    /// [`MEMBERS`] is nobody.
+    Publish(usize, u32, usize),
+    PublishLarge(usize, u32, usize),
+    Send(usize, usize),
+    /// Begins a fragmented message, or ends it.
+    Fragment(usize),
+    Flush,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..MEMBERS, 0..2u32).prop_map(|(member, topic)| Step::Subscribe(member, topic)),
+        20 => (0..=MEMBERS, prop_oneof![9 => Just(0), 1 => Just(1)], prop_oneof![9 => 4..40usize, 1 => 4..6000usize])
+            .prop_map(|(sender, topic, length)| Step::Publish(sender, topic, length)),
+        1 => (0..=MEMBERS, 0..2u32, 4..100usize).prop_map(|(sender, topic, length)| Step::PublishLarge(sender, topic, length)),
+        2 => (0..MEMBERS, 4..60usize).prop_map(|(member, length)| Step::Send(member, length)),
+        1 => (0..MEMBERS / 2).prop_map(Step::Fragment),
+        2 => Just(Step::Flush),
+    ]
+}
+
+/// What one connection is to get.
+#[derive(Default)]
+struct Expected {
+    frames: Vec<Frame>,
+    is_slow: bool,
+    waiting: usize,
+    /// Inside a fragmented message: what is published meanwhile.
+    held: Option<Vec<Frame>>,
+}
+
+impl Expected {
+    fn get(&mut self, frame: Frame, is_published: bool) {
+        if self.is_slow {
+            if self.waiting > LIMIT {
+                return;
+            }
+            self.waiting += frame.payload.len() + if frame.payload.len() < 126 { 2 } else { 4 };
+        }
+        match &mut self.held {
+            Some(held) if is_published => held.push(frame),
+            _ => self.frames.push(frame),
+        }
+    }
+}
+
+proptest! {
+    /// Against the simplest model: a list of frames for each connection, and a set of subscribers for each topic.
+    #[test]
+    fn each_connection_gets_what_was_called_in_the_order_of_the_calls(steps in prop::collection::vec(step(), 1..120)) {
+        let (mut rig, fast) = opened(MEMBERS / 2, |route| route.max_backpressure_bytes = 0);
+        let route = routed(|route| {
+            route.id = crate::bridge::RouteId(route.id.0 + 1);
+            route.idle_timeout_seconds = 0;
+            route.max_backpressure_bytes = LIMIT;
+        });
+        let slow: Vec<_> = (MEMBERS / 2..MEMBERS).map(|_| rig.open(&route)).collect();
+        slow.iter().for_each(|(peer, _)| peer.room(0));
+        let members = [fast, slow].concat();
+        let mut expected: Vec<_> =
+            (0..MEMBERS).map(|member| Expected { is_slow: member >= MEMBERS / 2, ..Expected::default() }).collect();
+        let mut subscriptions: BTreeMap<(u32, usize), u32> = BTreeMap::new();
+        let (mut free, mut next) = (Vec::new(), 0);
+        let connection = |member: usize| members.get(member).map_or(NOBODY, |(_, connection)| *connection);
+        for (number, step) in steps.into_iter().enumerate() {
+            let message = |length: usize| {
+                let mut message = vec![b'-'; length];
+                message[..4].copy_from_slice(&(number as u32).to_le_bytes());
+                message
+            };
+            let audience = |expected: &mut Vec<Expected>, topic: u32, sender: usize, frame: &Frame| {
+                for (_, member) in subscriptions.keys().filter(|(of, member)| *of == topic && *member != sender) {
+                    expected[*member].get(frame.clone(), true);
+                }
+            };
+            match step {
+                Step::Subscribe(member, topic) => match subscriptions.remove(&(topic, member)) {
+                    Some(subscription) => {
+                        rig.unsubscribe(connection(member), subscription);
+                        free.push(subscription);
+                        if subscriptions.is_empty() {
+                            (free, next) = (Vec::new(), 0);
+                        }
+                    }
+                    None => {
+                        let subscription = free.pop().unwrap_or(next);
+                        next = next.max(subscription + 1);
+                        rig.subscribe(connection(member), topic, subscription);
+                        subscriptions.insert((topic, member), subscription);
+                    }
+                },
+                Step::Publish(sender, topic, length) => {
+                    rig.publish(connection(sender), topic, &message(length));
+                    audience(&mut expected, topic, sender, &said(TEXT, &message(length)));
+                }
+                Step::PublishLarge(sender, topic, length) => {
+                    rig.publish_large(connection(sender), topic, message(length));
+                    audience(&mut expected, topic, sender, &said(BINARY, &message(length)));
+                }
+                Step::Send(member, length) if expected[member].held.is_none() => {
+                    rig.js.send(connection(member), BINARY, &message(length));
+                    expected[member].get(said(BINARY, &message(length)), false);
+                }
+                Step::Fragment(member) => fragment(&mut rig, connection(member), &mut expected[member]),
+                Step::Flush => rig.obey(),
+                Step::Send(..) => {}
+            }
+        }
+        for ((_, connection), expected) in members.iter().zip(&mut expected) {
+            if expected.held.is_some() {
+                fragment(&mut rig, *connection, expected);
+            }
+        }
+        rig.obey();
+        for ((peer, _), expected) in members.iter().zip(&expected) {
+            peer.room(usize::MAX);
+            rig.run();
+            rig.js.drain();
+            prop_assert_eq!(&heard(peer), &expected.frames);
+        }
+    }
+}
+
+/// Begins a fragmented message, or ends it.
+fn fragment(rig: &mut Rig, connection: ConnectionId, expected: &mut Expected) {
+    match expected.held.take() {
+        None => {
+            rig.js.with_flags(CommandKind::Send, TEXT, connection, b"begin");
+            expected.frames.push(Frame { fin: false, ..said(TEXT, b"begin") });
+            expected.held = Some(Vec::new());
+        }
+        Some(held) => {
+            rig.js.with_flags(CommandKind::Send, FLAG_FIN | CONTINUATION, connection, b"end");
+            expected.frames.push(said(CONTINUATION, b"end"));
+            expected.frames.extend(held);
+        }
+    }
+}
+
+#[test]
+fn messages_of_one_topic_in_a_turn_are_one_write_for_each_subscriber_whoever_published_them() {
+    let (mut rig, members) = opened(4, |_| {});
+    for (number, (_, connection)) in members.iter().enumerate() {
+        rig.subscribe(*connection, 0, number as u32);
+    }
+    rig.obey();
+    let writes: Vec<_> = members.iter().map(|(peer, _)| peer.writes()).collect();
+    for number in 0..16u8 {
+        rig.publish(members[usize::from(number % 2)].1, 0, &[b'a' + number; 20]);
+    }
+    rig.obey();
+    for (place, (peer, _)) in members.iter().enumerate() {
+        assert_eq!(peer.writes(), writes[place] + 1);
+        let expected: Vec<_> = (0..16u8)
+            .filter(|number| usize::from(number % 2) != place)
+            .map(|number| said(TEXT, &[b'a' + number; 20]))
+            .collect();
+        assert_eq!(heard(peer), expected);
+    }
+    assert_eq!(rig.shared.tally().messages_out, 2 * 16 + 2 * 8);
 }

@@ -1,0 +1,93 @@
+//! Mode `herd`: many connections are reset at once, as when a proxy before them dies, and all of them come back at once.
+//! A few others talk at a steady pace all the while, and their latency is told apart: before, and from the first reset
+//! until the last one is back. At the end each that came back sends a message and gets it back.
+//!
+//! The client does not sleep, and looks after those that talk between any two steps of the others.
+
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::idle::one_message_each;
+use crate::measure::Interval;
+use crate::payload::{Kind, Payload};
+use crate::report::{Outcome, Report};
+use crate::storm::{Arrivals, PATIENCE, STEP};
+use crate::swarm::{ClientId, Pace, Swarm};
+use crate::talk::Talk;
+use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
+
+/// Resets between two looks at those that talk: each is a system call or two.
+const RESETS: usize = 8;
+
+/// Options, besides the target's: `--connections` (10000 that go and come back), `--live` (50 that talk),
+/// `--interval-millis` (20 between two messages of each), `--size` (20 bytes), `--calm-seconds` (2 before).
+pub fn run(mut args: Args) -> Result<Outcome, Failure> {
+    let connections = args.count("connections", 10_000, 1)?;
+    let live = args.count("live", 50, 1)?;
+    let interval = Duration::from_millis(args.count("interval-millis", 20, 1)? as u64);
+    let size = args.count("size", 20, 8)?;
+    let calm = args.seconds("calm-seconds", 2.0)?;
+    let target = Target::from_args(&mut args, (2 * connections).div_ceil(CONNECTIONS_PER_ADDRESS))?;
+    args.finish()?;
+
+    let pace = Pace { window: 64, per_second: None };
+    let mut crowd = Swarm::bounded(target.clone(), STEP)?;
+    let mut swarm = Swarm::new(target)?;
+    crowd.open(connections, pace)?;
+    swarm.open(live, pace)?;
+    let mut talk = Talk::new(Payload::new(Kind::Binary, size), live, interval);
+    talk.go_on(&mut swarm, calm)?;
+    let calm = std::mem::take(&mut talk.latency);
+
+    let used = Interval::begin(swarm.target().process)?;
+    let began = Instant::now();
+    for id in 0..connections {
+        crowd.reset(ClientId(id))?;
+        if id % RESETS == 0 {
+            talk.turn(&mut swarm)?;
+        }
+    }
+    let reset = began.elapsed();
+    let mut arrivals = Arrivals::new(connections);
+    while arrivals.opened + arrivals.failed < connections {
+        if arrivals.began.len() < connections {
+            crowd.connect(ClientId(arrivals.began.len()))?;
+            arrivals.began.push(Instant::now());
+        }
+        crowd.turn(Duration::ZERO, &mut arrivals)?;
+        talk.turn(&mut swarm)?;
+        if began.elapsed() > PATIENCE {
+            let open = arrivals.opened;
+            return Err(Failure::new(format!("{open} of {connections} connections are back after {PATIENCE:?}")));
+        }
+    }
+    let used = used.end()?;
+    talk.finish(&mut swarm, || Ok(()))?;
+    let (opened, failed) = (arrivals.opened, arrivals.failed);
+    let mut exchange = Exchange::new(Payload::new(Kind::Binary, size), connections, 1);
+    if failed == 0 {
+        one_message_each(&mut crowd, &mut exchange, connections)?;
+    }
+
+    let mut report = Report::new();
+    report
+        .text("mode", "herd")
+        .count("connections", connections as u64)
+        .count("live", live as u64)
+        .number("resetSeconds", reset.as_secs_f64())
+        .number("backSeconds", used.elapsed.as_secs_f64())
+        .count("back", opened as u64)
+        .count("failed", failed as u64)
+        .latency("calmMicros", &calm)
+        .latency("herdMicros", &talk.latency)
+        .latency("openMicros", &arrivals.opening);
+    exchange.faults().report(&mut report);
+    used.report(&mut report, connections as u64);
+    let verdict = match failed {
+        0 => talk.verdict().and_then(|()| exchange.faults().verdict()),
+        _ => Err(Failure::new(format!("{failed} of {connections} connections were refused when they came back"))),
+    };
+    Ok(Outcome { report, verdict })
+}
