@@ -152,8 +152,8 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    *
    * From 95 % on nothing more is read from clients, until there is less than 90 %: they wait, and their idle timeouts
    * stand still. From 98 % on nothing is accepted. At 100 %, or when it stays above 95 % for some seconds without
-   * becoming less, the connections that have the most waiting are closed with 1013 until reading can go on;
-   * `closeCause` is `'memory'` then. A client for which bytes wait is cut off, for nothing could be said to it.
+   * becoming less, the connections that have the most waiting are closed with 1013 until there is less than 75 %, or
+   * less than 90 % and only much smaller ones are left; `closeCause` is `'memory'` then. A client for which bytes wait is cut off, for nothing could be said to it.
    * @default a quarter of the memory that the process may have: of the smallest limit of its control groups on Linux, or of
    *     the host's memory, whichever is less
    */

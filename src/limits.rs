@@ -42,6 +42,14 @@ pub const BUDGET_ACCEPTING_PERCENT: usize = 98;
 /// Below this part reading goes on. Far enough from where it stopped that it does not stop again at once.
 pub const BUDGET_RESUMING_PERCENT: usize = 90;
 
+/// Once connections are closed, it goes on down to this part: so much room is made that reading does not stop again
+/// at once, and the next ones have to be closed. [`BUDGET_LIGHT_PART`] says for whom it does not.
+pub const BUDGET_CLOSING_PERCENT: usize = 75;
+
+/// Where reading goes on, nobody is closed who has less than one part in so many of what the heaviest of those had
+/// that were closed before: small ones do not pay for many that are large.
+pub const BUDGET_LIGHT_PART: usize = 2;
+
 /// A change of less than one part in so many of the budget is not told to other threads. All threads' together are
 /// still little of it.
 pub const BUDGET_GRAIN_PART: usize = 1_024;

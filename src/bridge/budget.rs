@@ -1,6 +1,6 @@
 //! The memory budget of an App: what its buffers may take together, and what follows when that comes to an end.
 //!
-//! Whoever has a buffer that can grow keeps a [`Share`], and tells what it holds, once for a batch or a turn. Small
+//! Whoever has a buffer that can grow keeps a [`Share`](super::Share), and tells what it holds, once for a batch or a turn. Small
 //! changes are kept back, so that ordinary traffic does not touch what the threads share: one byte, which says what
 //! is to be stopped, behind it a mutex that is taken when a share has changed by a [grain](Budget::grain_bytes).
 //! At the end of the budget its [`Member`]s, which are the threads of the engine, agree on whose connection is closed:
@@ -8,11 +8,11 @@
 
 use std::sync::{Arc, PoisonError, Weak};
 
-use super::Crossing;
 use super::sync::{AtomicU8, Mutex, MutexGuard, Ordering};
+use super::{Crossing, Held};
 use crate::limits::{
-    BUDGET_ACCEPTING_PERCENT, BUDGET_GRAIN_MAX_BYTES, BUDGET_GRAIN_PART, BUDGET_READING_PERCENT,
-    BUDGET_RESUMING_PERCENT,
+    BUDGET_ACCEPTING_PERCENT, BUDGET_CLOSING_PERCENT, BUDGET_GRAIN_MAX_BYTES, BUDGET_GRAIN_PART, BUDGET_LIGHT_PART,
+    BUDGET_READING_PERCENT, BUDGET_RESUMING_PERCENT,
 };
 
 /// The budget of one App.
@@ -39,15 +39,6 @@ pub struct Reached {
     pub closing: u64,
 }
 
-/// For whom bytes wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// For JavaScript, or the engine's own threads: closing connections would not bring them back.
-    pub inside_bytes: usize,
-    /// For peers, which have to read or to send the rest: they end with their connections.
-    pub outside_bytes: usize,
-}
-
 /// What a member is to do about its heaviest connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {
@@ -63,6 +54,8 @@ pub enum Ruling {
 struct State {
     held: Held,
     level: u8,
+    /// The heaviest connection of those that were closed since the closing began.
+    heaviest_bytes: usize,
     reached: Reached,
     members: Vec<Option<Bidder>>,
 }
@@ -95,13 +88,6 @@ impl Level {
     }
 }
 
-impl Held {
-    /// Bytes in all.
-    pub fn bytes(self) -> usize {
-        self.inside_bytes + self.outside_bytes
-    }
-}
-
 impl Budget {
     /// A budget of so many bytes; 0 is none, under which all goes on as long as the host has memory.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
@@ -124,8 +110,13 @@ impl Budget {
         self.lock().reached
     }
 
+    /// What is held in all, as it was told.
+    pub(super) fn held(&self) -> Held {
+        self.lock().held
+    }
+
     /// So much may a share change before it is told.
-    fn grain_bytes(&self) -> usize {
+    pub(super) fn grain_bytes(&self) -> usize {
         (self.limit_bytes / BUDGET_GRAIN_PART).clamp(1, BUDGET_GRAIN_MAX_BYTES)
     }
 
@@ -140,13 +131,19 @@ impl Budget {
     }
 
     /// Bytes came, or went.
-    fn change(&self, before: Held, after: Held) {
+    pub(super) fn change(&self, before: Held, after: Held) {
         let mut state = self.lock();
         let held = &mut state.held;
         held.inside_bytes = held.inside_bytes - before.inside_bytes + after.inside_bytes;
         held.outside_bytes = held.outside_bytes - before.outside_bytes + after.outside_bytes;
         let level = self.judge(&state);
         self.set_level(state, level);
+    }
+
+    /// Whether a connection that holds so much, the most of all, is not closed any more.
+    fn spares(&self, state: &State, bytes: usize) -> bool {
+        let is_light = bytes < state.heaviest_bytes / BUDGET_LIGHT_PART;
+        bytes == 0 || is_light && state.held.bytes() < self.percent(BUDGET_RESUMING_PERCENT)
     }
 
     /// The level that follows from what is held and from the level before.
@@ -160,7 +157,7 @@ impl Budget {
         let resuming = self.percent(BUDGET_RESUMING_PERCENT);
         step(Level::READING, self.percent(BUDGET_READING_PERCENT), resuming);
         step(Level::ACCEPTING, self.percent(BUDGET_ACCEPTING_PERCENT), self.percent(BUDGET_READING_PERCENT));
-        step(Level::CLOSING, self.limit_bytes, resuming);
+        step(Level::CLOSING, self.limit_bytes, self.percent(BUDGET_CLOSING_PERCENT));
         if self.spares_peers(held) {
             level &= !Level::CLOSING;
         }
@@ -180,6 +177,9 @@ impl Budget {
         // ORDERING: as in `level`; the bells that ring for it publish it.
         self.level.store(level, Ordering::Relaxed);
         let mut woken = Vec::new();
+        if Level(begun).closes() {
+            state.heaviest_bytes = 0;
+        }
         if Level(begun).closes() || over != 0 {
             for member in state.members.iter_mut().flatten() {
                 member.bid = None;
@@ -192,42 +192,6 @@ impl Budget {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one buffer, or all of one thread, holds of a budget. Dropped, it holds nothing.
-#[derive(Default)]
-pub struct Share {
-    /// Without one it counts nowhere.
-    budget: Option<Arc<Budget>>,
-    grain_bytes: usize,
-    told: Held,
-}
-
-impl Share {
-    /// A share that holds nothing yet.
-    pub fn of(budget: &Arc<Budget>) -> Self {
-        let grain_bytes = budget.grain_bytes();
-        let budget = (budget.limit_bytes > 0).then(|| budget.clone());
-        Self { budget, grain_bytes, told: Held::default() }
-    }
-
-    /// It holds so much now. Whether that was worth telling.
-    pub fn hold(&mut self, held: Held) -> bool {
-        let Some(budget) = &self.budget else { return false };
-        let is_news = |told: usize, now: usize| told != now && (now == 0 || told.abs_diff(now) >= self.grain_bytes);
-        if !is_news(self.told.inside_bytes, held.inside_bytes) && !is_news(self.told.outside_bytes, held.outside_bytes)
-        {
-            return false;
-        }
-        budget.change(std::mem::replace(&mut self.told, held), held);
-        true
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.hold(Held::default());
     }
 }
 
@@ -273,13 +237,16 @@ impl Member {
             }
         }
         match highest {
-            // Nobody has anything to close.
-            None | Some((0, _)) => {
+            None => Ruling::Spare,
+            Some((bytes, _)) if self.budget.spares(&state, bytes) => {
                 let level = state.level & !Level::CLOSING;
                 self.budget.set_level(state, level);
                 Ruling::Spare
             }
-            Some((_, number)) if number == self.number => Ruling::Close,
+            Some((bytes, number)) if number == self.number => {
+                state.heaviest_bytes = state.heaviest_bytes.max(bytes);
+                Ruling::Close
+            }
             Some((_, number)) => {
                 let crossing = state.members[number].as_ref().and_then(|member| member.crossing.upgrade());
                 drop(state);
@@ -301,7 +268,7 @@ impl Member {
 
     /// Bytes that are held in all, as they were told.
     pub fn held_bytes(&self) -> usize {
-        self.budget.lock().held.bytes()
+        self.budget.held().bytes()
     }
 }
 
@@ -323,6 +290,7 @@ impl Drop for Member {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Share;
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
@@ -363,7 +331,9 @@ mod tests {
             (10_000, [true, true, true]),
             (9_400, [true, false, true]),
             (9_000, [true, false, true]),
-            (8_960, [false, false, false]),
+            (8_960, [false, false, true]),
+            (7_500, [false, false, true]),
+            (7_490, [false, false, false]),
             (9_400, [false, false, false]),
             (0, [false, false, false]),
         ];
@@ -372,27 +342,6 @@ mod tests {
             assert_eq!(level(&budget), expected, "{bytes}");
         }
         assert_eq!(budget.reached(), Reached { reading: 1, accepting: 1, closing: 1 });
-    }
-
-    #[test]
-    fn a_share_tells_in_grains_and_nothing_at_last() {
-        let budget = Budget::new(100 * BUDGET_GRAIN_PART);
-        let mut share = Share::of(&budget);
-        assert!(!share.hold(inside(99)));
-        assert!(share.hold(inside(100)));
-        assert!(!share.hold(inside(199)));
-        assert_eq!(budget.lock().held, inside(100));
-        assert!(share.hold(inside(0)));
-        assert!(share.hold(outside(500)));
-        drop(share);
-        assert_eq!(budget.lock().held, Held::default());
-    }
-
-    #[test]
-    fn without_a_limit_nothing_is_counted() {
-        let budget = Budget::new(0);
-        assert!(!Share::of(&budget).hold(outside(usize::MAX)));
-        assert_eq!(level(&budget), [false; 3]);
     }
 
     #[test]
@@ -422,6 +371,7 @@ mod tests {
         assert_eq!(rings(&first), 2, "whose turn it is hears of it");
         assert_eq!(members[0].bid(4_000), Ruling::Close);
         shares[0].hold(outside(100));
+        assert_eq!(level(&budget), [false; 3]);
         assert_eq!(members[0].bid(100), Ruling::Spare);
         assert_eq!(level(&budget), [false; 3]);
     }
@@ -459,6 +409,31 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_by_those_that_are_large_and_no_more_of_it_by_small_ones() {
+        let budget = Budget::new(10_000);
+        let (crossing, _) = lane(&budget);
+        let member = Member::join(&budget, &crossing);
+        let mut share = Share::of(&budget);
+        share.hold(outside(10_000));
+        assert_eq!(member.bid(300), Ruling::Close);
+        share.hold(outside(9_700));
+        assert_eq!(member.bid(800), Ruling::Close, "it has come meanwhile");
+        share.hold(outside(9_000));
+        assert_eq!(member.bid(100), Ruling::Close, "reading does not go on yet");
+        share.hold(outside(8_900));
+        assert_eq!((member.bid(400), level(&budget)), (Ruling::Close, [false, false, true]));
+        share.hold(outside(8_500));
+        assert_eq!((member.bid(399), level(&budget)), (Ruling::Spare, [false; 3]));
+        // The next time does not go by what was closed in this one.
+        share.hold(outside(10_000));
+        assert_eq!(member.bid(100), Ruling::Close);
+        share.hold(outside(8_900));
+        assert_eq!(member.bid(50), Ruling::Close);
+        share.hold(outside(7_400));
+        assert_eq!(member.bid(50), Ruling::Spare);
+    }
+
+    #[test]
     fn who_is_stuck_is_relieved() {
         let budget = Budget::new(10_000);
         let (crossing, _) = lane(&budget);
@@ -468,7 +443,7 @@ mod tests {
         member.relieve();
         assert_eq!(level(&budget), [true, false, true]);
         assert_eq!(member.bid(700), Ruling::Close);
-        share.hold(outside(8_900));
+        share.hold(outside(7_400));
         assert_eq!(level(&budget), [false; 3]);
         member.relieve();
         assert_eq!(level(&budget), [false; 3]);

@@ -17,10 +17,11 @@ mod inbox;
 mod mailbox;
 #[cfg(all(test, feature = "loom"))]
 pub(crate) mod model;
+mod share;
 pub(crate) mod sync;
 
 pub use addresses::{AddressBounds, Addresses, Excess, Guest};
-pub use budget::{Budget, Held, Level, Member, Reached, Ruling, Share};
+pub use budget::{Budget, Level, Member, Reached, Ruling};
 pub use census::{Census, Ticket};
 pub use command::{Command, CommandKind, Commands};
 pub use crossing::{Crossing, Wake};
@@ -29,3 +30,4 @@ pub use event::{Batch, CloseCause, EventKind};
 pub use id::{ConnectionId, ListenerId, ReactorId, RouteId};
 pub use inbox::{Inbox, Orders};
 pub use mailbox::{Drained, Mailbox, Waiting};
+pub use share::{Held, Share};

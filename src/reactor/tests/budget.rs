@@ -93,7 +93,7 @@ fn at_98_percent_nothing_is_read_that_would_be_parked() {
 }
 
 #[test]
-fn at_the_end_those_with_the_most_waiting_are_closed_until_reading_can_go_on() {
+fn at_the_end_those_with_the_most_waiting_are_closed_until_there_is_room() {
     let mut rig = Rig::with_budget(BUDGET_BYTES);
     let route = generous();
     let (healthy, healthy_connection) = rig.open(&route);
@@ -102,14 +102,13 @@ fn at_the_end_those_with_the_most_waiting_are_closed_until_reading_can_go_on() {
     // The drop that is too much is of one that is not the heaviest.
     rig.js.send(opened[2].1, BINARY, &[0; 120_000]);
     let events = rig.events();
-    assert_eq!(ends(&events), [(opened[2].1, 1013)]);
-    assert!(opened[2].0.is_closed());
-    assert!(opened.iter().enumerate().all(|(at, (peer, _))| peer.is_closed() == (at == 2)));
+    assert_eq!(ends(&events), [(opened[2].1, 1013), (opened[1].1, 1013)]);
+    assert!(opened.iter().enumerate().all(|(at, (peer, _))| peer.is_closed() == [1, 2].contains(&at)));
     healthy.says(&frame(TEXT, b"goes on"));
     assert_eq!(kinds(&rig.events()), [EventKind::Message]);
     rig.assert_idle(healthy_connection);
     let tally = rig.shared.tally();
-    assert_eq!((tally.shed, tally.closes(CloseCause::Memory)), (1, 1));
+    assert_eq!((tally.shed, tally.closes(CloseCause::Memory)), (2, 2));
     assert_eq!(rig.shared.crossing.budget().reached().closing, 1);
     for (peer, _) in &opened {
         peer.room(usize::MAX);
@@ -263,7 +262,7 @@ fn many_are_closed_in_steps_and_none_too_many() {
     let share = elsewhere(&rig, inside(500_000));
     rig.run();
     let left = rig.shared.tally().assembly_bytes as usize + 500_000;
-    assert!((880_000..900_000).contains(&left), "{left}");
+    assert!((735_000..750_000).contains(&left), "{left}");
     let closed = ends(&rig.js.drain()).len();
     assert!((BUDGET_STEP..3 * BUDGET_STEP).contains(&closed), "{closed}");
     assert_eq!(rig.shared.tally().shed, closed as u64);
@@ -281,7 +280,7 @@ fn the_heaviest_of_two_reactors_goes_first() {
     rig.run();
     assert!(rig.js.drain().iter().all(|event| event.kind == EventKind::Backlog), "the other has not bid");
     assert_eq!(other.bid(300_000), crate::bridge::Ruling::Close);
-    share.hold(outside(700_000));
+    share.hold(outside(640_000));
     assert_eq!(other.bid(150_000), crate::bridge::Ruling::Wait);
     rig.run();
     assert_eq!(ends(&rig.js.drain()), [(opened[1].1, 1013)]);
