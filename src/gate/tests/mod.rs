@@ -2,6 +2,7 @@
 
 mod admission;
 mod asking;
+mod budget;
 pub(super) mod client;
 mod closing;
 mod doorstep;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Bind, Bounds, Children, Counts, Endpoint, Gate, Origins, Routes, Security, bind};
-use crate::bridge::{Census, ListenerId, RouteId};
+use crate::bridge::{Budget, Census, ListenerId, RouteId};
 use crate::limits;
 use crate::reactor::{Adopter, Adoption, Compression, Failure, Pass, Route, Visit, test_route};
 
@@ -39,6 +40,7 @@ struct Collector {
     visits: Mutex<Sender<Visit>>,
     departures: Mutex<Sender<Pass>>,
     failures: Mutex<Sender<Failure>>,
+    budget: Arc<Budget>,
 }
 
 impl Adopter for Collector {
@@ -52,6 +54,10 @@ impl Adopter for Collector {
     fn is_full(&self) -> bool {
         // ORDERING: a test's switch; nothing is published with it.
         self.is_full.load(Ordering::Relaxed)
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        self.budget.clone()
     }
 
     fn visit(&self, visit: Visit) {
@@ -89,6 +95,7 @@ struct Site {
     visits: Vec<Receiver<Visit>>,
     departures: Vec<Receiver<Pass>>,
     failures: Receiver<Failure>,
+    budget: Arc<Budget>,
 }
 
 /// A gate that listens on loopback, with the routes `/chat` (1), `/room/:name` (2) and `/compressed`
@@ -107,6 +114,15 @@ fn built_site(bounds: Bounds, security: Option<Security>) -> Site {
 
 /// One that takes so many connections.
 fn crowded_site(most_connections: usize, bounds: Bounds, security: Option<Security>) -> Site {
+    site_with(most_connections, bounds, security, Budget::new(0))
+}
+
+/// One whose App has a memory budget.
+fn thrifty_site(budget_bytes: usize) -> Site {
+    site_with(usize::MAX, Bounds::default(), None, Budget::new(budget_bytes))
+}
+
+fn site_with(most_connections: usize, bounds: Bounds, security: Option<Security>, budget: Arc<Budget>) -> Site {
     let (vacant, vacated) = channel();
     let vacant = Mutex::new(vacant);
     let census = Census::bounded(most_connections, move || {
@@ -128,6 +144,7 @@ fn crowded_site(most_connections: usize, bounds: Bounds, security: Option<Securi
             departures: Mutex::new(departure),
             failures: Mutex::new(failure.clone()),
             is_full: is_full.clone(),
+            budget: budget.clone(),
         }) as Arc<dyn Adopter>);
         adopted.push(adoptions);
         visits.push(visit_receiver);
@@ -140,7 +157,21 @@ fn crowded_site(most_connections: usize, bounds: Bounds, security: Option<Securi
     let socket = bind(&loopback(0)).unwrap();
     let address = socket.local_addr().unwrap();
     let listener = gate.listen(socket).unwrap();
-    Site { gate, routes, census, children, listener, address, vacated, adopted, visits, departures, failures, is_full }
+    Site {
+        gate,
+        routes,
+        census,
+        children,
+        listener,
+        address,
+        vacated,
+        adopted,
+        visits,
+        departures,
+        failures,
+        is_full,
+        budget,
+    }
 }
 
 fn loopback(port: u16) -> Bind {

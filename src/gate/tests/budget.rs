@@ -1,0 +1,95 @@
+//! The App's memory budget at the gate: when nothing is accepted, and whose response is given up.
+
+use super::javascript::Javascript;
+use super::*;
+use crate::bridge::command::ANSWER_RESPONSE;
+use crate::bridge::{CommandKind, EventKind, Held, Share};
+use crate::gate::Handler;
+
+const MIB: usize = 1024 * 1024;
+
+/// Bytes that wait elsewhere in the App.
+fn elsewhere(site: &Site, inside_bytes: usize) -> Share {
+    let mut share = Share::of(&site.budget);
+    share.hold(Held { inside_bytes, outside_bytes: 0 });
+    share
+}
+
+#[test]
+fn nothing_is_accepted_while_the_budget_is_nearly_spent() {
+    let site = thrifty_site(100 * MIB);
+    let mut share = elsewhere(&site, 98 * MIB);
+    let mut client = site.connect();
+    client.write_all(opening("/chat", "").as_bytes()).unwrap();
+    let full = site.when(|counts| counts.pausing_listeners == 1);
+    assert_eq!((full.accepted, full.accept_pauses, full.accept_pause_code), (0, 1, Some("TIDEWIRE_MEMORY_FULL")));
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(client.read(&mut [0]).is_err(), "it waits");
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    share.hold(Held { inside_bytes: 94 * MIB, outside_bytes: 0 });
+    assert!(answer(&mut client).starts_with("HTTP/1.1 101 "));
+    let open = site.when(|counts| counts.pausing_listeners == 0);
+    assert_eq!((open.accepted, open.accept_pauses), (1, 1), "one pause, however often it has looked");
+    site.gate.stop();
+}
+
+/// Two clients that read nothing, of which one has a response of 16 MiB and the other one of 32; the kernel has less
+/// than 8 of each. Where there is no more room, the larger one is cut off, and the other gets all of its.
+fn the_larger_goes(is_streamed: bool) {
+    let site = thrifty_site(60 * MIB);
+    site.routes.set_handler("GET", "/much", Some(Handler::Asked(RouteId(20)))).unwrap();
+    let mut javascript = Javascript::of(&site);
+    let mut clients = [site.connect(), site.connect()];
+    let mut places = Vec::new();
+    for (client, (size, is_streamed)) in clients.iter_mut().zip([(16 * MIB, !is_streamed), (32 * MIB, is_streamed)]) {
+        client.write_all(b"GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let (place, ..) = javascript.request();
+        places.push(place);
+        if is_streamed {
+            let head = format!("200 OK\n:length:{size}\n\n");
+            javascript.tell(&[(CommandKind::Begin, 0, place, head.as_bytes())]);
+            for _ in 0..size / MIB {
+                javascript.tell(&[(CommandKind::Content, 0, place, &vec![7; MIB])]);
+            }
+        } else {
+            let response = [b"200 OK\n\n".to_vec(), vec![7; size]].concat();
+            javascript.tell(&[
+                (CommandKind::Answer, ANSWER_RESPONSE, place, &response),
+                (CommandKind::Release, 0, place, b""),
+            ]);
+        }
+    }
+    let waits = |counts: &Counts| counts.waiting_bytes as usize > 32 * MIB;
+    assert_eq!(site.when(waits).shed, 0);
+    let _share = elsewhere(&site, 28 * MIB);
+    let counts = site.when(|counts| counts.shed > 0 && counts.waiting_bytes as usize <= 17 * MIB);
+    assert_eq!(counts.shed, 1);
+    let mut taken = Vec::new();
+    // Cut off, be it by a reset.
+    let _ = clients[1].read_to_end(&mut taken);
+    assert!(taken.len() < 32 * MIB, "{}", taken.len());
+    if is_streamed {
+        assert_eq!(javascript.expect(EventKind::Aborted).place, places[1]);
+    }
+    let mut content = Vec::new();
+    while content.iter().filter(|&&byte| byte == 7).count() < 16 * MIB {
+        let mut part = vec![0; MIB];
+        let count = clients[0].read(&mut part).unwrap();
+        assert_ne!(count, 0, "the smaller one was cut off");
+        content.extend_from_slice(&part[..count]);
+    }
+    assert_eq!((site.gate.counts().shed, site.budget.reached().closing), (1, 1));
+    site.when(|counts| counts.waiting_bytes == 0);
+    assert!(!site.budget.level().closes());
+    site.gate.stop();
+}
+
+#[test]
+fn a_streamed_response_of_which_the_most_waits_is_given_up() {
+    the_larger_goes(true);
+}
+
+#[test]
+fn a_whole_response_of_which_the_most_waits_is_given_up() {
+    the_larger_goes(false);
+}
