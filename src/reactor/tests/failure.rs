@@ -1,11 +1,11 @@
 //! What a panic leaves: of the connections, of the numbers, and for those that come later.
 
 use super::client::{TLS12, TLS13};
-use super::frames::{TEXT, close, closed, frame, said};
+use super::frames::{BINARY, TEXT, close, closed, fragment, frame, said};
 use super::*;
 use crate::bridge::command::{ANSWER_UPGRADE, FLAG_FIN};
 use crate::bridge::event::failed;
-use crate::bridge::{CloseCause, RouteId};
+use crate::bridge::{CloseCause, Held, RouteId, Share};
 use crate::error::{FaultPoint, Panic};
 use crate::reactor::sweep::CLOSING_TICKS;
 use crate::reactor::{Departed, Pass, Visit};
@@ -287,4 +287,57 @@ fn a_shutdown_goes_on() {
     close_all(&mut rig, &[(late, ConnectionId::NONE)]);
     rig.assert_vacant();
     assert_eq!(rig.shared.tally().departed, Departed { closed: 4, forced: 0 });
+}
+
+#[test]
+fn the_budget_is_told_of_what_is_left() {
+    const BUDGET_BYTES: usize = 1_000_000;
+    let mut rig = Rig::with_budget(BUDGET_BYTES);
+    let budget = rig.shared.crossing.budget().clone();
+    let route = routed(|route| {
+        route.max_backpressure_bytes = 0;
+        route.max_payload_bytes = BUDGET_BYTES;
+    });
+    let open: Vec<_> = (0..3).map(|_| rig.open(&route)).collect();
+    let (mut client, secure) = rig.open_secure(&route, &TLS13);
+    // Half a message, and half a record.
+    open[0].0.says(&fragment(BINARY, false, &[0; 100_000]));
+    let record = client.sealed(&frame(BINARY, &[b'x'; 10_000]));
+    client.peer.says(&record[..9_000]);
+    rig.run();
+    // Bytes of its own, and bytes that others get, too.
+    for (number, (peer, connection)) in open.iter().enumerate() {
+        peer.room(0);
+        let words = [1u32.to_le_bytes(), (number as u32).to_le_bytes()].concat();
+        rig.js.command(CommandKind::Subscribe, *connection, &words);
+    }
+    rig.js.send(open[1].1, BINARY, &[0; 50_000]);
+    let nobody = ConnectionId { index: u32::MAX, generation: 0 };
+    rig.js.large(CommandKind::PublishLarge, BINARY, nobody, &1u32.to_le_bytes(), vec![7; 100_000]);
+    rig.obey();
+    let (before, held) = (rig.shared.tally(), rig.reactor.member.held_bytes());
+    assert!((259_000..330_000).contains(&held), "{held}: {before:?}");
+    assert!(before.assembly_bytes >= 100_000 && before.session_bytes == 9_000, "{before:?}");
+    assert_eq!(before.outbox_shared_bytes, 300_000);
+    rig.js.drain();
+    rig.js.send(secure, BINARY, b"never");
+    let mut rig = rig.fails(FaultPoint::Command);
+    assert_eq!(rig.failure().1, 4);
+    let tally = rig.shared.tally();
+    assert_eq!((tally.assembly_bytes, tally.outbox_shared_bytes), (0, 300_000));
+    let waiting = tally.outbox_bytes - tally.outbox_shared_bytes;
+    assert!((50_000..51_000).contains(&waiting), "{waiting}");
+    let held = rig.reactor.member.held_bytes();
+    assert!((150_000..170_000).contains(&held), "{held}");
+    // With no more of them nothing is held; its bid is still worth something to others.
+    open.iter().for_each(|(peer, _)| peer.room(usize::MAX));
+    close_all(&mut rig, &open);
+    client.peer.ends();
+    rig.ticks(CLOSING_TICKS + 1);
+    assert_eq!(rig.reactor.member.held_bytes(), 0);
+    rig.assert_vacant();
+    let mut share = Share::of(&budget);
+    share.hold(Held { inside_bytes: 0, outside_bytes: BUDGET_BYTES });
+    rig.run();
+    assert!(!budget.level().closes(), "it was the only one, and has said that it has nothing");
 }
