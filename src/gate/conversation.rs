@@ -106,7 +106,12 @@ impl Conversation {
         tasks.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Whether it was closed so. The task is woken when it is, as long as much waits.
+    /// Whether it was closed so.
+    pub(super) fn is_shed(&self) -> bool {
+        self.state.borrow().is_shed
+    }
+
+    /// Ready when it was closed so. The task is woken when it is, as long as much waits.
     pub(super) fn poll_shed(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         if state.is_shed {

@@ -106,23 +106,29 @@ impl Desk {
         self.share.borrow_mut().hold(Held { inside_bytes: 0, outside_bytes: self.stock.bytes() });
     }
 
-    /// Closes conversations as long as the budget wants it and the gate has the heaviest; the keeper is woken to go on.
-    fn relieve(&self, cx: &Context<'_>) {
+    /// Closes conversations as long as the budget wants it and the gate has the heaviest, one after the other.
+    fn relieve(&self) {
         if !self.member.budget().level().closes() {
             return;
         }
         let state = self.state.borrow();
         let seated = state.places.iter().filter_map(|place| place.conversation.clone());
-        let found = seated.chain(state.leaving.iter().filter_map(Weak::upgrade));
-        let heaviest = found.filter(|conversation| conversation.weight() > 0).max_by_key(|found| found.weight());
+        let mut heaviest: Option<Rc<Conversation>> = None;
+        for found in seated.chain(state.leaving.iter().filter_map(Weak::upgrade)) {
+            if found.weight() > 0 && found.is_shed() {
+                // What was closed before is still counted: its task lets go of it, and the keeper is woken when that has ended.
+                return;
+            }
+            if found.weight() > heaviest.as_ref().map_or(0, |heaviest| heaviest.weight()) {
+                heaviest = Some(found);
+            }
+        }
         drop(state);
         if self.member.bid(heaviest.as_ref().map_or(0, |heaviest| heaviest.weight())) == Ruling::Close
             && let Some(heaviest) = heaviest
         {
             self.abort(&heaviest);
             heaviest.shed();
-            // Its task, which was woken before, lets go of it first.
-            cx.waker().wake_by_ref();
         }
     }
 
@@ -223,7 +229,7 @@ impl Desk {
         self.crossing.answer();
         self.obey();
         self.account();
-        self.relieve(cx);
+        self.relieve();
         let mut state = self.state.borrow_mut();
         // Tasks that were ready when the first of these events came may be behind this turn: the next one is
         // behind them.
