@@ -17,6 +17,7 @@ const load = require('./million/load');
 const { line } = require('./million/progress');
 const { Sampler } = require('./million/sample');
 const { series, summary } = require('./million/summary');
+const { positive, whole } = require('./positive');
 const { Progress } = require('./progress');
 
 const SERVER = path.join(ROOT, 'examples', 'WebSocket.js');
@@ -54,21 +55,11 @@ function plan(words) {
       force: { type: 'boolean' },
     },
   });
-  const positive = (
-    /** @type {'connections' | 'minutes' | 'pace' | 'interval'} */ name,
-    /** @type {number} */ unless,
-  ) => {
-    const value = Number(values[name] ?? unless);
-    if (value > 0 && Number.isFinite(value)) return value;
-    throw new Error(`--${name} is ${values[name]}, but must be a number above 0`);
-  };
-  const connections = positive('connections', 19_000);
-  if (!Number.isInteger(connections)) throw new Error(`--connections is ${connections}, but must be whole`);
   return {
-    connections,
-    minutes: positive('minutes', 10),
-    pace: positive('pace', 2_000),
-    interval: positive('interval', 50),
+    connections: whole(values, 'connections', 19_000),
+    minutes: positive(values, 'minutes', 10),
+    pace: positive(values, 'pace', 2_000),
+    interval: positive(values, 'interval', 50),
     out: path.resolve(values.out ?? path.join(__dirname, 'results')),
     force: values.force ?? false,
     server: path.resolve(values.server ?? SERVER),

@@ -15,6 +15,7 @@ const { ROOT, start, stopAll } = require('./launch');
 const { machine, sentence } = require('./machine');
 const { insist } = require('./million/host');
 const load = require('./million/load');
+const { positive, whole } = require('./positive');
 const { Progress, clock, number } = require('./progress');
 const { chart } = require('./soak/chart');
 const { Samples, descriptors, kernelDrops, state } = require('./soak/sample');
@@ -73,22 +74,12 @@ function plan(words) {
       force: { type: 'boolean' },
     },
   });
-  const positive = (
-    /** @type {'connections' | 'minutes' | 'rate' | 'churn' | 'pace'} */ name,
-    /** @type {number} */ unless,
-  ) => {
-    const value = Number(values[name] ?? unless);
-    if (value > 0 && Number.isFinite(value)) return value;
-    throw new Error(`--${name} is ${values[name]}, but must be a number above 0`);
-  };
-  const connections = positive('connections', 10_000);
-  if (!Number.isInteger(connections)) throw new Error(`--connections is ${connections}, but must be whole`);
   return {
-    connections,
-    minutes: positive('minutes', 60),
-    rate: positive('rate', 2_000),
-    churn: positive('churn', 75),
-    pace: positive('pace', 500),
+    connections: whole(values, 'connections', 10_000),
+    minutes: positive(values, 'minutes', 60),
+    rate: positive(values, 'rate', 2_000),
+    churn: positive(values, 'churn', 75),
+    pace: positive(values, 'pace', 500),
     out: values.out === undefined ? undefined : path.resolve(values.out),
     force: values.force ?? false,
     server: path.resolve(values.server ?? SERVER),

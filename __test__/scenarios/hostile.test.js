@@ -73,10 +73,7 @@ test('everything hostile at once: others are served, and nothing is left behind'
 }, async (context) => {
   const child = runScript(context, server, LIMITS, ['--expose-gc']);
   const port = await child.value();
-  const ask = () => {
-    child.process.stdin.write('?');
-    return child.value();
-  };
+  const ask = () => child.ask();
   /** Asks until the answer is as wanted, for a minute at most, and returns the last one. */
   const askUntil = async (wanted) => {
     let answer = await ask();

@@ -37,17 +37,8 @@ test('without descriptors accepting pauses, those who are in are served, and oth
 }, async (context) => {
   const child = runLimited(context, DESCRIPTORS, server);
   const url = `ws://127.0.0.1:${await child.value()}`;
-  const stats = () => {
-    child.process.stdin.write('?');
-    return child.value();
-  };
-  const statsWhen = async (wanted) => {
-    for (;;) {
-      const current = await stats();
-      if (wanted(current)) return current;
-      await pause(20);
-    }
-  };
+  const stats = () => child.ask();
+  const statsWhen = (wanted) => child.askUntil(wanted);
 
   // More than the process has descriptors for. The kernel takes the rest, and holds them ready.
   const clients = [];

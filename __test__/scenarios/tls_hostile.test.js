@@ -88,10 +88,7 @@ test('everything hostile, inside of TLS and without it', { timeout: 180_000 }, a
   const { key, cert } = localhost();
   const child = runScript(context, server, { limits: LIMITS, key, cert }, ['--expose-gc']);
   const port = await child.value();
-  const ask = () => {
-    child.process.stdin.write('?');
-    return child.value();
-  };
+  const ask = () => child.ask();
   const askUntil = async (wanted) => {
     let answer = await ask();
     for (let turn = 0; turn < 240 && !wanted(answer); turn++) {

@@ -4,9 +4,13 @@
 
 const { spawn } = require('node:child_process');
 const path = require('node:path');
+const { setTimeout } = require('node:timers/promises');
 const { Queue } = require('./queue');
 
 const ROOT = path.join(__dirname, '../..');
+
+/** Between two questions. */
+const LOOK_MILLISECONDS = 50;
 
 class Child {
   /** Whole lines of its standard output. */
@@ -34,6 +38,24 @@ class Child {
   /** The next line, as JSON. */
   async value() {
     return JSON.parse(await this.line());
+  }
+
+  /** Asks a script that answers each piece of its standard input with a line of JSON. */
+  ask() {
+    this.process.stdin.write('?');
+    return this.value();
+  }
+
+  /**
+   * Asks until the answer is wanted. The limit of time is the test's.
+   * @param {(answer: any) => boolean} wanted
+   */
+  async askUntil(wanted) {
+    for (;;) {
+      const answer = await this.ask();
+      if (wanted(answer)) return answer;
+      await setTimeout(LOOK_MILLISECONDS);
+    }
   }
 
   /** The next line. Fails if the process ends without one. */

@@ -90,17 +90,8 @@ async function begin(context, setting = {}) {
   const network = new Network(context);
   const child = network.run('server', server, { host: network.host, ...setting });
   const url = `ws://${network.host}:${await child.value()}`;
-  const stats = () => {
-    child.process.stdin.write('?');
-    return child.value();
-  };
-  const statsWhen = async (wanted) => {
-    for (;;) {
-      const current = await stats();
-      if (wanted(current)) return current;
-      await pause(100);
-    }
-  };
+  const stats = () => child.ask();
+  const statsWhen = (wanted) => child.askUntil(wanted);
   const { pid } = child.process;
   const descriptors = () => readdirSync(`/proc/${pid}/fd`).length;
   const memory = () => {

@@ -234,17 +234,8 @@ test('clients that are killed in the middle of a message leave nothing behind', 
     ['--expose-gc'],
   );
   const port = await child.value();
-  const stats = () => {
-    child.process.stdin.write('?');
-    return child.value();
-  };
-  const statsWhen = async (wanted) => {
-    for (;;) {
-      const current = await stats();
-      if (wanted(current)) return current;
-      await pause(50);
-    }
-  };
+  const stats = () => child.ask();
+  const statsWhen = (wanted) => child.askUntil(wanted);
   const bystander = await connect(context, `ws://127.0.0.1:${port}`);
   const residents = [];
   for (let round = 1; round <= ROUNDS; round++) {
