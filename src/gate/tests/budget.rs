@@ -94,3 +94,20 @@ fn a_streamed_response_of_which_the_most_waits_is_given_up() {
 fn a_whole_response_of_which_the_most_waits_is_given_up() {
     the_larger_goes(false);
 }
+
+/// A client that has asked for more before it has taken its response is closed as any other.
+#[test]
+fn a_response_is_given_up_behind_which_another_request_came() {
+    let site = thrifty_site(60 * MIB);
+    site.routes.set_handler("GET", "/much", Some(Handler::Asked(RouteId(20)))).unwrap();
+    let mut javascript = Javascript::of(&site);
+    let mut client = site.connect();
+    client.write_all("GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2).as_bytes()).unwrap();
+    let (place, ..) = javascript.request();
+    javascript.respond(place, &format!("200 OK\n\n{}", "x".repeat(32 * MIB)));
+    site.when(|counts| counts.waiting_bytes as usize >= 32 * MIB);
+    let _share = elsewhere(&site, 34 * MIB);
+    let counts = site.when(|counts| counts.waiting_bytes == 0);
+    assert_eq!((counts.shed, site.budget.reached().closing), (1, 1));
+    site.gate.stop();
+}
