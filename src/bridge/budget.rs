@@ -176,15 +176,16 @@ impl Budget {
         state.reached.closing += u64::from(Level(begun).closes());
         // ORDERING: as in `level`; the bells that ring for it publish it.
         self.level.store(level, Ordering::Relaxed);
-        let mut woken = Vec::new();
         if Level(begun).closes() {
             state.heaviest_bytes = 0;
         }
         if Level(begun).closes() || over != 0 {
-            for member in state.members.iter_mut().flatten() {
-                member.bid = None;
-                woken.extend(member.crossing.upgrade());
-            }
+            state.members.iter_mut().flatten().for_each(|member| member.bid = None);
+        }
+        let mut woken = Vec::new();
+        // Where reading stops, somebody has to look whether it ever goes on: see `Member::relieve`.
+        if Level(begun).closes() || Level(begun).stops_reading() || over != 0 {
+            woken.extend(state.members.iter().flatten().filter_map(|member| member.crossing.upgrade()));
         }
         drop(state);
         woken.iter().for_each(|crossing| crossing.ring());

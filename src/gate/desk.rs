@@ -127,7 +127,10 @@ impl Desk {
         if self.member.bid(heaviest.as_ref().map_or(0, |heaviest| heaviest.weight())) == Ruling::Close
             && let Some(heaviest) = heaviest
         {
-            self.abort(&heaviest);
+            if self.abort(&heaviest) {
+                // JavaScript has not said its last: a response that was begun would look as if it were whole.
+                heaviest.close();
+            }
             heaviest.shed();
         }
     }

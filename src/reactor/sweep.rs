@@ -26,8 +26,7 @@ impl<N: Network> Reactor<N> {
     /// Begins a sweep if a tick is due, and does a bounded part of what is due, so that a mass expiry
     /// does not keep those that are alive from being served.
     pub(super) fn sweep(&mut self, now: Instant) {
-        let keeps_time = !self.slab.is_empty() || self.ebb.is_pending();
-        if self.sweeping.is_none() && keeps_time && self.clock.tick(now) {
+        if self.sweeping.is_none() && self.keeps_time() && self.clock.tick(now) {
             self.sweeping = Some(0);
             self.pace_shutdown();
             self.pace_relief();

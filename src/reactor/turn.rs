@@ -211,6 +211,12 @@ impl<N: Network> Reactor<N> {
         self.intake.look_again();
     }
 
+    /// Whether something is to be done at ticks.
+    pub(super) fn keeps_time(&self) -> bool {
+        // What keeps reading stopped may be all at the gate, and no reactor have a connection.
+        !self.slab.is_empty() || self.ebb.is_pending() || self.member.budget().level().stops_reading()
+    }
+
     fn memory(&self) -> Memory {
         let buffers =
             self.buffer.len() + self.scratch.capacity_bytes() + self.orders.capacity_bytes() + self.intake.open_bytes();
@@ -246,7 +252,7 @@ impl<N: Network> Reactor<N> {
         if self.sweeping.is_some() || self.is_shedding || self.is_shutting() || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
-        let tick = (!self.slab.is_empty() || self.ebb.is_pending()).then(|| self.clock.until_next(now));
+        let tick = self.keeps_time().then(|| self.clock.until_next(now));
         // While the intake is full, the drain that makes room wakes this.
         let greedy = if self.intake.is_full() { None } else { self.pace.rest(now) };
         tick.into_iter().chain(greedy).min()

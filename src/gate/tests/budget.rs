@@ -1,5 +1,10 @@
 //! The App's memory budget at the gate: when nothing is accepted, and whose response is given up.
 
+use std::task::{Context, Poll, Waker};
+
+use super::super::conversation::{Piece, Verdict};
+use super::super::desk::{Desk, crossing};
+use super::super::stock::Stock;
 use super::javascript::Javascript;
 use super::*;
 use crate::bridge::command::ANSWER_RESPONSE;
@@ -93,4 +98,45 @@ fn a_streamed_response_of_which_the_most_waits_is_given_up() {
 #[test]
 fn a_whole_response_of_which_the_most_waits_is_given_up() {
     the_larger_goes(false);
+}
+
+/// A client that has asked for more before it has taken its response is closed as any other.
+#[test]
+fn a_response_is_given_up_behind_which_another_request_came() {
+    let site = thrifty_site(60 * MIB);
+    site.routes.set_handler("GET", "/much", Some(Handler::Asked(RouteId(20)))).unwrap();
+    let mut javascript = Javascript::of(&site);
+    let mut client = site.connect();
+    client.write_all("GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2).as_bytes()).unwrap();
+    let (place, ..) = javascript.request();
+    javascript.respond(place, &format!("200 OK\n\n{}", "x".repeat(32 * MIB)));
+    site.when(|counts| counts.waiting_bytes as usize >= 32 * MIB);
+    let _share = elsewhere(&site, 34 * MIB);
+    let counts = site.when(|counts| counts.waiting_bytes == 0);
+    assert_eq!((counts.shed, site.budget.reached().closing), (1, 1));
+    site.gate.stop();
+}
+
+/// What was written of it may go out still, but then the connection ends: without a length, the end of the content would
+/// make the response look whole.
+#[test]
+fn a_response_that_is_given_up_does_not_look_whole() {
+    let budget = Budget::new(MIB);
+    let (crossing, bell) = crossing(&budget, Box::new(|| {}));
+    let desk = Desk::new(crossing, bell, Stock::default());
+    let conversation = desk.ask(RouteId(0), None, b"");
+    conversation.answer(Verdict::Streamed(b"200 OK\n\n".to_vec()));
+    conversation.write(vec![7; 2 * MIB].into(), false);
+    let cx = &mut Context::from_waker(Waker::noop());
+    desk.turn(cx);
+    assert!(conversation.is_shed());
+    assert!(matches!(conversation.poll_piece(cx), Poll::Ready(Piece::Close)));
+    // One of which JavaScript has said the last has an end.
+    let whole = desk.ask(RouteId(0), None, b"");
+    whole.answer(Verdict::Streamed(b"200 OK\n\n".to_vec()));
+    whole.write(vec![7; 2 * MIB].into(), true);
+    drop(conversation);
+    desk.turn(cx);
+    assert!(matches!(whole.poll_piece(cx), Poll::Ready(Piece::Bytes(_))));
+    assert!(matches!(whole.poll_piece(cx), Poll::Ready(Piece::End)));
 }

@@ -3,7 +3,7 @@
 use super::client::TLS13;
 use super::frames::{BINARY, CONTINUATION, PING, PONG, TEXT, closed, fragment, frame, said};
 use super::*;
-use crate::bridge::{CloseCause, Held, Share};
+use crate::bridge::{CloseCause, Crossing, Held, Member, Ruling, Share};
 use crate::limits::BUDGET_STEP;
 
 const BUDGET_BYTES: usize = 1_000_000;
@@ -285,4 +285,30 @@ fn the_heaviest_of_two_reactors_goes_first() {
     rig.run();
     assert_eq!(ends(&rig.js.drain()), [(opened[1].1, 1013)]);
     assert!(!budget.level().closes());
+}
+
+/// All that waits is at the gate, for peers that take it ever so slowly: nothing more is accepted, so it does not come
+/// to the end of the budget either.
+#[test]
+fn a_reactor_without_connections_sees_that_the_budget_is_stuck() {
+    let mut rig = Rig::with_budget(BUDGET_BYTES);
+    rig.run();
+    let budget = rig.shared.crossing.budget().clone();
+    let gate = Arc::new(Crossing::new(&budget, Box::new(|| {}), Box::new(|| {})));
+    let gate = Member::join(&budget, &gate);
+    assert!(rig.asleep && rig.reactor.rest(rig.now).is_none());
+    let mut share = elsewhere(&rig, outside(985_000));
+    assert!(budget.level().stops_accepting() && !budget.level().closes());
+    // ORDERING: one thread.
+    assert!(rig.woken.load(Ordering::Relaxed), "it has to look at the time");
+    rig.run();
+    assert!(rig.reactor.rest(rig.now).is_some_and(|rest| rest <= TICK));
+    rig.ticks(1);
+    assert!(!budget.level().closes(), "it may become less by itself");
+    rig.ticks(1);
+    assert!(budget.level().closes());
+    assert_eq!(gate.bid(30_000), Ruling::Close);
+    share.hold(outside(500_000));
+    rig.run();
+    assert!(rig.asleep && rig.reactor.rest(rig.now).is_none(), "and then it sleeps again");
 }
