@@ -285,6 +285,9 @@ pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
 pub const AHEAD_EVENTS: usize = 128;
 /// See [`AHEAD_EVENTS`].
 pub const AHEAD_BYTES: usize = 1024 * 1024;
+/// Connections whose peer has ended that a turn of a reactor looks at, behind those that live: together less than a
+/// millisecond of closing sockets, when thousands are reset at once.
+pub const EXITS: usize = 32;
 /// Events that wait when every read becomes small.
 pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
 /// Bytes of one read: a message of 64 KiB and what comes with it, or some 3,000 of the smallest.

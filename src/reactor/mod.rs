@@ -14,6 +14,7 @@ mod broadcast;
 mod clock;
 mod contexts;
 mod ebb;
+mod exits;
 mod failure;
 mod gather;
 mod guests;

@@ -1,7 +1,7 @@
 //! One reactor: its connections, and one turn of its loop.
 //!
 //! A turn carries out JavaScript's commands, reads what became readable, writes what became
-//! writable, sweeps if a tick is due, and posts what happened as one batch. It never waits: waiting,
+//! writable, looks at some of the ends, sweeps if a tick is due, and posts what happened as one batch. It never waits: waiting,
 //! and the clock, are the caller's ([`thread`](super::thread), or a test with a scripted network).
 
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use super::broadcast::Broadcasts;
 use super::clock::Clock;
 use super::contexts::Contexts;
 use super::ebb::Ebb;
+use super::exits::Exits;
 use super::gather::Gather;
 use super::guests::Guests;
 use super::intake::Intake;
@@ -75,6 +76,8 @@ pub struct Reactor<N: Network> {
     pub(super) unread: Vec<ConnectionId>,
     /// Those whose sockets have more than one read takes.
     pub(super) pace: Pace,
+    /// Those whose peer has ended.
+    pub(super) exits: Exits,
     /// Connections with bytes that were not decoded.
     pub(super) parked: Vec<ConnectionId>,
     /// Bytes of those.
@@ -125,6 +128,7 @@ impl<N: Network> Reactor<N> {
             scratch: Scratch::default(),
             unread: Vec::new(),
             pace: Pace::default(),
+            exits: Exits::default(),
             parked: Vec::new(),
             parked_bytes: 0,
             sweeping: None,
@@ -187,11 +191,12 @@ impl<N: Network> Reactor<N> {
             if self.slab.connection(ready.index).is_none() {
                 continue;
             }
+            if ready.readable && ready.ended && self.put_off(ready) {
+                continue;
+            }
             if ready.readable {
-                let slot = self.slab.slot(ready.index);
-                slot.ended |= ready.ended;
                 // A greedy one has its turn behind the others.
-                if slot.unread != Unread::Much {
+                if self.slab.slot(ready.index).unread != Unread::Much {
                     self.read(ready.index, limits::READ_BYTES);
                 }
             }
@@ -199,6 +204,7 @@ impl<N: Network> Reactor<N> {
                 self.write_on(ready.index);
             }
         }
+        self.see_out();
         self.read_greedy(now);
         self.sweep(now);
         self.shut_down();
@@ -240,6 +246,7 @@ impl<N: Network> Reactor<N> {
         self.contexts.let_go();
         self.unread.shrink_to_fit();
         self.pace.let_go();
+        self.exits.let_go();
         self.parked.shrink_to_fit();
         self.due = Vec::new();
         self.intake.let_go();
@@ -249,7 +256,8 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        if self.sweeping.is_some() || self.is_shedding || self.is_shutting() || left_over && !self.intake.is_full() {
+        let is_busy = self.sweeping.is_some() || self.is_shedding || self.is_shutting() || !self.exits.is_empty();
+        if is_busy || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
         let tick = self.keeps_time().then(|| self.clock.until_next(now));

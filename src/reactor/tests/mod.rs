@@ -12,6 +12,7 @@ mod closing;
 mod compression;
 mod echo;
 mod ending;
+mod exits;
 mod failure;
 mod fairness;
 mod frames;
