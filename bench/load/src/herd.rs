@@ -13,7 +13,7 @@ use crate::idle::one_message_each;
 use crate::measure::Interval;
 use crate::payload::{Kind, Payload};
 use crate::report::{Outcome, Report};
-use crate::storm::{Arrivals, PATIENCE, STEP};
+use crate::storm::{Arrivals, STEP};
 use crate::swarm::{ClientId, Pace, Swarm};
 use crate::talk::Talk;
 use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
@@ -51,18 +51,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     }
     let reset = began.elapsed();
     let mut arrivals = Arrivals::new(connections);
-    while arrivals.opened + arrivals.failed < connections {
-        if arrivals.began.len() < connections {
-            crowd.connect(ClientId(arrivals.began.len()))?;
-            arrivals.began.push(Instant::now());
-        }
-        crowd.turn(Duration::ZERO, &mut arrivals)?;
-        talk.turn(&mut swarm)?;
-        if began.elapsed() > PATIENCE {
-            let open = arrivals.opened;
-            return Err(Failure::new(format!("{open} of {connections} connections are back after {PATIENCE:?}")));
-        }
-    }
+    arrivals.come(&mut crowd, connections, || talk.turn(&mut swarm))?;
     let used = used.end()?;
     talk.finish(&mut swarm, || Ok(()))?;
     let (opened, failed) = (arrivals.opened, arrivals.failed);

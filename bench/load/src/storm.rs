@@ -23,7 +23,7 @@ use crate::target::Target;
 const WARMUP_CONNECTIONS: usize = 200;
 
 /// A storm that is not over after this has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One step of those that come, then a look at those that talk.
 pub(crate) const STEP: Bounds = Bounds { events: 1, reads: 16, read_bytes: READ_BYTES };
@@ -52,18 +52,7 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
 
     let used = Interval::begin(swarm.target().process)?;
     let mut arrivals = Arrivals::new(connections);
-    while arrivals.opened + arrivals.failed < connections {
-        if arrivals.began.len() < connections {
-            crowd.connect(ClientId(arrivals.began.len()))?;
-            arrivals.began.push(Instant::now());
-        }
-        crowd.turn(Duration::ZERO, &mut arrivals)?;
-        talk.turn(&mut swarm)?;
-        if used.elapsed() > PATIENCE {
-            let open = arrivals.opened;
-            return Err(Failure::new(format!("{open} of {connections} connections are open after {PATIENCE:?}")));
-        }
-    }
+    arrivals.come(&mut crowd, connections, || talk.turn(&mut swarm))?;
     let used = used.end()?;
     talk.finish(&mut swarm, || Ok(()))?;
 
@@ -95,6 +84,29 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     pub(crate) fn new(connections: usize) -> Self {
         Self { began: Vec::with_capacity(connections), opened: 0, failed: 0, opening: Histogram::new() }
+    }
+
+    /// Lets so many come, and looks after others in `between` any two steps of theirs.
+    pub(crate) fn come(
+        &mut self,
+        crowd: &mut Swarm,
+        connections: usize,
+        mut between: impl FnMut() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        while self.opened + self.failed < connections {
+            if self.began.len() < connections {
+                crowd.connect(ClientId(self.began.len()))?;
+                self.began.push(Instant::now());
+            }
+            crowd.turn(Duration::ZERO, self)?;
+            between()?;
+            if began.elapsed() > PATIENCE {
+                let open = self.opened;
+                return Err(Failure::new(format!("{open} of {connections} connections are open after {PATIENCE:?}")));
+            }
+        }
+        Ok(())
     }
 }
 
