@@ -2,7 +2,12 @@
 //!
 //! What a burst of messages took is freed on both sides of the bridge, but an allocator keeps it for
 //! the next burst, and the JavaScript side frees its part only when it collects garbage, some time
-//! later. So the memory is given back several times after the traffic has ebbed, and never during it.
+//! later. So the memory is given back several times after the traffic has ebbed. Traffic that never ebbs has
+//! its small bursts, too, each of which leaves what it took beyond the others: so once in a while it is given
+//! back in the midst of traffic, and not more often, for that holds up the allocations of all threads for
+//! some milliseconds.
+
+use crate::limits::TICK_SECONDS;
 
 /// A burst of less than this, between two ticks, is not worth it.
 const BURST_BYTES: usize = 4 * 1024 * 1024;
@@ -14,11 +19,16 @@ const EBB_PART: usize = 8;
 /// when an idle JavaScript thread may have collected its garbage.
 const AT_TICKS: [u32; 5] = [0, 1, 2, 4, 15];
 
+/// Ticks, after which memory is given back although the traffic goes on: five minutes.
+const FLOOD_TICKS: u32 = 300 / TICK_SECONDS;
+
 /// The traffic of one reactor, by ticks.
 #[derive(Default)]
 pub struct Ebb {
     now_bytes: usize,
     highest_bytes: usize,
+    /// Ticks of traffic that were worth it since memory was given back.
+    flood: u32,
     /// Ticks since the ebb.
     since: Option<u32>,
 }
@@ -39,15 +49,20 @@ impl Ebb {
         let bytes = std::mem::take(&mut self.now_bytes);
         if bytes >= BURST_BYTES {
             self.since = None;
+            self.flood += 1;
         }
         self.highest_bytes = self.highest_bytes.max(bytes);
         if self.highest_bytes >= BURST_BYTES && bytes < self.highest_bytes / EBB_PART {
             self.highest_bytes = bytes;
             self.since = Some(0);
         }
-        let Some(since) = self.since else { return false };
-        self.since = (since < AT_TICKS[AT_TICKS.len() - 1]).then_some(since + 1);
-        AT_TICKS.contains(&since)
+        let is_low = self.since.is_some_and(|since| AT_TICKS.contains(&since));
+        self.since = self.since.filter(|&since| since < AT_TICKS[AT_TICKS.len() - 1]).map(|since| since + 1);
+        let is_due = is_low || self.flood >= FLOOD_TICKS;
+        if is_due {
+            self.flood = 0;
+        }
+        is_due
     }
 }
 
@@ -75,13 +90,25 @@ mod tests {
             ebb.flow(10 * BURST_BYTES);
             assert!(!ebb.tick());
         }
-        for _ in 0..100 {
+        for _ in 0..30 {
             ebb.flow(BURST_BYTES * 2);
             assert!(!ebb.tick(), "less, but not an eighth");
         }
         let mut little = Ebb::default();
         little.flow(BURST_BYTES - 1);
         assert_eq!(ticks(&mut little, 40), []);
+    }
+
+    #[test]
+    fn traffic_that_never_ebbs_gives_back_once_in_five_minutes() {
+        let mut ebb = Ebb::default();
+        let given: Vec<u32> = (1..=3 * FLOOD_TICKS)
+            .filter(|_| {
+                ebb.flow(BURST_BYTES);
+                ebb.tick()
+            })
+            .collect();
+        assert_eq!(given, [FLOOD_TICKS, 2 * FLOOD_TICKS, 3 * FLOOD_TICKS]);
     }
 
     #[test]

@@ -243,6 +243,7 @@ impl<N: Network> Reactor<N> {
         self.orders = Orders::default();
         self.agenda = Agenda::default();
         self.gather = Gather::default();
+        self.published = Published::default();
         self.contexts.let_go();
         self.unread.shrink_to_fit();
         self.pace.let_go();
