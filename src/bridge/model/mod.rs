@@ -4,6 +4,7 @@
 //! A thread that waits for what never comes is a deadlock, which loom reports: so a model that ends has
 //! lost no wake-up. Waits have no time limit here, so none of them is saved by one.
 
+mod budget;
 mod census;
 mod inbox;
 mod mailbox;
@@ -101,9 +102,14 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(&Budget::new(0))
+    }
+
+    /// One whose App has a memory budget.
+    pub(crate) fn of(budget: &Arc<Budget>) -> Arc<Self> {
         let (js, sleeper) = (JavaScript::asleep(), Arc::new(Sleeper::default()));
         let (rung, woken) = (js.clone(), sleeper.clone());
-        let crossing = Crossing::new(&Budget::new(0), Box::new(move || woken.wake()), Box::new(move || rung.ring()));
+        let crossing = Crossing::new(budget, Box::new(move || woken.wake()), Box::new(move || rung.ring()));
         Arc::new(Self { crossing, js, sleeper })
     }
 
