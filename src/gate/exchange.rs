@@ -82,8 +82,9 @@ pub(super) struct Exchange<'e> {
 struct Seat<'e> {
     entrance: &'e Entrance,
     conversation: RefCell<Option<Rc<Conversation>>>,
-    /// That of the request before, as long as hyper has some of its response: it calls for the next one before that is
-    /// written. There is one such at most, for a response is not begun before the last one is written.
+    /// That of the request before, as long as hyper has some of its response: where the request's content comes to its end
+    /// behind that, the next request is called for before it is written. There is one at most, for none but that is begun
+    /// before.
     former: RefCell<Option<Rc<Conversation>>>,
 }
 

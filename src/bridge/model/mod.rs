@@ -95,7 +95,7 @@ impl JavaScript {
 
 /// A lane between JavaScript and a thread of the engine that sleeps when it has nothing to do.
 pub(crate) struct Lane {
-    pub(crate) crossing: Crossing,
+    pub(crate) crossing: Arc<Crossing>,
     pub(crate) js: Arc<JavaScript>,
     sleeper: Arc<Sleeper>,
 }
@@ -110,7 +110,7 @@ impl Lane {
         let (js, sleeper) = (JavaScript::asleep(), Arc::new(Sleeper::default()));
         let (rung, woken) = (js.clone(), sleeper.clone());
         let crossing = Crossing::new(budget, Box::new(move || woken.wake()), Box::new(move || rung.ring()));
-        Arc::new(Self { crossing, js, sleeper })
+        Arc::new(Self { crossing: Arc::new(crossing), js, sleeper })
     }
 
     /// Calls `round` until it returns `true`, as the loop of a reactor's thread does.

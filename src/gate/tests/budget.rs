@@ -101,22 +101,41 @@ fn a_whole_response_of_which_the_most_waits_is_given_up() {
     the_larger_goes(false);
 }
 
-/// A client that has asked for more before it has taken its response is closed as any other.
-#[test]
-fn a_response_is_given_up_behind_which_another_request_came() {
+/// A client that has asked for more before it has taken its response is closed as any other, whether the gate waits with
+/// that, or has it already: then the end of the first one's content came behind the response.
+fn a_response_is_given_up_behind_another_request(is_called: bool) {
     let site = thrifty_site(60 * MIB);
-    site.routes.set_handler("GET", "/much", Some(Handler::Asked(RouteId(20)))).unwrap();
+    site.routes.set_handler("ANY", "/much", Some(Handler::Asked(RouteId(20)))).unwrap();
     let mut javascript = Javascript::of(&site);
     let mut client = site.connect();
-    client.write_all("GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2).as_bytes()).unwrap();
+    let next = "GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let first = match is_called {
+        true => "POST /much HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n".to_owned(),
+        false => next.repeat(2),
+    };
+    client.write_all(first.as_bytes()).unwrap();
     let (place, ..) = javascript.request();
     javascript.respond(place, &format!("200 OK\n\n{}", "x".repeat(32 * MIB)));
     site.when(|counts| counts.waiting_bytes as usize >= 32 * MIB);
+    if is_called {
+        client.write_all(format!("last{next}").as_bytes()).unwrap();
+        javascript.request();
+    }
     let _share = elsewhere(&site, 34 * MIB);
     let counts = site.when(|counts| counts.waiting_bytes == 0);
     assert_eq!((counts.shed, site.budget.reached().closing), (1, 1));
     assert_eq!(counts.timed_out, 0, "it was not the deadline of a peer that reads nothing");
     site.gate.stop();
+}
+
+#[test]
+fn a_response_is_given_up_behind_which_another_request_waits() {
+    a_response_is_given_up_behind_another_request(false);
+}
+
+#[test]
+fn a_response_is_given_up_behind_which_another_request_is_asked() {
+    a_response_is_given_up_behind_another_request(true);
 }
 
 /// Small responses, and with TLS records, that wait for a client which asks on and reads nothing: it can be closed for them
