@@ -189,7 +189,8 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
    *
    * A connection of such a proxy counts, once its first head is there, for whom the proxy names: in the PROXY protocol,
    * version 2, or in `X-Forwarded-For`, whose last address counts that is not trusted itself. If it names nobody it counts
-   * for no address. Over a connection of HTTP that it keeps, the latest request counts. Nothing else changes:
+   * for no address; if `X-Forwarded-For` names somebody by what is no address (`unknown`), it counts for the address of the
+   * proxy that has written that, or for one that all proxies on Unix domain sockets share. Over a connection of HTTP that it keeps, the latest request counts. Nothing else changes:
    * `getRemoteAddress` is the peer's.
    * @default []
    */

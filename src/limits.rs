@@ -46,6 +46,10 @@ pub const BUDGET_RESUMING_PERCENT: usize = 90;
 /// at once, and the next ones have to be closed. [`BUDGET_LIGHT_PART`] says for whom it does not.
 pub const BUDGET_CLOSING_PERCENT: usize = 75;
 
+/// When reading has been stopped for so long, connections are closed even though what is held becomes less: a few that read
+/// a little now and then would keep all others waiting. Less than what most clients wait for an answer.
+pub const BUDGET_STOPPED_SECONDS: u32 = 16;
+
 /// Where reading goes on, nobody is closed who has less than one part in so many of what the heaviest of those had
 /// that were closed before: small ones do not pay for many that are large.
 pub const BUDGET_LIGHT_PART: usize = 2;
@@ -89,6 +93,11 @@ pub const TOPICS: usize = 1 << 24;
 /// published to one topic in a row are one for each subscriber. Above it what is sorted is carried out first: at most 6 MiB,
 /// and a connection that gets so many messages in one turn gets them by some writes instead of one.
 pub const AGENDA_LINKS: usize = 256 * 1024;
+
+/// Published messages that are kept as volleys at a time; above it what is sorted is carried out first, as above. No more
+/// than 6 MiB, though topics take turns at every message. It is gone again before the turn tells the memory budget what
+/// is held, so to count it there would bound nothing.
+pub const VOLLEY_MESSAGES: usize = 64 * 1024;
 
 /// Routes of one App: a slot keeps a route's id in 16 bits.
 pub const ROUTES: usize = 1 << 16;

@@ -257,8 +257,9 @@ impl Member {
         }
     }
 
-    /// Reading has been stopped for long, and what is held has not become less: it will not by itself, where peers
-    /// neither read nor may send what is missing. Connections are closed as at the end of the budget.
+    /// Reading has been stopped for too long: where peers neither read nor may send what is missing, what is held does not
+    /// become less by itself, and where they read a little now and then, not soon enough. Connections are closed as at
+    /// the end of the budget, unless it is JavaScript that is behind.
     pub fn relieve(&self) {
         let state = self.budget.lock();
         if Level(state.level).stops_reading() && !self.budget.spares_peers(state.held) {

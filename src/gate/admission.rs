@@ -67,7 +67,8 @@ impl Admission {
     /// For whom a connection of this peer counts.
     pub(super) fn counting(&self, peer: Option<SocketAddr>) -> Counting<'_> {
         let counted = self.addresses.as_ref().filter(|counted| counted.trusted.trusts_peer(peer));
-        Counting { counted, tally: &self.tally, proxied: Cell::new(None), client: RefCell::new(None) }
+        let peer = peer.map(|peer| peer.ip());
+        Counting { counted, tally: &self.tally, peer, proxied: Cell::new(None), client: RefCell::new(None) }
     }
 }
 
@@ -76,6 +77,8 @@ pub(super) struct Counting<'a> {
     /// `None`: it counts for its peer, if at all.
     counted: Option<&'a Counted>,
     tally: &'a Tally,
+    /// The address of the peer itself, if it has one.
+    peer: Option<IpAddr>,
     /// Who was named at the beginning of the connection.
     proxied: Cell<Option<IpAddr>>,
     client: RefCell<Option<(IpAddr, Option<Guest>)>>,
@@ -92,11 +95,17 @@ impl Counting<'_> {
         self.proxied.set(Some(client.ip()));
     }
 
-    /// Counts the connection for whom it speaks now, or that it is turned away. `forwarded` are the values of `X-Forwarded-For` in the latest
-    /// head. Behind a proxy that keeps its connections each request may be another client's: it counts for the latest.
+    /// Says for whom the connection counts from now on, once a head has come. `forwarded` are the values of that head's
+    /// `X-Forwarded-For`. If that is somebody else than before, as behind a proxy that sends requests of many clients over one
+    /// connection, it counts for the former no more. Does nothing if the peer is not trusted, or names nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the new one has too many connections. That is noted as a client that was turned away; the connection is to be
+    /// ended, and counts for the former until then.
     pub(super) fn count<'h>(&self, forwarded: impl DoubleEndedIterator<Item = &'h [u8]>) -> Result<(), Surplus> {
         let Some(Counted { addresses, trusted }) = self.counted else { return Ok(()) };
-        let Some(client) = trusted.client(self.proxied.get(), forwarded) else { return Ok(()) };
+        let Some(client) = trusted.client(self.peer, self.proxied.get(), forwarded) else { return Ok(()) };
         if self.client.borrow().as_ref().is_none_or(|(known, _)| *known != client) {
             let entered = addresses.enter(client).map_err(Surplus::Address);
             let guest = entered.inspect_err(|&surplus| self.tally.turn_away(surplus))?;

@@ -4,7 +4,7 @@
 //! wakes the task; the task takes what is there. Memory: a few words, and what JavaScript has written
 //! that hyper has not taken yet.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
@@ -45,6 +45,10 @@ pub(super) struct Conversation {
     /// The gate's, in which what waits here counts; and of this one what counts in it.
     stock: Stock,
     own: Stock,
+    /// Bytes of those that its connection holds: see [`Conversation::burden`].
+    burden: Cell<usize>,
+    /// Whether it is [listed](Conversation::list).
+    is_listed: Cell<bool>,
     state: RefCell<State>,
 }
 
@@ -82,10 +86,11 @@ struct State {
 
 impl Conversation {
     pub(super) fn new(place: ConnectionId, stock: Stock) -> Self {
-        Self { place, stock, own: Stock::default(), state: RefCell::default() }
+        let (own, burden, is_listed) = (Stock::default(), Cell::new(0), Cell::new(false));
+        Self { place, stock, own, burden, is_listed, state: RefCell::default() }
     }
 
-    /// Bytes of the response that wait for the client.
+    /// Bytes that wait for the client.
     pub(super) fn weight(&self) -> usize {
         self.own.bytes()
     }
@@ -95,15 +100,47 @@ impl Conversation {
         if content.len() < COUNTED_BYTES { content.into() } else { self.stock.keep(&self.own, content) }
     }
 
-    /// The connection ends, for it has the most waiting where there is no more room.
+    /// What its connection holds for a client that does not read: `unwritten` bytes in hyper, of which those do not count that
+    /// are [kept](Self::keep), and `records` of TLS. Whether that has changed.
+    pub(super) fn burden(&self, unwritten: usize, records: usize) -> bool {
+        let before = self.burden.get();
+        if (before, unwritten, records) == (0, 0, 0) {
+            return false;
+        }
+        let kept = self.weight() - before - self.state.borrow().waiting;
+        let now = unwritten.saturating_sub(kept) + records;
+        if now != before {
+            self.burden.set(now);
+            self.count(before, now);
+        }
+        now != before
+    }
+
+    /// Notes that it is listed among those that may have to be closed. `false`: it was already.
+    pub(super) fn list(&self) -> bool {
+        !self.is_listed.replace(true)
+    }
+
+    /// It is not listed any more.
+    pub(super) fn unlist(&self) {
+        self.is_listed.set(false);
+    }
+
+    /// The connection ends, for it has the most waiting where there is no more room. What hyper has not taken is gone at once.
     pub(super) fn shed(&self) {
         let mut state = self.state.borrow_mut();
         if !std::mem::replace(&mut state.is_shed, true) {
             self.stock.count_shed();
         }
-        let tasks = [state.writer.take(), state.task.take()];
+        state.written = VecDeque::new();
+        self.count(std::mem::take(&mut state.waiting), 0);
+        let writer = state.writer.take();
         drop(state);
-        tasks.into_iter().flatten().for_each(Waker::wake);
+        // Also one of which JavaScript has said the last: what was taken of it would look as if it were whole.
+        self.close();
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 
     /// Whether it was closed so.
@@ -279,8 +316,8 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        let waiting = self.state.get_mut().waiting;
-        self.count(waiting, 0);
+        let left = self.state.get_mut().waiting + self.burden.get();
+        self.count(left, 0);
     }
 }
 

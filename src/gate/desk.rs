@@ -75,8 +75,10 @@ struct State {
     /// Whether a filter asked for connections.
     filtered: bool,
     orders: Orders,
-    /// Conversations without a place of whose response something may wait.
+    /// Conversations that may have no place any more, and of whose response something may wait; each once.
     leaving: Vec<Weak<Conversation>>,
+    /// Whether the last turn has closed one for the budget.
+    has_shed: bool,
 }
 
 #[derive(Default)]
@@ -106,32 +108,40 @@ impl Desk {
         self.share.borrow_mut().hold(Held { inside_bytes: 0, outside_bytes: self.stock.bytes() });
     }
 
-    /// Closes conversations as long as the budget wants it and the gate has the heaviest, one after the other.
-    fn relieve(&self) {
+    /// Closes the conversation that has the most waiting if the App's budget is at its end and no thread has a heavier one: one
+    /// in each turn, as long as that is so.
+    ///
+    /// A conversation that is closed weighs until its task has ended. That task was woken, and comes before the next turn, so
+    /// one turn waits for it: else another one would be closed for bytes that are about to go. Not more than one: all of the
+    /// App waits for this gate's bid, and who is closed already should not hold that up, whatever keeps it.
+    fn relieve(&self, cx: &Context<'_>) {
+        let mut state = self.state.borrow_mut();
+        let has_shed = std::mem::take(&mut state.has_shed);
         if !self.member.budget().level().closes() {
             return;
         }
-        let state = self.state.borrow();
-        let seated = state.places.iter().filter_map(|place| place.conversation.clone());
         let mut heaviest: Option<Rc<Conversation>> = None;
+        let mut is_leaving = false;
+        let seated = state.places.iter().filter_map(|place| place.conversation.clone());
         for found in seated.chain(state.leaving.iter().filter_map(Weak::upgrade)) {
-            if found.weight() > 0 && found.is_shed() {
-                // What was closed before is still counted: its task lets go of it, and the keeper is woken when that has ended.
-                return;
-            }
-            if found.weight() > heaviest.as_ref().map_or(0, |heaviest| heaviest.weight()) {
+            if found.is_shed() {
+                is_leaving |= found.weight() > 0;
+            } else if found.weight() > heaviest.as_ref().map_or(0, |heaviest| heaviest.weight()) {
                 heaviest = Some(found);
             }
         }
         drop(state);
+        if has_shed && is_leaving {
+            return cx.waker().wake_by_ref();
+        }
         if self.member.bid(heaviest.as_ref().map_or(0, |heaviest| heaviest.weight())) == Ruling::Close
             && let Some(heaviest) = heaviest
         {
-            if self.abort(&heaviest) {
-                // JavaScript has not said its last: a response that was begun would look as if it were whole.
-                heaviest.close();
-            }
+            self.abort(&heaviest);
             heaviest.shed();
+            self.account();
+            self.state.borrow_mut().has_shed = true;
+            cx.waker().wake_by_ref();
         }
     }
 
@@ -201,6 +211,17 @@ impl Desk {
         kept
     }
 
+    /// So many bytes does a conversation's connection hold for a client that does not read: see
+    /// [`Conversation::burden`].
+    pub(super) fn burden(&self, conversation: &Rc<Conversation>, unwritten: usize, records: usize) {
+        if conversation.burden(unwritten, records) {
+            if conversation.weight() > 0 {
+                self.state.borrow_mut().leave(conversation);
+            }
+            self.account();
+        }
+    }
+
     /// A connection came or went: tells the filter, if there is one.
     pub(super) fn tell_connection(&self, kind: EventKind, peer: Option<SocketAddr>) {
         if self.state.borrow().filtered {
@@ -232,7 +253,7 @@ impl Desk {
         self.crossing.answer();
         self.obey();
         self.account();
-        self.relieve();
+        self.relieve(cx);
         let mut state = self.state.borrow_mut();
         // Tasks that were ready when the first of these events came may be behind this turn: the next one is
         // behind them.
@@ -390,8 +411,19 @@ impl State {
 
     /// Its response is still to be written.
     fn leave(&mut self, conversation: &Rc<Conversation>) {
+        if !conversation.list() {
+            return;
+        }
         if self.leaving.len() == self.leaving.capacity() {
-            self.leaving.retain(|left| left.upgrade().is_some_and(|left| left.weight() > 0));
+            self.leaving.retain(|left| {
+                left.upgrade().is_some_and(|left| {
+                    let is_heavy = left.weight() > 0;
+                    if !is_heavy {
+                        left.unlist();
+                    }
+                    is_heavy
+                })
+            });
         }
         self.leaving.push(Rc::downgrade(conversation));
     }

@@ -82,19 +82,56 @@ pub(super) struct Exchange<'e> {
 struct Seat<'e> {
     entrance: &'e Entrance,
     conversation: RefCell<Option<Rc<Conversation>>>,
+    /// That of the request before, as long as hyper has some of its response: where the request's content comes to its end
+    /// behind that, the next request is called for before it is written. There is one at most, for none but that is begun
+    /// before.
+    former: RefCell<Option<Rc<Conversation>>>,
 }
 
 impl Seat<'_> {
     fn leave(&self) {
         if let Some(conversation) = self.conversation.take() {
             self.entrance.desk().abort(&conversation);
+            let heavy = Some(conversation).filter(|conversation| conversation.weight() > 0);
+            self.unburden(self.former.replace(heavy));
         }
+    }
+
+    /// What the connection holds counts for another one, or nothing is held.
+    fn unburden(&self, conversation: Option<Rc<Conversation>>) {
+        if let Some(conversation) = conversation {
+            self.entrance.desk().burden(&conversation, 0, 0);
+        }
+    }
+
+    /// Counts what the connection holds for whose response that is.
+    fn burden(&self, unwritten: usize, records: usize) {
+        let desk = self.entrance.desk();
+        let mut former = self.former.borrow_mut();
+        if let Some(heavy) = &*former {
+            desk.burden(heavy, unwritten, records);
+        }
+        former.take_if(|former| former.weight() == 0);
+        if former.is_none()
+            && let Some(conversation) = &*self.conversation.borrow()
+        {
+            desk.burden(conversation, unwritten, records);
+        }
+    }
+
+    /// Ready when one of both was closed for the App's memory budget.
+    fn poll_shed(&self, cx: &Context<'_>) -> Poll<()> {
+        let is_shed = |seated: &RefCell<Option<Rc<Conversation>>>| {
+            seated.borrow().as_ref().is_some_and(|conversation| conversation.poll_shed(cx).is_ready())
+        };
+        if is_shed(&self.conversation) || is_shed(&self.former) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.leave();
+        self.unburden(self.former.take());
     }
 }
 
@@ -215,7 +252,7 @@ impl<'e> Exchange<'e> {
             admitted: Cell::new(None),
             steps: Cell::new(0),
             asking: Cell::new(false),
-            seat: Seat { entrance, conversation: RefCell::new(None) },
+            seat: Seat { entrance, conversation: RefCell::new(None), former: RefCell::new(None) },
             pump: RefCell::new(None),
             watch: RefCell::new(None),
         }
@@ -248,7 +285,8 @@ impl<'e> Exchange<'e> {
     /// Sees to what crosses to JavaScript beside the answer: the request's content, and whether the peer
     /// stays. Ready when it is gone.
     pub(super) fn poll_javascript(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.seat.conversation.borrow().as_ref().is_some_and(|seated| seated.poll_shed(cx).is_ready()) {
+        self.seat.burden(self.flow.unwritten_bytes(), self.stream.borrow().held_bytes());
+        if self.seat.poll_shed(cx).is_ready() {
             return Poll::Ready(());
         }
         self.poll_content(cx);
@@ -381,7 +419,7 @@ impl<'e> Exchange<'e> {
         match verdict {
             Verdict::Yield => {
                 // Its content is the next one's.
-                self.seat.conversation.take();
+                self.seat.unburden(self.seat.conversation.take());
                 Ok(None)
             }
             Verdict::Close => Err(NoResponse),

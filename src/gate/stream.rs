@@ -62,6 +62,14 @@ impl Stream {
         }
     }
 
+    /// Records and plaintext that wait in it.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Secure(secure) => secure.session.held_bytes() + secure.waiting.capacity(),
+        }
+    }
+
     /// Looks for the end of what the peer sends, where nothing else is to be read: `Ready(0)` is the end. A byte
     /// that is there hides it. What comes is kept for the next read.
     pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

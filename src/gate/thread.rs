@@ -67,10 +67,17 @@ enum Command {
 }
 
 impl Gate {
-    /// Starts the thread. What it accepts goes to the children, while there are any; what it serves goes,
-    /// established, to the adopters in turn. With `security` it speaks TLS, and nothing else. Listeners and connections count in the census. `ring_javascript`
-    /// tells that the [crossing](Self::crossing) has events. None of these may wait for a thread that waits
-    /// for the gate.
+    /// Starts the thread.
+    ///
+    /// - `routes`: what requests are answered by.
+    /// - `adopters`: the reactors, which get the WebSockets in turn, once they are established.
+    /// - `census`: counts the listeners and the connections.
+    /// - `bounds`: what is turned away.
+    /// - `children`: other Apps. While there are any, what is accepted goes to them.
+    /// - `security`: if it is given, the gate speaks TLS, and nothing else.
+    /// - `ring_javascript`: called, on the gate's thread, when the [crossing](Self::crossing) has events.
+    ///
+    /// The gate's thread calls all of them, and others wait for that thread: so none of them may wait for those.
     ///
     /// # Errors
     ///
@@ -232,7 +239,7 @@ fn keep(runtime: &LocalRuntime, mut keeper: Keeper) {
         }
     });
     if let Err(Ok(payload)) = runtime.block_on(kept).map_err(JoinError::try_into_panic) {
-        Panic::latest(payload.as_ref()).abort();
+        Panic::of(payload.as_ref()).abort();
     }
 }
 
@@ -411,7 +418,7 @@ impl Keeper {
         while let Poll::Ready(Some(ended)) = self.connections.poll_join_next(cx) {
             joined += 1;
             if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
-                self.report(failed::CONNECTION, Panic::latest(payload.as_ref()));
+                self.report(failed::CONNECTION, Panic::of(payload.as_ref()));
             }
         }
         joined

@@ -3,7 +3,7 @@
 //! Made once from the option `trustProxy`, asked for each connection of an App that counts. What a proxy says comes in
 //! the head of the PROXY protocol, or in `X-Forwarded-For`, to which each proxy appends whom it has heard.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::limits;
 
@@ -22,6 +22,9 @@ struct Network {
     /// So many of its bits are the same for all.
     bits: u32,
 }
+
+/// Where those are taken to be, all together, for whom a proxy on a Unix domain socket speaks without an address.
+const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// The name of the clients of Unix domain sockets.
 const UNIX: &str = "unix";
@@ -58,9 +61,11 @@ impl Trusted {
     }
 
     /// Whom a trusted peer speaks for: the last one who is named by somebody trusted. `forwarded` are the values of
-    /// `X-Forwarded-For`, as they stand. `None`: it names nobody.
+    /// `X-Forwarded-For`, as they stand. `None`: it speaks for nobody. For whom it speaks without an address it answers
+    /// itself: that is `peer`, or [`NOWHERE`] where that has none.
     pub(super) fn client<'h>(
         &self,
+        peer: Option<IpAddr>,
         proxied: Option<IpAddr>,
         forwarded: impl DoubleEndedIterator<Item = &'h [u8]>,
     ) -> Option<IpAddr> {
@@ -70,8 +75,8 @@ impl Trusted {
             if client.is_some_and(|client| !self.trusts(client)) {
                 break;
             }
-            // What is no address ends the way: what stands before it is nobody's word.
-            let Some(named) = address_in(entry) else { break };
+            // What is no address ends the way, at who has written it: what stands before it is nobody's word.
+            let Some(named) = address_in(entry) else { return client.or(peer).or(Some(NOWHERE)) };
             client = Some(named);
         }
         client
@@ -162,7 +167,8 @@ mod tests {
         let trusted = trusted(&["10.0.0.0/8", "unix"]);
         let client = |proxied: Option<&str>, lines: &[&str]| {
             let proxied = proxied.map(|proxied| proxied.parse().unwrap());
-            trusted.client(proxied, lines.iter().map(|line| line.as_bytes())).map(|client| client.to_string())
+            let peer = Some("10.0.0.1".parse().unwrap());
+            trusted.client(peer, proxied, lines.iter().map(|line| line.as_bytes())).map(|client| client.to_string())
         };
         for (proxied, lines, expected) in [
             (None, &[][..], None),
@@ -171,16 +177,21 @@ mod tests {
             (None, &["6.6.6.6, 1.2.3.4 ,10.0.0.2"], Some("1.2.3.4")),
             (None, &["6.6.6.6", "1.2.3.4", "10.0.0.2,10.0.0.3"], Some("1.2.3.4")),
             (None, &["10.0.0.9, 10.0.0.2"], Some("10.0.0.9")),
-            (None, &["6.6.6.6, unknown"], None),
+            (None, &["6.6.6.6, unknown"], Some("10.0.0.1")),
             (None, &["6.6.6.6, unknown, 10.0.0.2"], Some("10.0.0.2")),
             (None, &["[2001:db8::1]:80"], Some("2001:db8::1")),
             (None, &["1.2.3.4:5678, ", ","], Some("1.2.3.4")),
             (Some("1.2.3.4"), &["6.6.6.6"], Some("1.2.3.4")),
             (Some("10.0.0.2"), &["6.6.6.6, 1.2.3.4"], Some("1.2.3.4")),
             (Some("10.0.0.2"), &[], Some("10.0.0.2")),
-            (None, &["\u{e4}"], None),
+            (Some("10.0.0.2"), &["6.6.6.6, unknown"], Some("10.0.0.2")),
+            (Some("1.2.3.4"), &["unknown"], Some("1.2.3.4")),
+            (None, &["\u{e4}"], Some("10.0.0.1")),
+            (None, &[" , "], None),
         ] {
             assert_eq!(client(proxied, lines).as_deref(), expected, "{proxied:?} {lines:?}");
         }
+        // By a Unix domain socket the proxy has no address either.
+        assert_eq!(trusted.client(None, None, [&b"unknown"[..]].into_iter()), Some(NOWHERE));
     }
 }

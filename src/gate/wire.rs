@@ -31,6 +31,7 @@ pub(super) struct Wire<'s> {
 pub(super) struct Flow {
     written: Cell<u64>,
     is_blocked: Cell<bool>,
+    unwritten: Cell<usize>,
 }
 
 impl Flow {
@@ -39,9 +40,21 @@ impl Flow {
         self.is_blocked.get().then(|| self.written.get())
     }
 
-    /// Of a secure stream what its records take counts: much plaintext is told as written at once.
-    fn note(&self, poll: Poll<io::Result<usize>>, stream: &Stream) -> Poll<io::Result<usize>> {
+    /// While the peer does not read: bytes that hyper has for it.
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        self.unwritten.get()
+    }
+
+    /// Of a secure stream what its records take counts: much plaintext is told as written at once. `slices` are all that
+    /// hyper has.
+    fn note(
+        &self,
+        poll: Poll<io::Result<usize>>,
+        stream: &Stream,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.is_blocked.set(poll.is_pending());
+        self.unwritten.set(if poll.is_pending() { slices.iter().map(|slice| slice.len()).sum() } else { 0 });
         match (stream.written(), &poll) {
             (Some(all), _) => self.written.set(all),
             (None, Poll::Ready(Ok(written))) => self.written.set(self.written.get() + *written as u64),
@@ -60,7 +73,7 @@ impl AsyncRead for Wire<'_> {
 impl AsyncWrite for Wire<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let stream = &mut *self.stream.borrow_mut();
-        self.flow.note(Pin::new(&mut *stream).poll_write(cx, bytes), stream)
+        self.flow.note(Pin::new(&mut *stream).poll_write(cx, bytes), stream, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -69,7 +82,7 @@ impl AsyncWrite for Wire<'_> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = &mut *self.stream.borrow_mut();
-        self.flow.note(Pin::new(&mut *stream).poll_write_vectored(cx, slices), stream)
+        self.flow.note(Pin::new(&mut *stream).poll_write_vectored(cx, slices), stream, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

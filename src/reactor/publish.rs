@@ -49,7 +49,7 @@ impl Published {
         &self.large[command.offset as usize]
     }
 
-    /// Forgets all: the turn's commands are carried out.
+    /// Forgets all: the commands so far are carried out.
     pub fn clear(&mut self) {
         self.large = Vec::new();
         self.compressed = HashMap::new();
@@ -78,6 +78,11 @@ impl<N: Network> Reactor<N> {
         let place = frame(&command);
         if !self.published.volleys.join(topic, &command, place.clone(), &mut orders.commands) {
             self.assign_volley(orders);
+            if self.published.volleys.messages() >= limits::VOLLEY_MESSAGES {
+                // Behind this no entry is left that stands for something published.
+                self.carry_out_agenda(orders);
+                self.published.clear();
+            }
             self.published.volleys.open(topic, command, place);
         }
     }

@@ -7,12 +7,25 @@ use super::network::Network;
 use super::slot::Phase;
 use super::turn::Reactor;
 use crate::bridge::{CloseCause, Held, Ruling};
-use crate::limits::BUDGET_STEP;
+use crate::limits::{BUDGET_STEP, BUDGET_STOPPED_SECONDS, TICK_SECONDS};
 use crate::protocol::ClosePayload;
 
 /// Status code and reason of a connection that is closed for the budget: Try Again Later, as IANA's registry of
 /// WebSocket close codes has it.
 const SHED: (u16, &str) = (1013, "the server is short of memory");
+
+/// Ticks in a row that may find reading stopped. Up to one tick more has gone by since it was.
+const STOPPED_TICKS: u32 = BUDGET_STOPPED_SECONDS.div_ceil(TICK_SECONDS);
+
+/// What a reactor has seen of a stop of reading.
+#[derive(Default)]
+pub(super) struct Stop {
+    /// Ticks in a row that have found reading stopped. One that went on in between for less than a tick counts as
+    /// stopped: there was hardly any room.
+    ticks: u32,
+    /// What all of the App held at the last of them.
+    held_bytes: usize,
+}
 
 impl<N: Network> Reactor<N> {
     /// Tells the budget what is held, if that has changed by much.
@@ -45,16 +58,19 @@ impl<N: Network> Reactor<N> {
         self.is_shedding = true;
     }
 
-    /// A tick: looks whether the budget is stuck above where reading stops.
+    /// A tick: has connections closed if reading is stopped, and what is held has not become less since the last tick,
+    /// or not enough of it for too long.
     pub(super) fn pace_relief(&mut self) {
-        let level = self.member.budget().level();
-        let held = level.stops_reading().then(|| self.member.held_bytes());
-        if let (Some(before), Some(now)) = (self.stuck, held)
-            && now >= before
-        {
+        if !self.member.budget().level().stops_reading() {
+            self.stop = Stop::default();
+            return;
+        }
+        let held_bytes = self.member.held_bytes();
+        let Stop { ticks, held_bytes: before } = self.stop;
+        if ticks >= STOPPED_TICKS || ticks > 0 && held_bytes >= before {
             self.member.relieve();
         }
-        self.stuck = held;
+        self.stop = Stop { ticks: ticks.saturating_add(1), held_bytes };
     }
 
     /// Those that hold the most, in ascending order: as many as a turn closes.

@@ -21,6 +21,7 @@ use super::intake::Intake;
 use super::network::{Network, Ready};
 use super::pace::Pace;
 use super::publish::Published;
+use super::relief::Stop;
 use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
@@ -66,8 +67,8 @@ pub struct Reactor<N: Network> {
     pub(super) share: Share,
     /// Whether the next turn goes on closing connections for the budget.
     pub(super) is_shedding: bool,
-    /// What all held at the last tick, if reading was stopped.
-    pub(super) stuck: Option<usize>,
+    /// What the ticks have seen of reading that the budget has stopped.
+    pub(super) stop: Stop,
     /// What is read lies here until it is decoded; one for all connections.
     pub(super) buffer: Box<[u8]>,
     /// What is opened and sealed lies here; one for all secure connections.
@@ -108,7 +109,7 @@ impl<N: Network> Reactor<N> {
             share: Share::of(budget),
             broadcasts: Broadcasts::default(),
             is_shedding: false,
-            stuck: None,
+            stop: Stop::default(),
             network,
             intake,
             shared,

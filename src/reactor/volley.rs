@@ -3,8 +3,9 @@
 //!
 //! Their frames are moved together where JavaScript wrote them, once, and one entry of the
 //! [`Agenda`](super::agenda::Agenda) stands for all of them: a subscriber costs one look at its slot and one
-//! write, not one for each message. Memory, until the turn's commands are carried out: 24 bytes for each message,
-//! and 56 for each volley, of which there are as many as messages where topics take turns.
+//! write, not one for each message. Memory, until they are delivered: 28 bytes for each message,
+//! and 56 for each volley, of which there are as many as messages where topics take turns; and no more than of
+//! [`limits::VOLLEY_MESSAGES`] and of one volley.
 
 use std::ops::Range;
 
@@ -108,7 +109,12 @@ impl Volleys {
         &self.parts[part]
     }
 
-    /// Forgets all: the turn's commands are carried out. What one burst made large is given back.
+    /// Messages that are kept.
+    pub fn messages(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Forgets all: the commands so far are carried out. What one burst made large is given back.
     pub fn clear(&mut self) {
         self.open = None;
         self.sealed.clear();

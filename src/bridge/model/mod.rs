@@ -4,6 +4,7 @@
 //! A thread that waits for what never comes is a deadlock, which loom reports: so a model that ends has
 //! lost no wake-up. Waits have no time limit here, so none of them is saved by one.
 
+mod budget;
 mod census;
 mod inbox;
 mod mailbox;
@@ -94,17 +95,22 @@ impl JavaScript {
 
 /// A lane between JavaScript and a thread of the engine that sleeps when it has nothing to do.
 pub(crate) struct Lane {
-    pub(crate) crossing: Crossing,
+    pub(crate) crossing: Arc<Crossing>,
     pub(crate) js: Arc<JavaScript>,
     sleeper: Arc<Sleeper>,
 }
 
 impl Lane {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(&Budget::new(0))
+    }
+
+    /// One whose App has a memory budget.
+    pub(crate) fn of(budget: &Arc<Budget>) -> Arc<Self> {
         let (js, sleeper) = (JavaScript::asleep(), Arc::new(Sleeper::default()));
         let (rung, woken) = (js.clone(), sleeper.clone());
-        let crossing = Crossing::new(&Budget::new(0), Box::new(move || woken.wake()), Box::new(move || rung.ring()));
-        Arc::new(Self { crossing, js, sleeper })
+        let crossing = Crossing::new(budget, Box::new(move || woken.wake()), Box::new(move || rung.ring()));
+        Arc::new(Self { crossing: Arc::new(crossing), js, sleeper })
     }
 
     /// Calls `round` until it returns `true`, as the loop of a reactor's thread does.

@@ -167,6 +167,20 @@ fn a_trusted_proxy_that_names_nobody_is_not_counted() {
     site.gate.stop();
 }
 
+/// Who is named by what is no address is somebody, and would be bounded by nothing if that counted for nobody.
+#[test]
+fn whom_a_trusted_proxy_names_without_an_address_counts_for_the_proxy() {
+    let site = bounded_site(address(1, 0, &["127.0.0.1"]));
+    let from = |client: &str| said(&site, opening("/chat", &format!("X-Forwarded-For: {client}\r\n")));
+    let kept = [from("unknown"), from("6.6.6.6, 1.2.3.4"), from("")];
+    assert!(kept.iter().all(|(_, answer)| answer.starts_with("HTTP/1.1 101 ")));
+    for client in ["unknown", "1.2.3.4, _hidden", "127.0.0.1"] {
+        assert!(from(client).1.starts_with("HTTP/1.1 429 "), "{client}");
+    }
+    assert_eq!(site.gate.counts().turned_away, TurnedAway { address: 3, ..TurnedAway::default() });
+    site.gate.stop();
+}
+
 #[test]
 fn a_connection_that_a_proxy_keeps_counts_for_the_client_of_its_latest_request() {
     let site = bounded_site(address(1, 0, &["127.0.0.1"]));

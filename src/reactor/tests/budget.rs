@@ -4,7 +4,7 @@ use super::client::TLS13;
 use super::frames::{BINARY, CONTINUATION, PING, PONG, TEXT, closed, fragment, frame, said};
 use super::*;
 use crate::bridge::{CloseCause, Crossing, Held, Member, Ruling, Share};
-use crate::limits::BUDGET_STEP;
+use crate::limits::{BUDGET_STEP, BUDGET_STOPPED_SECONDS, TICK_SECONDS};
 
 const BUDGET_BYTES: usize = 1_000_000;
 
@@ -175,6 +175,33 @@ fn who_neither_reads_nor_may_be_read_does_not_stop_all_others_for_ever() {
     assert!(!opened[0].0.is_closed());
     rig.run();
     assert!(kinds(&rig.js.drain()).contains(&EventKind::Message) || kinds(&events).contains(&EventKind::Message));
+}
+
+/// Peers that read a little at each tick make progress that never comes to anything for the others.
+#[test]
+fn who_reads_by_drips_does_not_stop_all_others_for_long() {
+    const DRIP_BYTES: usize = 1_000;
+    let mut rig = Rig::with_budget(BUDGET_BYTES);
+    let route = generous();
+    let opened = slow(&mut rig, &route, &[300_000, 330_000, 330_000]);
+    rig.js.drain();
+    let (healthy, connection) = rig.open(&route);
+    healthy.says(&frame(TEXT, b"waits"));
+    let ticks = BUDGET_STOPPED_SECONDS / TICK_SECONDS;
+    for tick in 0..=ticks {
+        assert!(rig.js.drain().iter().all(|event| event.kind == EventKind::Backlog), "tick {tick}");
+        let held = rig.reactor.member.held_bytes();
+        opened.iter().for_each(|(peer, _)| peer.room(DRIP_BYTES));
+        rig.run();
+        assert!(rig.reactor.member.held_bytes() < held, "tick {tick}: they read");
+        assert!(rig.shared.crossing.budget().level().stops_reading());
+        rig.ticks(1);
+    }
+    let events = rig.js.drain();
+    assert_eq!(ends(&events).len(), 1, "{events:?}");
+    assert!(!opened[0].0.is_closed(), "it has the least");
+    assert!(kinds(&events).contains(&EventKind::Message), "{events:?}");
+    rig.assert_idle(connection);
 }
 
 #[test]

@@ -217,6 +217,36 @@ fn more_deliveries_than_the_agenda_holds_keep_their_order() {
     }
 }
 
+/// What is kept of published messages has a bound, however many topics take turns: they are delivered in steps, by more
+/// than one write, and all of them in order.
+#[test]
+fn more_messages_than_are_kept_as_volleys_keep_their_order() {
+    const ROUNDS: usize = 5 * limits::VOLLEY_MESSAGES / 4;
+    const SPOKEN: usize = ROUNDS / 100;
+    let (mut rig, members) = opened(2, |route| route.max_backpressure_bytes = 0);
+    for (number, (_, connection)) in members.iter().enumerate() {
+        rig.subscribe(*connection, number as u32, number as u32);
+    }
+    let writes = members[0].0.writes();
+    for number in 0..ROUNDS {
+        // Two topics that nobody listens to, and now and then one that somebody does.
+        rig.publish(NOBODY, 7, b"");
+        rig.publish(NOBODY, 8, b"");
+        if number % 100 == 0 {
+            rig.publish(NOBODY, 0, &(number as u32).to_le_bytes());
+        }
+    }
+    rig.publish_large(NOBODY, 0, b"large".to_vec());
+    rig.publish(NOBODY, 1, b"last");
+    rig.obey();
+    let frames = heard(&members[0].0);
+    let numbers: Vec<_> = (0..ROUNDS).step_by(100).map(|number| (number as u32).to_le_bytes().to_vec()).collect();
+    let (large, spoken) = frames.split_last().unwrap();
+    assert!(spoken.len() > SPOKEN && spoken.iter().map(|frame| &frame.payload).eq(&numbers));
+    assert_eq!((large.payload.as_slice(), texts(&members[1].0)), (&b"large"[..], vec!["last".to_owned()]));
+    assert_eq!(members[0].0.writes(), writes + 3, "two steps, and the rest");
+}
+
 #[test]
 fn who_closes_gets_nothing_more_and_who_comes_into_its_slot_neither() {
     let (mut rig, members) = opened(2, |_| {});
