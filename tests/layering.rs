@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "reactor",
         rooms: &["limits", "error", "protocol", "http", "topics", "bridge", "tls"],
-        crates: &["libc", "mio", "rustix", "socket2"],
+        crates: &["libc", "mio", "rustix", "socket2", "windows_sys"],
         pure: false,
     },
     Room {

@@ -3,8 +3,12 @@
 //! Called on the JavaScript thread, so that `listen` knows at once whether it has the port. It may
 //! block for as long as the system's resolver does, where a name is given.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -21,7 +25,8 @@ pub struct Bind {
     /// 0 lets the system choose one.
     pub port: u16,
     /// Whether the port is refused to others that would share it. Only Linux shares ports
-    /// (`SO_REUSEPORT`), among sockets of one user that all agree.
+    /// (`SO_REUSEPORT`), among sockets of one user that all agree; on Windows a program of the same user
+    /// can take one over.
     pub exclusive: bool,
 }
 
@@ -56,6 +61,22 @@ pub fn bind(address: &Bind) -> Result<TcpListener, HostFault> {
     match &address.host {
         None => bind_any(address),
         Some(host) => bind_host(host, address),
+    }
+}
+
+/// The same on a Unix domain socket, at a path of any bytes but NUL.
+///
+/// # Errors
+///
+/// When somebody listens there, or a file is there that is no socket, or the system does not let us; on
+/// Windows always.
+pub fn bind_path(path: &[u8]) -> Result<Listener, HostFault> {
+    #[cfg(unix)]
+    return super::bind_unix(OsStr::from_bytes(path).as_ref()).map(Listener::Unix);
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Err(HostFault::NoUnixSockets)
     }
 }
 
@@ -111,7 +132,12 @@ fn open(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     #[cfg(target_os = "linux")]
     socket.set_reuse_port(!exclusive)?;
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    if exclusive {
+        crate::reactor::exclude_others(&socket)?;
+    }
+    // What macOS and the BSDs call SO_REUSEPORT does not spread connections: nobody shares there.
+    #[cfg(not(any(target_os = "linux", windows)))]
     let _ = exclusive;
     socket.bind(&address.into())?;
     socket.listen(limits::LISTEN_BACKLOG)?;

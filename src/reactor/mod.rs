@@ -57,6 +57,8 @@ pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared};
 pub use shutdown::Departed;
 pub use socket::defer_accept;
+#[cfg(windows)]
+pub use socket::exclude_others;
 pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

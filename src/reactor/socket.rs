@@ -36,12 +36,60 @@ pub fn defer_accept(_: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
+/// Has the host refuse the port of a socket that is not bound yet to others that would take it over with
+/// `SO_REUSEADDR`, which Windows allows to programs of the same user.
+///
+/// # Errors
+///
+/// As of `setsockopt`.
+#[cfg(windows)]
+#[expect(unsafe_code)]
+pub fn exclude_others(socket: &impl std::os::windows::io::AsRawSocket) -> io::Result<()> {
+    use windows_sys::Win32::Networking::WinSock::{SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, setsockopt};
+
+    let on = 1_i32.to_ne_bytes();
+    // SAFETY: the socket is open while it is borrowed, and the value is read only during the call.
+    let outcome = unsafe {
+        setsockopt(
+            socket.as_raw_socket() as SOCKET,
+            SOL_SOCKET,
+            SO_EXCLUSIVEADDRUSE,
+            on.as_ptr(),
+            size_of_val(&on) as i32,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::net::TcpStream;
 
     use super::*;
+
+    #[cfg(windows)]
+    #[test]
+    fn nobody_takes_over_the_port_of_an_exclusive_socket() {
+        use socket2::{Domain, Socket, Type};
+
+        let greedy = |port: u16| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_reuse_address(true).unwrap();
+            let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
+            socket.bind(&address.into())
+        };
+        for excludes in [false, true] {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            if excludes {
+                exclude_others(&socket).unwrap();
+            }
+            let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+            socket.bind(&any.into()).unwrap();
+            let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+            assert_eq!(greedy(port).is_err(), excludes);
+        }
+    }
 
     #[test]
     fn who_sends_something_is_accepted_and_so_at_last_is_who_does_not() {
