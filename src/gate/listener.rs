@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::unix::UnixSocket;
 use crate::error::HostFault;
 use crate::limits;
+use crate::reactor::exclude_others;
 
 /// Where to listen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,15 +131,12 @@ fn open(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     // On Windows the option would let anyone take the port over.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // What macOS and the BSDs have by this name does not spread connections.
     #[cfg(target_os = "linux")]
     socket.set_reuse_port(!exclusive)?;
-    #[cfg(windows)]
     if exclusive {
-        crate::reactor::exclude_others(&socket)?;
+        exclude_others(&socket)?;
     }
-    // What macOS and the BSDs call SO_REUSEPORT does not spread connections: nobody shares there.
-    #[cfg(not(any(target_os = "linux", windows)))]
-    let _ = exclusive;
     socket.bind(&address.into())?;
     socket.listen(limits::LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;

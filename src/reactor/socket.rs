@@ -3,6 +3,8 @@
 use std::io;
 use std::net::TcpListener;
 
+use socket2::Socket;
+
 /// Has the host keep a connection back until its peer has sent something, or for
 /// [`DEFER_ACCEPT_SECONDS`](crate::limits::DEFER_ACCEPT_SECONDS). So a request is
 /// there when its connection is accepted, and who sends nothing costs this process nothing for so long.
@@ -37,14 +39,16 @@ pub fn defer_accept(_: &TcpListener) -> io::Result<()> {
 }
 
 /// Has the host refuse the port of a socket that is not bound yet to others that would take it over with
-/// `SO_REUSEADDR`, which Windows allows to programs of the same user.
+/// `SO_REUSEADDR`, which Windows lets programs of the same user do.
 ///
 /// # Errors
 ///
-/// As of `setsockopt`.
+/// As of `setsockopt`. Where nobody can take a port over, nothing happens.
 #[cfg(windows)]
 #[expect(unsafe_code)]
-pub fn exclude_others(socket: &impl std::os::windows::io::AsRawSocket) -> io::Result<()> {
+pub fn exclude_others(socket: &Socket) -> io::Result<()> {
+    use std::os::windows::io::AsRawSocket;
+
     use windows_sys::Win32::Networking::WinSock::{SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, setsockopt};
 
     let on = 1_i32.to_ne_bytes();
@@ -61,6 +65,12 @@ pub fn exclude_others(socket: &impl std::os::windows::io::AsRawSocket) -> io::Re
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// See above.
+#[cfg(not(windows))]
+pub fn exclude_others(_: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -71,7 +81,7 @@ mod tests {
     #[cfg(windows)]
     #[test]
     fn nobody_takes_over_the_port_of_an_exclusive_socket() {
-        use socket2::{Domain, Socket, Type};
+        use socket2::{Domain, Type};
 
         let greedy = |port: u16| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
