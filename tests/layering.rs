@@ -224,13 +224,15 @@ fn platform_knowledge(path: &str, text: &str) -> Vec<String> {
     for (index, token) in tokens.iter().enumerate() {
         let found = match token.text.as_str() {
             "cfg" | "cfg_attr" => {
-                let condition = tokens[index + 1..].iter().take_while(|token| token.text != "]" && token.text != "{");
+                let condition =
+                    tokens[index + 1..].iter().take_while(|token| !["]", "{", ";"].contains(&token.text.as_str()));
                 condition.map(|token| token.text.as_str()).find(|word| PLATFORM_WORDS.contains(word))
             }
             "std" => first_segments(&tokens[index + 1..]).find(|used| *used == "os"),
             used => PLATFORM_CRATES.iter().find(|name| **name == used).copied(),
         };
-        findings.extend(found.map(|word| format!("only some files may know the platform: {word} ({path}:{})", token.line)));
+        findings
+            .extend(found.map(|word| format!("only some files may know the platform: {word} ({path}:{})", token.line)));
     }
     findings
 }
@@ -476,7 +478,10 @@ fn misplaced_unsafe_and_platform_knowledge_and_foreign_requires_are_told() {
         assert_eq!(platform_knowledge("src/gate/accept.rs", text), [""; 0]);
     }
     assert_eq!(platform_knowledge("src/gate/x.rs", "#[cfg(all(test, unix))] mod tests { use libc::X; }"), [""; 0]);
-    assert_eq!(platform_knowledge("src/gate/x.rs", "mod unix; #[cfg(miri)] use super::windows::X;"), [""; 0]);
+    assert_eq!(
+        platform_knowledge("src/gate/x.rs", "mod unix; const X: bool = cfg!(miri); use super::windows::X;"),
+        [""; 0]
+    );
     assert_eq!(unsafe_blocks("unsafe impl Send for X {} type F = unsafe fn(); fn f() { unsafe { g() } }"), 2);
     assert_eq!(
         foreign_requires("lib/app.js", "require('ws');\nrequire('./engine'); require('node:util');"),
