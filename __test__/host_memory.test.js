@@ -55,6 +55,10 @@ for (const [name, files, expected] of cases) {
   test(`the memory of the process: ${name}`, (context) => assert.equal(seen(context, files), expected));
 }
 
+test('the memory of the process where there are no control groups', () => {
+  assert.equal(hostMemoryBytes(null), HOST);
+});
+
 test('a quarter of it is the budget of an App, unless that says another', () => {
   assert.equal(App().stats().budget.limit, Math.floor(hostMemoryBytes() / 4));
   assert.equal(App({ memoryBudget: 5_000_000 }).stats().budget.limit, 5_000_000);

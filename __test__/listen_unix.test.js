@@ -47,6 +47,17 @@ async function exchange(file, bytes) {
 }
 
 describe('App.listen_unix', () => {
+  test('says on Windows that there are no such sockets', {
+    ...BOUND,
+    skip: process.platform !== 'win32' && 'all others have them',
+  }, async () => {
+    const refused = { code: 'TIDEWIRE_NO_UNIX_SOCKETS', syscall: 'listen', address: 'app.sock' };
+    await assert.rejects(App().listen_unix('app.sock'), refused);
+    const told = [];
+    App().listen_unix((token) => told.push(token), 'app.sock');
+    assert.deepEqual(told, [false]);
+  });
+
   test('serves WebSockets and HTTP on a path', UNIX, async (context) => {
     const file = place(context);
     const { app } = await serveAt(context, file, { message: echo }, { threads: 2 });

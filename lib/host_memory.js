@@ -15,12 +15,16 @@ const GROUPS = {
   2: { root: 'sys/fs/cgroup', limit: 'memory.max' },
 };
 
+/** Where the files of {@link GROUPS} are: elsewhere anybody might put some there, as in the root of a Windows drive. */
+const ROOT = process.platform === 'linux' ? '/' : null;
+
 /**
  * Bytes that the process may have.
- * @param {string} [root] of the file system
+ * @param {string | null} [root] of a file system with control groups
  */
-function hostMemoryBytes(root = '/') {
-  return Math.min(os.totalmem(), ...groupsOf(root).map((file) => limitIn(path.join(root, file))));
+function hostMemoryBytes(root = ROOT) {
+  const limits = root === null ? [] : groupsOf(root).map((file) => limitIn(path.join(root, file)));
+  return Math.min(os.totalmem(), ...limits);
 }
 
 /**

@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "reactor",
         rooms: &["limits", "error", "protocol", "http", "topics", "bridge", "tls"],
-        crates: &["libc", "mio", "rustix", "socket2"],
+        crates: &["libc", "mio", "rustix", "socket2", "windows_sys"],
         pure: false,
     },
     Room {
@@ -64,6 +64,27 @@ const UNSAFE_PLACES: &[&str] = &["src/node/", "src/reactor/poller", "src/reactor
 /// Most unsafe blocks and impls in all.
 const UNSAFE_BLOCKS: usize = 25;
 
+/// The files that know on which platform they are, as beginnings of paths. The rest of `src/` is the same on all.
+const PLATFORM_PLACES: &[&str] = &[
+    // The numbers of the system's errors.
+    "src/error/shortage.rs",
+    // How a listening socket is bound and accepted from.
+    "src/gate/accept.rs",
+    "src/gate/listener.rs",
+    // That there are Unix domain sockets.
+    "src/gate/mod.rs",
+    "src/gate/unix.rs",
+    // The limits of the process, and its allocator.
+    "src/node/descriptors.rs",
+    "src/node/heap.rs",
+    "src/reactor/poller",
+    "src/reactor/socket",
+];
+
+/// What is different between platforms: crates, and the words of a `cfg`.
+const PLATFORM_CRATES: &[&str] = &["libc", "rustix", "windows_sys"];
+const PLATFORM_WORDS: &[&str] = &["target_env", "target_family", "target_os", "target_vendor", "unix", "windows"];
+
 #[test]
 fn every_room_keeps_to_its_table() {
     let crates = dependencies();
@@ -79,6 +100,16 @@ fn unsafe_stands_where_it_may_and_is_rare() {
     assert!(findings.is_empty(), "\n{}", findings.join("\n"));
     let blocks: usize = sources.iter().map(|(_, text)| unsafe_blocks(text)).sum();
     assert!(blocks <= UNSAFE_BLOCKS, "{blocks} unsafe blocks in src: at most {UNSAFE_BLOCKS} are allowed");
+}
+
+#[test]
+fn the_platform_is_known_where_it_must_be() {
+    let sources = sources("src", "rs");
+    let findings: Vec<String> = sources.iter().flat_map(|(path, text)| platform_knowledge(path, text)).collect();
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    for place in PLATFORM_PLACES {
+        assert!(sources.iter().any(|(path, _)| path.starts_with(place)), "{place} is no file any more");
+    }
 }
 
 #[test]
@@ -181,6 +212,29 @@ fn misplaced_unsafe(path: &str, text: &str) -> Vec<String> {
     }
     let found = tokens(text).into_iter().filter(|token| token.text == "unsafe");
     found.map(|token| format!("unsafe may not stand here ({path}:{})", token.line)).collect()
+}
+
+/// What a file outside [`PLATFORM_PLACES`] says that is of one platform: conditions, crates, `std::os`.
+fn platform_knowledge(path: &str, text: &str) -> Vec<String> {
+    if PLATFORM_PLACES.iter().any(|place| path.starts_with(place)) || path.contains("/tests") {
+        return Vec::new();
+    }
+    let tokens = without_tests(tokens(text));
+    let mut findings = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let found = match token.text.as_str() {
+            "cfg" | "cfg_attr" => {
+                let condition =
+                    tokens[index + 1..].iter().take_while(|token| !["]", "{", ";"].contains(&token.text.as_str()));
+                condition.map(|token| token.text.as_str()).find(|word| PLATFORM_WORDS.contains(word))
+            }
+            "std" => first_segments(&tokens[index + 1..]).find(|used| *used == "os"),
+            used => PLATFORM_CRATES.iter().find(|name| **name == used).copied(),
+        };
+        findings
+            .extend(found.map(|word| format!("only some files may know the platform: {word} ({path}:{})", token.line)));
+    }
+    findings
 }
 
 /// How many unsafe blocks and impls a file has.
@@ -409,10 +463,25 @@ fn a_trespass_is_told_by_room_and_line() {
 }
 
 #[test]
-fn misplaced_unsafe_and_foreign_requires_are_told() {
+fn misplaced_unsafe_and_platform_knowledge_and_foreign_requires_are_told() {
     assert_eq!(misplaced_unsafe("src/gate/x.rs", "\nunsafe {}"), ["unsafe may not stand here (src/gate/x.rs:2)"]);
     assert_eq!(misplaced_unsafe("src/gate/x.rs", "#![forbid(unsafe_code)] // unsafe {"), [""; 0]);
     assert_eq!(misplaced_unsafe("src/reactor/poller_epoll.rs", "unsafe {}"), [""; 0]);
+    let told = |line| [format!("only some files may know the platform: {line}")];
+    for (text, expected) in [
+        ("#[cfg(unix)] fn f() {}", "unix (src/gate/x.rs:1)"),
+        ("\nconst X: bool = cfg!(any(miri, target_os = \"linux\"));", "target_os (src/gate/x.rs:2)"),
+        ("use std::{io, os::fd::AsFd};", "os (src/gate/x.rs:1)"),
+        ("fn f() { libc::getpid(); }", "libc (src/gate/x.rs:1)"),
+    ] {
+        assert_eq!(platform_knowledge("src/gate/x.rs", text), told(expected));
+        assert_eq!(platform_knowledge("src/gate/accept.rs", text), [""; 0]);
+    }
+    assert_eq!(platform_knowledge("src/gate/x.rs", "#[cfg(all(test, unix))] mod tests { use libc::X; }"), [""; 0]);
+    assert_eq!(
+        platform_knowledge("src/gate/x.rs", "mod unix; const X: bool = cfg!(miri); use super::windows::X;"),
+        [""; 0]
+    );
     assert_eq!(unsafe_blocks("unsafe impl Send for X {} type F = unsafe fn(); fn f() { unsafe { g() } }"), 2);
     assert_eq!(
         foreign_requires("lib/app.js", "require('ws');\nrequire('./engine'); require('node:util');"),

@@ -12,6 +12,11 @@ const ROOT = path.join(__dirname, '../..');
 /** Between two questions. */
 const LOOK_MILLISECONDS = 50;
 
+const ON_WINDOWS = process.platform === 'win32';
+
+/** How a process ends that ends itself at SIGINT. On Windows, where one process cannot send it to another, it is killed. */
+const INTERRUPTED = ON_WINDOWS ? { code: null, signal: 'SIGINT' } : { code: 0, signal: null };
+
 class Child {
   /** Whole lines of its standard output. */
   lines = new Queue();
@@ -118,4 +123,4 @@ function start(context, args, env = {}, program = process.execPath) {
   return new Child(child);
 }
 
-module.exports = { runBehind, runFile, runLimited, runScript };
+module.exports = { INTERRUPTED, ON_WINDOWS, runBehind, runFile, runLimited, runScript };

@@ -44,6 +44,8 @@ pub enum HostFault {
         /// See [`HostFault::PathInUse`].
         path: String,
     },
+    /// This platform listens on ports alone.
+    NoUnixSockets,
     /// Anything else, as the system says it.
     Other {
         /// See [`HostFault::AddressInUse`].
@@ -82,6 +84,7 @@ impl HostFault {
             Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",
             Self::UnknownHost { .. } => "ENOTFOUND",
             Self::NoDirectory { .. } => "ENOENT",
+            Self::NoUnixSockets => "TIDEWIRE_NO_UNIX_SOCKETS",
             Self::Other { .. } => "TIDEWIRE_LISTEN_FAILED",
         }
     }
@@ -119,6 +122,9 @@ impl fmt::Display for HostFault {
             }
             Self::NoDirectory { path } => {
                 write!(f, "Cannot listen on {path}: there is no such directory. Make it, or choose another path.")
+            }
+            Self::NoUnixSockets => {
+                f.write_str("Cannot listen on a path: this platform has no Unix domain sockets. Listen on a port.")
             }
             Self::Other { address, source } => write!(f, "Cannot listen on {address}: {source}."),
         }

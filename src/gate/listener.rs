@@ -3,8 +3,12 @@
 //! Called on the JavaScript thread, so that `listen` knows at once whether it has the port. It may
 //! block for as long as the system's resolver does, where a name is given.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -12,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::unix::UnixSocket;
 use crate::error::HostFault;
 use crate::limits;
+use crate::reactor::exclude_others;
 
 /// Where to listen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +26,8 @@ pub struct Bind {
     /// 0 lets the system choose one.
     pub port: u16,
     /// Whether the port is refused to others that would share it. Only Linux shares ports
-    /// (`SO_REUSEPORT`), among sockets of one user that all agree.
+    /// (`SO_REUSEPORT`), among sockets of one user that all agree; on Windows a program of the same user
+    /// can take one over.
     pub exclusive: bool,
 }
 
@@ -56,6 +62,22 @@ pub fn bind(address: &Bind) -> Result<TcpListener, HostFault> {
     match &address.host {
         None => bind_any(address),
         Some(host) => bind_host(host, address),
+    }
+}
+
+/// The same on a Unix domain socket, at a path of any bytes but NUL.
+///
+/// # Errors
+///
+/// When somebody listens there, or a file is there that is no socket, or the system does not let us; on
+/// Windows always.
+pub fn bind_path(path: &[u8]) -> Result<Listener, HostFault> {
+    #[cfg(unix)]
+    return super::bind_unix(OsStr::from_bytes(path).as_ref()).map(Listener::Unix);
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Err(HostFault::NoUnixSockets)
     }
 }
 
@@ -109,10 +131,12 @@ fn open(address: SocketAddr, exclusive: bool) -> io::Result<TcpListener> {
     // On Windows the option would let anyone take the port over.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // What macOS and the BSDs have by this name does not spread connections.
     #[cfg(target_os = "linux")]
     socket.set_reuse_port(!exclusive)?;
-    #[cfg(not(target_os = "linux"))]
-    let _ = exclusive;
+    if exclusive {
+        exclude_others(&socket)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(limits::LISTEN_BACKLOG)?;
     socket.set_nonblocking(true)?;

@@ -47,7 +47,7 @@ pub use crate::bridge::AddressBounds;
 pub use crate::http::{Declared, InvalidInstructions, InvalidPattern, Origin, Origins};
 pub use children::Children;
 pub use descriptor::Descriptor;
-pub use listener::{Bind, Listener, bind};
+pub use listener::{Bind, Listener, bind, bind_path};
 pub use room::Bounds;
 pub use routes::{Endpoint, Handler, Routes, Target};
 pub use security::Security;

@@ -5,12 +5,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-#[cfg(unix)]
-use std::ffi::OsStr;
-#[cfg(unix)]
-use std::os::unix::ffi::OsStrExt;
-#[cfg(unix)]
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,11 +20,9 @@ use super::settings::{AppSettings, RouteSettings};
 use super::stats::{BudgetStats, EngineStats, GateStats, ReactorStats};
 use crate::bridge::event::DESCRIPTOR_WORDS;
 use crate::bridge::{Budget, Census, Crossing, ListenerId, ReactorId, RouteId, Wake};
-#[cfg(unix)]
-use crate::gate::bind_unix;
 use crate::gate::{
     Bind, Bounds, Children, Counts, Declared, Descriptor, Endpoint, Gate, Handler, InvalidInstructions, Routes,
-    Security, bind,
+    Security, bind, bind_path,
 };
 use crate::limits;
 use crate::reactor::{Adopter, Departed, Hooks, ReactorThread};
@@ -275,7 +267,8 @@ impl Engine {
     pub fn listen_unix(&self, path: &[u8]) -> Result<Listening> {
         let running = self.running.borrow();
         let Some(running) = &*running else { return Err(not_running()) };
-        let id = listen_unix(&running.gate, path)?;
+        let listener = bind_path(path).map_err(|error| fault::host(&error))?;
+        let id = running.gate.listen(listener).map_err(|error| fault::host(&error))?;
         Ok(Listening { id: id.0, port: 0 })
     }
 
@@ -473,18 +466,6 @@ fn stop(running: &Shared) -> Departed {
     }
     bell.take_down();
     departed
-}
-
-#[cfg(unix)]
-fn listen_unix(gate: &Gate, path: &[u8]) -> Result<ListenerId> {
-    let path = Path::new(OsStr::from_bytes(path));
-    let socket = bind_unix(path).map_err(|error| fault::host(&error))?;
-    gate.listen(socket).map_err(|error| fault::host(&error))
-}
-
-#[cfg(not(unix))]
-fn listen_unix(_: &Gate, _: &[u8]) -> Result<ListenerId> {
-    Err(fault::fault("TIDEWIRE_NO_UNIX_SOCKETS", "this platform has no Unix domain sockets: listen on a port"))
 }
 
 fn not_running() -> napi::Error<fault::Code> {

@@ -56,7 +56,7 @@ pub use route::Route;
 pub(crate) use route::tests::route as test_route;
 pub use shared::{Hooks, Shared};
 pub use shutdown::Departed;
-pub use socket::defer_accept;
+pub use socket::{defer_accept, exclude_others};
 pub use tally::{Memory, Tally};
 pub use thread::{ReactorHandle, ReactorThread};
 pub use visit::{Answer, AnswerChannel, Pass, Visit};

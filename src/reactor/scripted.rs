@@ -267,7 +267,8 @@ impl<const SHORT_READ_DRAINS: bool> Socket for ScriptedSocket<SHORT_READ_DRAINS>
         if wire.room != usize::MAX {
             wire.room -= count;
         }
-        wire.edges.choked = count < offered;
+        // AFD on Windows tells of room only behind a write that would have blocked.
+        wire.edges.choked = SHORT_READ_DRAINS && count < offered;
         Ok(count)
     }
 

@@ -192,12 +192,11 @@ impl<S> Slot<S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix, target_pointer_width = "64"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(all(unix, target_pointer_width = "64"))]
     fn a_slot_has_40_bytes() {
         // As docs/memory.md says; of 64 that the budget allows. mio's socket is a bare descriptor in a release build.
         assert_eq!(size_of::<Slot<std::os::fd::OwnedFd>>(), 40);

@@ -1,7 +1,5 @@
 //! Who is turned away, what it is told, and whom a connection counts for.
 
-use std::net::{IpAddr, SocketAddr};
-
 use super::super::{AddressBounds, Bounds, Trusted, TurnedAway};
 use super::client::Issued;
 use super::*;
@@ -89,7 +87,10 @@ fn with_tls_the_connection_is_closed_before_a_handshake() {
 #[test]
 #[cfg(target_os = "linux")]
 fn an_address_has_so_many_whatever_they_are_and_another_has_its_own() {
+    use std::net::{IpAddr, SocketAddr};
+
     use socket2::{Domain, Socket, Type};
+
     let site = bounded_site(address(2, 0, &[]));
     // All of 127.0.0.0/8 is this machine's.
     let from = |source: [u8; 4]| {
