@@ -68,7 +68,8 @@ test('the typings declare every name, and no other', () => {
 
 test('the package has the files that its manifest names', () => {
   const { main, module, types, exports } = require('tidewire/package.json');
-  for (const file of [main, module, types, ...Object.values(exports['.'])]) {
+  const conditions = Object.values(exports['.']).flatMap((condition) => Object.values(condition));
+  for (const file of [main, module, types, ...conditions]) {
     assert.ok(readFileSync(path.join(__dirname, '..', file)).length > 0);
   }
 });

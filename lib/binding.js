@@ -7,16 +7,52 @@
 
 const { existsSync } = require('node:fs');
 const path = require('node:path');
-const errors = require('./errors');
-const { developmentBuild, platformPackage } = require('./platform');
+const errors = require('./addon_errors');
+const { developmentBuild, packageOf, packaged, platform } = require('./platform');
+
+const ROOT = path.join(__dirname, '..');
+
+/** The file or package where the addon is. */
+function place() {
+  const built = path.join(ROOT, developmentBuild);
+  if (existsSync(built)) return built;
+  if (existsSync(path.join(ROOT, 'Cargo.toml'))) throw errors.notBuilt(platform, built);
+  if (!packaged.includes(platform)) throw errors.noPackage(platform, packaged);
+
+  const name = packageOf(platform);
+  const own = manifestIn(ROOT);
+  if (own !== undefined && own.optionalDependencies === undefined) throw errors.notPacked(platform);
+  try {
+    require.resolve(name);
+  } catch (cause) {
+    const others = packaged.filter((other) => manifestIn(packageOf(other)) !== undefined);
+    throw errors.packageMissing(platform, name, own?.version, others, cause);
+  }
+  const found = manifestIn(name)?.version;
+  // The two sides of the crossing have no meaning for each other across versions.
+  if (own !== undefined && found !== own.version) throw errors.packageOutdated(name, found, own.version);
+  return name;
+}
+
+/**
+ * What a package says of itself, unless it is not there. A bundle has none of its own.
+ * @param {string} folder or a package's name
+ * @returns {{ version: string, optionalDependencies?: object } | undefined}
+ */
+function manifestIn(folder) {
+  try {
+    return require(`${folder}/package.json`);
+  } catch {
+    return undefined;
+  }
+}
 
 function load() {
-  const file = path.join(__dirname, '..', developmentBuild);
-  const specifier = existsSync(file) ? file : platformPackage;
+  const specifier = place();
   try {
     return require(specifier);
   } catch (cause) {
-    throw errors.noBinary(`${process.platform}-${process.arch}`, specifier, cause);
+    throw errors.notLoaded(platform, specifier, path.isAbsolute(specifier), cause);
   }
 }
 

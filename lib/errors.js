@@ -356,22 +356,6 @@ function listenUnixFailed(path, error) {
 }
 
 /**
- * No native addon for this platform, or one that does not load.
- * @param {string} platform 'linux-x64'
- * @param {string} specifier the file or package that was tried
- * @param {unknown} cause
- */
-function noBinary(platform, specifier, cause) {
-  const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : shown(cause);
-  const message = [
-    `tidewire has no native addon that loads on ${platform}: ${specifier}: ${reason}.`,
-    'Install the package anew on the platform where it will run, with optional dependencies',
-    '(npm install --include=optional). In a source checkout, build it: npm run build (needs Rust).',
-  ].join(' ');
-  return withCode(new Error(message, { cause }), 'TIDEWIRE_NO_BINARY');
-}
-
-/**
  * Warns of an option that has no meaning, once for each name.
  * @param {string} subject whose option it is: "App.ws('/chat')"
  * @param {string} name
@@ -474,9 +458,9 @@ module.exports = {
   unknownServerName,
   shuttingDown,
   engineFailed,
-  noBinary,
   warnUnknownOption,
   warnIneffective,
   warnEnvironment,
   shown,
+  withCode,
 };

@@ -2,7 +2,7 @@
 
 /**
  * What this platform's native addon is called. Used by `lib/binding.js`, which loads it, and by
- * `scripts/build.js`, which puts it there.
+ * `scripts/build.js` and `scripts/packages.js`, which put it there.
  */
 
 const { platform, arch } = process;
@@ -24,10 +24,30 @@ const musl = isMusl();
 /** The convention of napi-rs: the C library or compiler, where a platform has more than one. */
 const abi = platform === 'linux' ? (musl ? '-musl' : '-gnu') : platform === 'win32' ? '-msvc' : '';
 
+/** This platform, as packages and releases name it. */
+const name = `${platform}-${arch}${abi}`;
+
 module.exports = {
+  platform: name,
+
   /** The file beside `package.json` that `npm run build` writes. */
   developmentBuild: `tidewire.${platform}-${arch}${musl ? '-musl' : ''}.node`,
 
-  /** The optional package that brings the addon ready-made. */
-  platformPackage: `tidewire-${platform}-${arch}${abi}`,
+  /** The platforms for which there is a package: those of `napi.targets` in package.json. */
+  packaged: [
+    'darwin-arm64',
+    'darwin-x64',
+    'linux-arm64-gnu',
+    'linux-arm64-musl',
+    'linux-x64-gnu',
+    'linux-x64-musl',
+    'win32-arm64-msvc',
+    'win32-x64-msvc',
+  ],
+
+  /**
+   * The optional package that brings the addon ready-made.
+   * @param {string} platform
+   */
+  packageOf: (platform) => `tidewire-${platform}`,
 };
