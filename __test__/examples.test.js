@@ -8,7 +8,7 @@ const net = require('node:net');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const WebSocket = require('ws');
+const WebSocket = require('./support/ws');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
 const { ask, requestText, speak } = require('./support/http');
@@ -174,9 +174,10 @@ const DIALOGUES = {
     form.append('a', 'b');
     form.append('file', new Blob(['12345']), 'five.txt');
     const encoded = new Response(form);
+    const type = encoded.headers.get('content-type');
     const body = Buffer.from(await encoded.arrayBuffer());
     const expected = { a: 'b', file: { filename: 'five.txt', bytes: 5 } };
-    assert.deepEqual(await post(encoded.headers.get('content-type'), body), expected);
+    assert.deepEqual(await post(type, body), expected);
     assert.equal(await post('text/plain', 'a'), 415);
     assert.equal(await post('text/plain', 'a'.repeat(1024 * 1024 + 1)), 413);
   },
