@@ -422,7 +422,11 @@ describe('binaryType and textType', () => {
       const app = App({ binaryType: 'nodebuffer' }).ws('/*', {
         message: (ws, data, isBinary) => {
           const said = data.toString();
-          if (said === 'detach') transfer?.call(data.buffer);
+          try {
+            if (said === 'detach') transfer?.call(data.buffer);
+          } catch {
+            // From version 24 on, Node keeps marked memory from this, too.
+          }
           ws.send(`${data.length} of ${said}`, isBinary);
         },
         close: (_ws, code) => {

@@ -75,7 +75,7 @@ test('the server ends, and the page says so', { ...LONG, skip: noBrowser }, asyn
   const browser = await openBrowser(context);
   const page = await joined(browser, url, 'Ann');
   await items(page, 'messages', 1);
-  child.process.kill('SIGINT');
+  child.signal('SIGINT');
   await page.getByText('The connection ended.').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Join' }).isVisible());
 });
