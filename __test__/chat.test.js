@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const path = require('node:path');
 const { test } = require('node:test');
-const WebSocket = require('ws');
+const WebSocket = require('./support/ws');
 const { noBrowser, openBrowser } = require('./support/browser');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
@@ -75,7 +75,7 @@ test('the server ends, and the page says so', { ...LONG, skip: noBrowser }, asyn
   const browser = await openBrowser(context);
   const page = await joined(browser, url, 'Ann');
   await items(page, 'messages', 1);
-  child.process.kill('SIGINT');
+  child.signal('SIGINT');
   await page.getByText('The connection ended.').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Join' }).isVisible());
 });

@@ -195,7 +195,8 @@ describe('getParts', () => {
     });
     const form = new FormData();
     form.append('field', 'grüße');
-    form.append('file', new Blob(['content'], { type: 'text/plain' }), 'ä"b.txt');
+    const file = new Blob(['content'], { type: 'text/plain' });
+    form.append('file', file, 'ä"b.txt');
     const response = new Response(form);
     const { text } = await ask(port, '/', {
       method: 'POST',
@@ -204,7 +205,7 @@ describe('getParts', () => {
     });
     assert.deepEqual(JSON.parse(text), [
       { name: 'field', data: 'grüße' },
-      { name: 'file', type: 'text/plain', filename: 'ä%22b.txt', data: 'content' },
+      { name: 'file', type: file.type, filename: 'ä%22b.txt', data: 'content' },
     ]);
   });
 });

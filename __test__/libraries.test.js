@@ -8,7 +8,7 @@ const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 const { createClient } = require('graphql-ws');
-const WebSocket = require('ws');
+const WebSocket = require('./support/ws');
 const { localhost } = require('./support/certificates');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
@@ -16,7 +16,9 @@ const { Project } = require('./support/project');
 const { Queue } = require('./support/queue');
 
 /** graphql-ws is for Node 20 and newer, and so is the newest crossws. */
-const ON_NODE_20 = { skip: Number(process.versions.node.split('.', 1)[0]) < 20 };
+const ON_NODE_20 = {
+  skip: Number(process.versions.node.split('.', 1)[0]) < 20 && 'the library is for Node 20 and newer',
+};
 
 /** Time limit of a test in which processes start and libraries load: it only ends what hangs. */
 const BOUND = { timeout: 120_000 };

@@ -385,7 +385,7 @@ describe('App.close', () => {
         const opened = new Int32Array(new SharedArrayBuffer(4));
         const source = `
         const { workerData } = require('node:worker_threads');
-        const WebSocket = require('ws');
+        const WebSocket = require('./__test__/support/ws');
         for (let number = 0; number < 2; number++) {
           const client = new WebSocket('ws://127.0.0.1:' + workerData.port);
           client.on('open', () => {
@@ -580,7 +580,7 @@ describe('the answer over HTTP', () => {
     const { port } = serve(context, {});
     const client = await connect(context, `ws://127.0.0.1:${port}`, {});
     assert.equal(client.socket.protocol, '');
-    const WebSocket = require('ws');
+    const WebSocket = require('./support/ws');
     const socket = new WebSocket(`ws://127.0.0.1:${port}`, ['second.choice', 'first']);
     context.after(() => socket.terminate());
     await once(socket, 'open');
@@ -605,7 +605,7 @@ describe('the process', () => {
   test('ends by itself when nothing is left', BOUND, async (context) => {
     const child = runScript(context, () => {
       const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
-      const WebSocket = require('ws');
+      const WebSocket = require('./__test__/support/ws');
       App().ws('/*', {});
       const app = App({ threads: 2 });
       app.ws('/*', { message: (ws, message) => ws.send(message) });
@@ -645,7 +645,7 @@ describe('the process', () => {
         context,
         (name) => {
           const { App, us_socket_local_port } = require('tidewire');
-          const WebSocket = require('ws');
+          const WebSocket = require('./__test__/support/ws');
           const app = App({ threads: 2 });
           app.ws('/*', {
             [name]: (ws) => {
@@ -673,7 +673,7 @@ describe('the process', () => {
   test('may close its App as it exits', BOUND, async (context) => {
     const child = runScript(context, () => {
       const { App, us_socket_local_port } = require('tidewire');
-      const WebSocket = require('ws');
+      const WebSocket = require('./__test__/support/ws');
       const app = App();
       app.ws('/*', {
         message: () => process.exit(4),
@@ -696,7 +696,7 @@ describe('the process', () => {
         context,
         (name) => {
           const { App, us_socket_local_port } = require('tidewire');
-          const WebSocket = require('ws');
+          const WebSocket = require('./__test__/support/ws');
           const app = App();
           app.ws('/*', {
             [name]: function guilty() {
@@ -730,6 +730,6 @@ describe('the process', () => {
         });
     });
     assert.deepEqual(await child.exited, { code: 1, signal: null });
-    assert.match(child.errors, /Error: in the callback/);
+    assert.match(child.errors, /error: in the callback/i);
   });
 });

@@ -177,7 +177,7 @@ describe('App.listen_unix', () => {
     );
     assert.equal(await child.value(), true);
     await assert.rejects(App().listen_unix(file), { code: 'EADDRINUSE' });
-    child.process.kill('SIGKILL');
+    child.signal('SIGKILL');
     await child.exited;
     assert.ok(fs.existsSync(file));
     await serveAt(context, file, { message: echo });

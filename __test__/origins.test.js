@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const { App } = require('tidewire');
-const WebSocket = require('ws');
+const WebSocket = require('./support/ws');
 const { runScript } = require('./support/child');
 const { exchange, opening } = require('./support/raw_client');
 const { BOUND, observe, serve } = require('./support/server');

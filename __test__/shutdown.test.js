@@ -445,7 +445,7 @@ describe('the process', () => {
   test('ends by itself behind a shutdown', BOUND, async (context) => {
     const child = runScript(context, () => {
       const { App, us_socket_local_port } = require('tidewire');
-      const WebSocket = require('ws');
+      const WebSocket = require('./__test__/support/ws');
       const app = App({ threads: 2 });
       app.ws('/*', {
         message: () => app.shutdown({ code: 1012 }).then((counts) => console.log(JSON.stringify(counts))),

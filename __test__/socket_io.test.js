@@ -92,6 +92,8 @@ async function enter(context, make, port, transports, options = {}) {
     forceNew: true,
     reconnection: false,
     query: { name },
+    // Not the WebSocket of a browser, which newer runtimes have, too: it sends no headers of one's own.
+    forceNode: true,
     ...options,
   });
   context.after(() => socket.disconnect());

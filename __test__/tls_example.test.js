@@ -38,7 +38,7 @@ test('a browser opens its page, which talks over wss', { ...LONG, skip: noBrowse
   assert.equal(response?.status(), 200);
   assert.match((await response?.securityDetails())?.protocol ?? '', /^TLS 1\.3$/);
   await page.getByText('hello over TLS').waitFor();
-  child.process.kill('SIGINT');
+  child.signal('SIGINT');
   await page.getByText('(the connection ended)').waitFor();
   assert.deepEqual(await child.exited, INTERRUPTED);
 });
@@ -62,14 +62,14 @@ test('files are taken, and read anew at SIGHUP', {
   const { child, port } = await start(context, { KEY_FILE: files.key, CERT_FILE: files.cert });
   assert.equal((await certified(context, port)).name, 'first');
   writeFileSync(files.key, second.key);
-  child.process.kill('SIGHUP');
+  child.signal('SIGHUP');
   for (let waits = 0; waits < 1_000 && child.errors === ''; waits++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   assert.match(child.errors, /^The old certificate stays: .*not that of the certificate/);
   assert.equal((await certified(context, port)).name, 'first');
   writeFileSync(files.cert, second.cert);
-  child.process.kill('SIGHUP');
+  child.signal('SIGHUP');
   assert.equal(await child.line(), 'The certificate was renewed');
   assert.equal((await certified(context, port)).name, 'second');
 });

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
 const { App, SHARED_COMPRESSOR } = require('tidewire');
-const WebSocket = require('ws');
+const WebSocket = require('../support/ws');
 const { connect } = require('../support/client');
 const { runScript } = require('../support/child');
 const { nextClose, pair } = require('../support/pair');

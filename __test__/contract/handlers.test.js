@@ -161,7 +161,7 @@ describe('handlers', () => {
   test('what a handler throws goes to uncaughtException; the socket stays open', BOUND, async (context) => {
     const child = runScript(context, () => {
       const { App, us_socket_local_port } = require('tidewire');
-      const WebSocket = require('ws');
+      const WebSocket = require('./__test__/support/ws');
       process.on('uncaughtException', ({ message }) => console.log(JSON.stringify(message)));
       const app = App().ws('/*', {
         message(ws, message) {

@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { describe, test } = require('node:test');
-const WebSocket = require('ws');
+const WebSocket = require('../support/ws');
 const { runScript } = require('../support/child');
 const { connect, refusal } = require('../support/client');
 const { accept, nextClose, pair } = require('../support/pair');

@@ -71,7 +71,7 @@ async function blocked(context) {
       assert.equal(await client.text(), 'I was silent');
     }
     assert.deepEqual(closed, []);
-    child.process.kill('SIGINT');
+    child.signal('SIGINT');
     for (const client of everybody) assert.equal((await client.closed).code, 1006);
     assert.deepEqual(await child.exited, INTERRUPTED);
     assert.equal(child.errors, '');

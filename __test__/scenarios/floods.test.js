@@ -183,7 +183,7 @@ for (const reads of [true, false]) {
     const flooded = app.stats().messagesIn - begin - clients.length * ROUNDS;
     assert.ok(flooded > clients.length * ROUNDS, `${flooded} messages of the flood`);
     assert.equal(app.stats().connections, clients.length + 1);
-    child.process.kill('SIGKILL');
+    child.signal('SIGKILL');
     await child.exited;
     await statsWhen(app, ({ connections }) => connections === clients.length);
   });

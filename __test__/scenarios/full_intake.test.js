@@ -82,7 +82,7 @@ test('while a full intake waits for JavaScript, new clients wait in the kernel, 
   assert.deepEqual(await Promise.all(answers), Array(NEWCOMERS).fill('HTTP/1.1 101'));
   flooder.send('done?');
   assert.equal(await flooder.text(), 'done?');
-  child.process.kill('SIGINT');
+  child.signal('SIGINT');
   const after = await child.value();
   assert.deepEqual([after.gate.accepted, after.gate.acceptPauses.now], [NEWCOMERS + 1, false]);
   assert.deepEqual(await child.exited, { code: 0, signal: null });

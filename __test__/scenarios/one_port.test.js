@@ -52,7 +52,7 @@ async function storm(rounds) {
   const { once } = require('node:events');
   const { Worker } = require('node:worker_threads');
   const { App, us_listen_socket_close, us_socket_local_port } = require('tidewire');
-  const WebSocket = require('ws');
+  const WebSocket = require('./__test__/support/ws');
   const source = `
     const { parentPort } = require('node:worker_threads');
     const app = require('tidewire').App({ threads: 2 });

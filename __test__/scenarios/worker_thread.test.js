@@ -10,7 +10,7 @@ const ROUNDS = 25;
 async function rounds(count) {
   const { Worker } = require('node:worker_threads');
   const { once } = require('node:events');
-  const WebSocket = require('ws');
+  const WebSocket = require('./__test__/support/ws');
   const source = `
     const { parentPort } = require('node:worker_threads');
     const { App, us_socket_local_port } = require('tidewire');
@@ -73,7 +73,7 @@ test('a worker thread that exits in a handler takes nothing with it', {
 }, async (context) => {
   const child = runScript(context, async () => {
     const { Worker } = require('node:worker_threads');
-    const WebSocket = require('ws');
+    const WebSocket = require('./__test__/support/ws');
     const source = `
       const { parentPort } = require('node:worker_threads');
       const { App, us_socket_local_port } = require('tidewire');

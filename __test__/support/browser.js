@@ -22,9 +22,13 @@ const FLAGS = [
 ];
 
 /** Why there is none, or false: the option `skip` of a test. */
-const noBrowser = existsSync(CHROMIUM)
-  ? false
-  : `no Chromium at ${CHROMIUM}: install it (Debian: apt-get install chromium), or set CHROMIUM to its path`;
+const noBrowser = reason();
+
+function reason() {
+  if (Number(process.versions.node.split('.', 1)[0]) < 20) return 'playwright-core is for Node 20 and newer';
+  if (existsSync(CHROMIUM)) return false;
+  return `no Chromium at ${CHROMIUM}: install it (Debian: apt-get install chromium), or set CHROMIUM to its path`;
+}
 
 /**
  * A browser that has nothing of earlier ones.

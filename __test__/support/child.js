@@ -63,6 +63,14 @@ class Child {
     }
   }
 
+  /**
+   * Sends it a signal. Not by its own `kill`, which Deno takes for how the process ended.
+   * @param {NodeJS.Signals} name
+   */
+  signal(name) {
+    process.kill(this.process.pid ?? 0, name);
+  }
+
   /** The next line. Fails if the process ends without one. */
   async line() {
     const line = await Promise.race([this.lines.next(), this.exited]);

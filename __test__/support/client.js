@@ -3,7 +3,7 @@
 /** The `ws` package as a client, for the length of one test. */
 
 const { once } = require('node:events');
-const WebSocket = require('ws');
+const WebSocket = require('./ws');
 const { Queue } = require('./queue');
 
 class Client {

@@ -50,7 +50,7 @@ function server({ host, behavior = {}, greeting = 0 }) {
  * when all are connected, and at the end what was wrong.
  */
 async function clients({ url, count, messages, bytes, inFlight }) {
-  const WebSocket = require('ws');
+  const WebSocket = require('./__test__/support/ws');
   const { fault, numbered } = require('./__test__/support/numbered');
   const tell = (value) => console.log(JSON.stringify(value));
   const faults = [];

@@ -18,7 +18,7 @@ async function rounds({ count, seed, key, cert }) {
   const { readdirSync, readFileSync } = require('node:fs');
   const { once } = require('node:events');
   const { Worker } = require('node:worker_threads');
-  const WebSocket = require('ws');
+  const WebSocket = require('./__test__/support/ws');
   const source = `
     const { parentPort, workerData } = require('node:worker_threads');
     const { App, SSLApp, us_socket_local_port } = require('tidewire');

@@ -1,0 +1,76 @@
+'use strict';
+
+/** docs/runtimes.json as README has it: a table between two marks. */
+
+const BEGIN = '<!-- written by `npm run runtimes` -->';
+const END = '<!-- until here: runtimes -->';
+
+/** @type {Record<string, string>} */
+const TITLES = { node: 'Node.js', bun: 'Bun', deno: 'Deno' };
+
+/**
+ * @typedef {object} Run of all tests
+ * @property {string} name of the runtime
+ * @property {string} version
+ * @property {string} napi the version of its Node-API
+ * @property {string} date
+ * @property {string} revision of this repository
+ * @property {number} passed tests
+ * @property {{ test: string, reason?: string }[]} skipped
+ * @property {{ test: string, message: string }[]} failed
+ *
+ * @typedef {object} Result
+ * @property {{ file: string, sha256: string }} addon that all of them loaded
+ * @property {string} platform
+ * @property {Run[]} runs
+ */
+
+/**
+ * @param {Result} result
+ * @returns {string} what stands between the marks
+ */
+function section({ addon, platform, runs }) {
+  const days = [...new Set(runs.map(({ date }) => date.slice(0, 10)))].sort();
+  const when = days.length > 1 ? `from ${days[0]} to ${days[days.length - 1]}` : `on ${days[0]}`;
+  const rows = runs.map(({ name, version, napi, passed, skipped, failed }) => [
+    `${TITLES[name] ?? name} ${version}`,
+    napi,
+    passed.toLocaleString('en'),
+    String(skipped.length),
+    String(failed.length),
+  ]);
+  const line = (/** @type {string[]} */ row) => `| ${row.join(' | ')} |`;
+  return [
+    `Run ${when} on ${platform}, all with one \`${addon.file}\` (SHA-256 \`${addon.sha256.slice(0, 16)}…\`).`,
+    '',
+    line(['runtime', 'Node-API', 'passed', 'skipped', 'failed']),
+    line(['---', '---', '---', '---', '---']),
+    ...rows.map(line),
+  ].join('\n');
+}
+
+/**
+ * @param {string} readme README's text
+ * @returns {[before: string, section: string, after: string]}
+ */
+function split(readme) {
+  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`README has no '${BEGIN}' with '${END}' behind it`);
+  return [
+    readme.slice(0, begin),
+    readme.slice(begin + BEGIN.length, end).trim(),
+    readme.slice(end + END.length),
+  ];
+}
+
+/**
+ * @param {string} readme
+ * @param {Result} result
+ * @returns {string} with the result in it
+ */
+function inserted(readme, result) {
+  const [before, , after] = split(readme);
+  return `${before}${BEGIN}\n\n${section(result)}\n\n${END}${after}`;
+}
+
+module.exports = { TITLES, inserted, section, split };
