@@ -19,6 +19,7 @@ const STEPS = [
   ['lint', 'cargo fmt', () => ['cargo', 'fmt', '--all', '--check']],
   ['lint', 'biome', () => [...tool('@biomejs/biome'), 'check', '--error-on-warnings']],
   ['lint', 'types', () => tool('typescript')],
+  ['lint', 'docs', () => [...tool('typedoc'), '--emit', 'none']],
   [
     'lint',
     'clippy',
