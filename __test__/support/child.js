@@ -118,4 +118,4 @@ function start(context, args, env = {}, program = process.execPath) {
   return new Child(child);
 }
 
-module.exports = { runBehind, runFile, runLimited, runScript };
+module.exports = { Child, runBehind, runFile, runLimited, runScript };

@@ -20,11 +20,12 @@ function read(file) {
  */
 function blocksOf(file) {
   const document = read(file);
-  return [...document.matchAll(/^```(\S*)(.*)\n([\s\S]*?)^```$/gm)].map(
-    ({ 1: language, 2: rest, 3: text, index }) => ({
+  return [...document.matchAll(/^( *)```(\S*)(.*)\n([\s\S]*?)^\1```$/gm)].map(
+    ({ 1: indentation, 2: language, 3: rest, 4: text, index }) => ({
       language,
       words: rest.split(' ').filter((word) => word !== ''),
-      text,
+      // One that stands in a list is indented as a whole.
+      text: text.replaceAll(new RegExp(`^${indentation}`, 'gm'), ''),
       line: document.slice(0, index).split('\n').length,
     }),
   );
