@@ -45,9 +45,13 @@ export type TextType = BinaryType | 'string';
 
 /** The type of the data that handlers get under each {@link BinaryType} or {@link TextType}. */
 export interface DataTypes {
+  /** Of its own memory. */
   arraybuffer: ArrayBuffer;
+  /** A view of the batch's memory. */
   nodebuffer: Buffer;
+  /** Likewise. */
   uint8array: Uint8Array;
+  /** Of text alone: what was UTF-8 on the wire. */
   string: string;
 }
 
@@ -218,6 +222,7 @@ export interface AppOptions<Binary extends BinaryType = 'arraybuffer', Text exte
  * `TIDEWIRE_CONNECTION_FAILED`: the same for one connection that was no WebSocket yet.
  */
 export interface EngineError extends Error {
+  /** What has failed: see above. */
   code: 'TIDEWIRE_REACTOR_FAILED' | 'TIDEWIRE_GATE_FAILED' | 'TIDEWIRE_CONNECTION_FAILED';
   /** Where in tidewire's source: file, line and column. */
   place: string;
@@ -614,6 +619,7 @@ declare const socketContext: unique symbol;
 
 /** What `upgrade` handlers pass on to `res.upgrade`. Opaque. */
 export interface us_socket_context_t {
+  /** Keeps the type apart from others; no value has it. */
   readonly [socketContext]: true;
 }
 
@@ -899,6 +905,7 @@ export interface ShutdownResult {
 
 /** The token of a listening socket. Opaque. */
 export interface us_listen_socket {
+  /** Keeps the type apart from others; no value has it. */
   readonly [listenSocket]: true;
 }
 
@@ -1044,13 +1051,20 @@ export interface TemplatedApp<
    */
   listen(port: number, callback: ListenCallback): this;
 
-  /** @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT} */
+  /**
+   * The same, and says whether the port may be shared.
+   * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
+   */
   listen(port: number, options: number | undefined, callback: ListenCallback): this;
 
-  /** @param host an address or a host name; without one, all interfaces, IPv6 and IPv4 */
+  /**
+   * The same on one address.
+   * @param host an address or a host name; without one, all interfaces, IPv6 and IPv4
+   */
   listen(host: RecognizedString | undefined, port: number, callback: ListenCallback): this;
 
   /**
+   * The same on one address, and says whether the port may be shared.
    * @param host an address or a host name
    * @param options {@link LIBUS_LISTEN_DEFAULT} or {@link LIBUS_LISTEN_EXCLUSIVE_PORT}
    */
@@ -1068,7 +1082,10 @@ export interface TemplatedApp<
    */
   listen(port: number, options?: number): Promise<us_listen_socket>;
 
-  /** @param host an address or a host name */
+  /**
+   * The same on one address.
+   * @param host an address or a host name
+   */
   listen(host: RecognizedString | undefined, port: number, options?: number): Promise<us_listen_socket>;
 
   /**
@@ -1372,8 +1389,11 @@ export interface GateStats {
    * for those whose address a proxy named in a request: that is one of `refused`, too.
    */
   turnedAway: {
+    /** The App had as many as it takes: 503. */
     maxConnections: number;
+    /** The address had as many as it may have: 429. */
     maxConnectionsPerAddress: number;
+    /** The address made new ones too fast: 429. */
     connectionsPerMinutePerAddress: number;
   };
 

@@ -131,4 +131,4 @@ function start(context, args, env = {}, program = process.execPath) {
   return new Child(child);
 }
 
-module.exports = { INTERRUPTED, ON_WINDOWS, runBehind, runFile, runLimited, runScript };
+module.exports = { Child, INTERRUPTED, ON_WINDOWS, runBehind, runFile, runLimited, runScript };

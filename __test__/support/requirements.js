@@ -11,6 +11,9 @@ const ON = {
   prlimit: () => !runs('prlimit', '--version') && "there is no 'prlimit': install util-linux",
   cargo: () =>
     !runs('cargo', '--version') && 'it builds the load client: install Rust (https://rustup.rs, stable)',
+  nginx: () => !runs('nginx', '-v') && "there is no 'nginx': install it",
+  haproxy: () => !runs('haproxy', '-v') && "there is no 'haproxy': install it",
+  caddy: () => !runs('caddy', 'version') && "there is no 'caddy': install it",
 };
 
 /** @param {string} program @param {string} flag */
