@@ -328,14 +328,15 @@ mod tests {
     /// looked at a node more than once would need 2^40 steps.
     #[test]
     fn a_hostile_path_costs_no_more_than_the_tree() {
+        const DEPTH: usize = if cfg!(miri) { 12 } else { 40 };
         let mut router = Router::new();
-        for statics in 0..=40 {
-            let pattern = "/a".repeat(statics) + &"/:p".repeat(40 - statics) + "/end";
+        for statics in 0..=DEPTH {
+            let pattern = "/a".repeat(statics) + &"/:p".repeat(DEPTH - statics) + "/end";
             router.insert(&pattern, statics).unwrap();
         }
-        assert_eq!(router.lookup(&("/a".repeat(40) + "/none")).count(), 0);
-        assert_eq!(router.lookup(&("/a".repeat(40) + "/end")).count(), 41);
-        assert_eq!(router.lookup(&"/".repeat(16 * 1024)).count(), 0);
+        assert_eq!(router.lookup(&("/a".repeat(DEPTH) + "/none")).count(), 0);
+        assert_eq!(router.lookup(&("/a".repeat(DEPTH) + "/end")).count(), DEPTH + 1);
+        assert_eq!(router.lookup(&"/".repeat(400 * DEPTH)).count(), 0);
     }
 
     /// What a pattern matches, told without a tree: for each segment how specific it is, and the
@@ -378,7 +379,7 @@ mod tests {
         fn finds_what_a_list_of_patterns_would(
             inserted in prop::collection::vec(pattern(), 0..12),
             removed in prop::collection::vec(pattern(), 0..4),
-            paths in prop::collection::vec("(/[abc]?){1,6}", 1..8),
+            paths in prop::collection::vec(prop::string::string_regex("(/[abc]?){1,6}").unwrap(), 1..8),
         ) {
             let mut router = Router::new();
             let mut list: Vec<String> = Vec::new();

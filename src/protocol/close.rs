@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn sendable_codes() {
         let sendable = |code: u16| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
-        for code in 0..=u16::MAX {
+        // Those that a peer may send, and some on both sides; all of them where that takes no time.
+        for code in if cfg!(miri) { 990..=5010 } else { 0..=u16::MAX } {
             assert_eq!(is_sendable(code), sendable(code), "{code}");
         }
     }

@@ -109,6 +109,9 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
+    /// Miri runs each step some hundred times slower.
+    const STEPS: usize = if cfg!(miri) { 60 } else { 500 };
+
     fn subscribers(index: &Index<u32>, topic: u32) -> Vec<u32> {
         let mut found = Vec::new();
         let mut next = index.first(TopicId(topic));
@@ -138,7 +141,7 @@ mod tests {
     proptest! {
         /// Against the simplest model: a map from topics to sets of subscribers.
         #[test]
-        fn behaves_like_a_map_of_sets(steps in prop::collection::vec((0..4u32, 0..6u32), 1..500)) {
+        fn behaves_like_a_map_of_sets(steps in prop::collection::vec((0..4u32, 0..6u32), 1..STEPS)) {
             let mut index = Index::default();
             let mut numbers = Numbers::default();
             let mut model: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -168,7 +171,7 @@ mod tests {
 
         /// Whatever numbers come, chains end and count what they hold.
         #[test]
-        fn any_numbers_are_taken(steps in prop::collection::vec((any::<bool>(), 0..12u32, 0..4u32), 1..200)) {
+        fn any_numbers_are_taken(steps in prop::collection::vec((any::<bool>(), 0..12u32, 0..4u32), 1..STEPS / 2)) {
             let mut index = Index::default();
             for (add, id, topic) in steps {
                 match add {

@@ -145,9 +145,12 @@ fn a_message_may_be_as_long_as_the_limit_once_it_is_inflated() {
 
 #[test]
 fn a_bomb_takes_no_more_than_the_limit_allows() {
-    let bomb = deflated(&vec![0; 100 << 20], flate2::FlushCompress::Sync);
-    assert!(bomb.len() < 200_000);
-    for max_payload_bytes in [1000, 300_000, 1 << 20] {
+    // Miri inflates some hundred kilobytes a minute.
+    let (size, limits) =
+        if cfg!(miri) { (60_000, [1000, 3000, 30_000]) } else { (100 << 20, [1000, 300_000, 1 << 20]) };
+    let bomb = deflated(&vec![0; size], flate2::FlushCompress::Sync);
+    assert!(bomb.len() < size / 500);
+    for max_payload_bytes in limits {
         let mut inflater = Inflater::default();
         let mut inflation = Inflation { inflater: &mut inflater, window: None };
         assert_eq!(inflation.inflate(&bomb, max_payload_bytes), Err(Violation::MessageTooBig));
@@ -170,7 +173,7 @@ fn last_blocks_in_the_middle_of_a_message_are_counted() {
 
 #[test]
 fn a_large_message_is_handed_over_with_its_buffer() {
-    let message = json(5000);
+    let message = json(50).repeat(50);
     assert!(message.len() > LARGE_MESSAGE_BYTES);
     let mut connection = Connection::agreed(GENEROUS, agreement(None));
     let bytes = frame(0xc1, &deflated(&message, flate2::FlushCompress::Sync));
@@ -182,7 +185,7 @@ fn a_large_message_is_handed_over_with_its_buffer() {
 #[test]
 fn what_does_not_shrink_is_sent_plain_and_leaves_the_context() {
     let mut deflater = Deflater::default();
-    let random = random(40_000);
+    let random = random(if cfg!(miri) { 3_000 } else { 40_000 });
     let mut window = Window::default();
     let takeover = Outbound::Takeover { window_bits: 12 };
     for payload in [&b""[..], b"abc", &random] {
@@ -204,8 +207,8 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => (0..80_usize).prop_map(json),
         2 => vec(any::<u8>(), 0..600),
-        1 => (0..3000_usize).prop_map(json),
-        1 => (0..70_000_usize).prop_map(|size| vec![b'z'; size]),
+        1 => (0..if cfg!(miri) { 200 } else { 3000_usize }).prop_map(json),
+        1 => (0..if cfg!(miri) { 5_000 } else { 70_000_usize }).prop_map(|size| vec![b'z'; size]),
     ]
 }
 
