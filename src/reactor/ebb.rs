@@ -5,7 +5,7 @@
 //! later. So the memory is given back several times after the traffic has ebbed. Traffic that never ebbs has
 //! its small bursts, too, each of which leaves what it took beyond the others: so once in a while it is given
 //! back in the midst of traffic, and not more often, for that holds up the allocations of all threads for
-//! some milliseconds.
+//! a millisecond or two.
 
 use crate::limits::TICK_SECONDS;
 
