@@ -27,6 +27,7 @@ use super::reply::{Reply, ReplyBody};
 use super::routes::Handler;
 use super::screened::Findings;
 use super::search::{Candidate, Next, Search};
+use super::seat::Seat;
 use super::stream::Stream;
 use super::tally::Visit;
 use super::wire::{Flow, Watch};
@@ -76,63 +77,6 @@ pub(super) struct Exchange<'e> {
     pump: RefCell<Option<Pump>>,
     /// Set while JavaScript has a request whose peer is not read.
     watch: RefCell<Option<Watch<'e>>>,
-}
-
-/// The conversation of the request that is being answered. JavaScript is told if it ends with this.
-struct Seat<'e> {
-    entrance: &'e Entrance,
-    conversation: RefCell<Option<Rc<Conversation>>>,
-    /// That of the request before, as long as hyper has some of its response: where the request's content comes to its end
-    /// behind that, the next request is called for before it is written. There is one at most, for none but that is begun
-    /// before.
-    former: RefCell<Option<Rc<Conversation>>>,
-}
-
-impl Seat<'_> {
-    fn leave(&self) {
-        if let Some(conversation) = self.conversation.take() {
-            self.entrance.desk().abort(&conversation);
-            let heavy = Some(conversation).filter(|conversation| conversation.weight() > 0);
-            self.unburden(self.former.replace(heavy));
-        }
-    }
-
-    /// What the connection holds counts for another one, or nothing is held.
-    fn unburden(&self, conversation: Option<Rc<Conversation>>) {
-        if let Some(conversation) = conversation {
-            self.entrance.desk().burden(&conversation, 0, 0);
-        }
-    }
-
-    /// Counts what the connection holds for whose response that is.
-    fn burden(&self, unwritten: usize, records: usize) {
-        let desk = self.entrance.desk();
-        let mut former = self.former.borrow_mut();
-        if let Some(heavy) = &*former {
-            desk.burden(heavy, unwritten, records);
-        }
-        former.take_if(|former| former.weight() == 0);
-        if former.is_none()
-            && let Some(conversation) = &*self.conversation.borrow()
-        {
-            desk.burden(conversation, unwritten, records);
-        }
-    }
-
-    /// Ready when one of both was closed for the App's memory budget.
-    fn poll_shed(&self, cx: &Context<'_>) -> Poll<()> {
-        let is_shed = |seated: &RefCell<Option<Rc<Conversation>>>| {
-            seated.borrow().as_ref().is_some_and(|conversation| conversation.poll_shed(cx).is_ready())
-        };
-        if is_shed(&self.conversation) || is_shed(&self.former) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.leave();
-        self.unburden(self.former.take());
-    }
 }
 
 /// The answer to a request.
@@ -252,7 +196,7 @@ impl<'e> Exchange<'e> {
             admitted: Cell::new(None),
             steps: Cell::new(0),
             asking: Cell::new(false),
-            seat: Seat { entrance, conversation: RefCell::new(None), former: RefCell::new(None) },
+            seat: Seat::new(entrance),
             pump: RefCell::new(None),
             watch: RefCell::new(None),
         }

@@ -31,6 +31,7 @@ mod room;
 mod routes;
 mod screened;
 mod search;
+mod seat;
 mod security;
 mod serve;
 mod stock;

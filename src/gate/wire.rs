@@ -47,12 +47,7 @@ impl Flow {
 
     /// Of a secure stream what its records take counts: much plaintext is told as written at once. `slices` are all that
     /// hyper has.
-    fn note(
-        &self,
-        poll: Poll<io::Result<usize>>,
-        stream: &Stream,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn note(&self, poll: Poll<io::Result<usize>>, stream: &Stream, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.is_blocked.set(poll.is_pending());
         self.unwritten.set(if poll.is_pending() { slices.iter().map(|slice| slice.len()).sum() } else { 0 });
         match (stream.written(), &poll) {
