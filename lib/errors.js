@@ -362,7 +362,8 @@ function listenUnixFailed(path, error) {
  * @param {unknown} cause
  */
 function noBinary(platform, specifier, cause) {
-  const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : shown(cause);
+  // What Windows says ends with a full stop.
+  const reason = cause instanceof Error ? cause.message.split(/\.?\r?\n|\.$/, 1)[0] : shown(cause);
   const message = [
     `tidewire has no native addon that loads on ${platform}: ${specifier}: ${reason}.`,
     'Install the package anew on the platform where it will run, with optional dependencies',
