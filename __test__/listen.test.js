@@ -717,7 +717,7 @@ describe('the process', () => {
       const { code, signal } = await child.exited;
       assert.equal(signal, null);
       assert.ok(code === 1 || code === 7, `exit code ${code}`);
-      assert.match(child.errors, /RangeError: nobody catches this\n\s+at .*guilty/);
+      assert.match(child.errors, /RangeError: nobody catches this\r?\n\s+at .*guilty/);
     });
   }
 

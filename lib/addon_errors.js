@@ -91,7 +91,8 @@ function packageOutdated(name, found, wanted) {
  * @param {unknown} cause
  */
 function notLoaded(platform, specifier, built, cause) {
-  const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : shown(cause);
+  // What Windows says ends with a full stop.
+  const reason = cause instanceof Error ? cause.message.split(/\.?\r?\n|\.$/, 1)[0] : shown(cause);
   const advice = built
     ? `It was built on another system, or not to its end. Build it here: ${BUILD}`
     : 'The file is broken, or of another system: delete node_modules, then npm install where it will run';
