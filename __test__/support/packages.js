@@ -41,7 +41,11 @@ function makePackages(folder) {
       else writeFileSync(addon, 'no addon');
     }
     const values = ['scripts/packages.js', '--all', '--addons', addons, '--out', made];
-    execFileSync(process.execPath, values, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE });
+    execFileSync(process.execPath, values, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: PATIENCE,
+    });
   }
   const tarballs = readdirSync(made).filter((file) => file.endsWith('.tgz'));
   const name = (file) => file.replace(/-\d+\.\d+\.\d+.*\.tgz$/, '');
