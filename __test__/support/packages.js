@@ -52,6 +52,22 @@ function makePackages(folder) {
   return new Map(tarballs.map((file) => [name(file), path.resolve(made, file)]));
 }
 
+/**
+ * The tarball of tidewire itself, of the source as it is.
+ * @param {string} folder where it is made
+ */
+function packSource(folder) {
+  const values = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
+  const output = execFileSync('npm', values, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: PATIENCE,
+  });
+  return path.join(folder, JSON.parse(output)[0].filename);
+}
+
 /** A folder of programs with Node, npm and a shell, and no other: neither cargo nor a C compiler. */
 function fewPrograms(folder) {
   const programs = path.join(folder, 'programs');
@@ -118,4 +134,4 @@ class Consumer {
   }
 }
 
-module.exports = { Consumer, makePackages, scratch };
+module.exports = { Consumer, makePackages, packSource, scratch };
