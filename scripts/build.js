@@ -99,7 +99,7 @@ function release(target) {
   if (fetched.error) fail(NO_CARGO);
   if (fetched.status !== 0) fail('cargo fetch failed; what it said is above.');
   const env = environment(target);
-  if (command === 'zigbuild' && spawnSync('cargo', ['zigbuild', '--version'], { env }).status !== 0) {
+  if (command === 'zigbuild' && spawnSync('cargo-zigbuild', ['--version'], { env }).status !== 0) {
     fail(NO_ZIGBUILD);
   }
   const library = buildLibrary([command, ...rest], ['--release', '--locked'], env);
