@@ -27,7 +27,15 @@ const skip =
     : !packaged.includes(platform) && `there is no package for ${platform}`;
 
 /** Each script that npm runs at an installation. */
-const SCRIPTS = ['preinstall', 'install', 'postinstall', 'preuninstall', 'uninstall', 'postuninstall', 'prepare'];
+const SCRIPTS = [
+  'preinstall',
+  'install',
+  'postinstall',
+  'preuninstall',
+  'uninstall',
+  'postuninstall',
+  'prepare',
+];
 
 /** A server of the project that echoes, and says its port: an ES module. */
 const MODULE = `
@@ -114,7 +122,11 @@ describe('the packages', { skip }, () => {
     );
     const [{ filename }] = JSON.parse(project.npm('pack', '--json', witness));
 
-    const output = project.install(tarballs.get('tidewire'), tarballs.get(OWN), path.join(project.folder, filename));
+    const output = project.install(
+      tarballs.get('tidewire'),
+      tarballs.get(OWN),
+      path.join(project.folder, filename),
+    );
 
     assert.ok(existsSync(project.installed('witness', 'ran')), output);
     assert.match(output, /witness@1\.0\.0 postinstall/);
@@ -126,10 +138,12 @@ describe('the packages', { skip }, () => {
       assert.ok(existsSync(project.installed(OWN, file)), `${file} is not in the package of the platform`);
     }
     // Of all platforms there is this one, and tidewire itself brings no addon.
-    assert.deepEqual(readdirSync(project.installed()).filter((name) => name.startsWith('tidewire')).sort(), [
-      'tidewire',
-      OWN,
-    ]);
+    assert.deepEqual(
+      readdirSync(project.installed())
+        .filter((name) => name.startsWith('tidewire'))
+        .sort(),
+      ['tidewire', OWN],
+    );
     assert.ok(!readdirSync(project.installed('tidewire')).some((file) => file.endsWith('.node')));
     // npm builds what has this file, with or without a script.
     assert.ok(!existsSync(project.installed('tidewire', 'binding.gyp')));

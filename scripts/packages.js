@@ -16,6 +16,7 @@ const { rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 const platforms = require('../lib/platform');
+const { platformOf } = require('./targets');
 
 const ROOT = path.join(__dirname, '..');
 
@@ -73,14 +74,6 @@ function manifestIn(folder) {
 /** @param {string} folder @param {object} manifest */
 function writeManifest(folder, manifest) {
   writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-}
-
-/** What napi calls a target: linux-x64-gnu. @param {string} triple */
-function platformOf(triple) {
-  const [arch = '', , system = '', abi] = triple.split('-');
-  const names = { x86_64: 'x64', aarch64: 'arm64', windows: 'win32' };
-  const name = (/** @type {string} */ word) => names[/** @type {keyof typeof names} */ (word)] ?? word;
-  return [name(system), name(arch), ...(abi === undefined ? [] : [abi])].join('-');
 }
 
 /**

@@ -41,11 +41,31 @@ function makePackages(folder) {
       else writeFileSync(addon, 'no addon');
     }
     const values = ['scripts/packages.js', '--all', '--addons', addons, '--out', made];
-    execFileSync(process.execPath, values, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE });
+    execFileSync(process.execPath, values, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: PATIENCE,
+    });
   }
   const tarballs = readdirSync(made).filter((file) => file.endsWith('.tgz'));
   const name = (file) => file.replace(/-\d+\.\d+\.\d+.*\.tgz$/, '');
   return new Map(tarballs.map((file) => [name(file), path.resolve(made, file)]));
+}
+
+/**
+ * The tarball of tidewire itself, of the source as it is.
+ * @param {string} folder where it is made
+ */
+function packSource(folder) {
+  const values = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
+  const output = execFileSync('npm', values, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: PATIENCE,
+  });
+  return path.join(folder, JSON.parse(output)[0].filename);
 }
 
 /** A folder of programs with Node, npm and a shell, and no other: neither cargo nor a C compiler. */
@@ -114,4 +134,4 @@ class Consumer {
   }
 }
 
-module.exports = { Consumer, makePackages, scratch };
+module.exports = { Consumer, makePackages, packSource, scratch };
