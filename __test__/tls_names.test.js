@@ -143,10 +143,7 @@ describe('missingServerName', () => {
     app.missingServerName((hostname) => app.addServerName(hostname, issued('added.example')));
     for (const servername of names) {
       const name = await nameFor(context, port, servername).catch((error) => error.code);
-      assert.ok(
-        ['added.example', 'ERR_SSL_SSLV3_ALERT_ILLEGAL_PARAMETER'].includes(name),
-        `${servername}: ${name}`,
-      );
+      assert.match(name, /^added\.example$|_ALERT_ILLEGAL_PARAMETER$/, servername);
     }
     assert.equal(await nameFor(context, port, 'xn--a'), 'added.example');
   });

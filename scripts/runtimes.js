@@ -23,10 +23,13 @@ const SPECIFIERS = ['node@18', 'node@20', 'node@22', 'node@24', 'node@latest', '
 const RESULT = path.join(ROOT, 'docs', 'runtimes.json');
 const README = path.join(ROOT, 'README.md');
 
-/** Every test file by its name. */
+/** Of the measurements, which are made with one Node alone: their tests say nothing of a runtime, and take minutes. */
+const MEASUREMENTS = ['bench.test.js', 'million.test.js', 'soak.test.js'];
+
+/** Every other test file by its name. */
 function testFiles() {
   return readdirSync(path.join(ROOT, '__test__'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.test\.m?js$/.test(file))
+    .filter((file) => /\.test\.m?js$/.test(file) && !MEASUREMENTS.includes(file))
     .sort()
     .map((file) => `__test__/${file.replaceAll(path.sep, '/')}`);
 }
@@ -70,7 +73,9 @@ async function run(runtime, files) {
     whole.skipped.push(...skipped);
     whole.failed.push(...failed);
     const seconds = Math.round((Date.now() - started) / 1000);
-    console.log(`${file}: ${passed} passed, ${skipped.length} skipped, ${failed.length} failed (${seconds} s)`);
+    console.log(
+      `${file}: ${passed} passed, ${skipped.length} skipped, ${failed.length} failed (${seconds} s)`,
+    );
     if (failed.length > 0) console.log(output);
   }
   return whole;
@@ -105,7 +110,9 @@ function keep(run) {
 function print(runs) {
   console.log();
   for (const { name, version, passed, skipped, failed } of runs) {
-    console.log(`${TITLES[name]} ${version}: ${passed} passed, ${skipped.length} skipped, ${failed.length} failed`);
+    console.log(
+      `${TITLES[name]} ${version}: ${passed} passed, ${skipped.length} skipped, ${failed.length} failed`,
+    );
     for (const { test, reason } of skipped) console.log(`  skipped: ${test}${reason ? ` (${reason})` : ''}`);
     for (const { test, message } of failed) console.log(`  FAILED: ${test}: ${message}`);
   }

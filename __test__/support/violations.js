@@ -186,11 +186,8 @@ const compressedFamilies = [
     {
       'half a block': frame(BINARY, deflated('half of this').subarray(0, 5), compressed),
       'what is not DEFLATE data': frame(BINARY, Buffer.alloc(20, 0xff), compressed),
-      'a distance that goes back behind the beginning': frame(
-        BINARY,
-        deflated('the same again', { dictionary: Buffer.from('the same again') }),
-        compressed,
-      ),
+      // What zlib makes of `the same again` with a dictionary that has it. Not made here: Deno leaves the dictionary out.
+      'a distance that goes back behind the beginning': frame(BINARY, hex('2a41 e101 0000'), compressed),
       'a stored block whose lengths do not agree': frame(BINARY, hex('00 0100 0000 61'), compressed),
     },
   ],

@@ -62,7 +62,8 @@ function isSuite(name) {
 function leaves(cases) {
   const suites = new Set();
   for (const { name } of cases) {
-    for (let at = name.indexOf(JOINED); at >= 0; at = name.indexOf(JOINED, at + 1)) suites.add(name.slice(0, at));
+    for (let at = name.indexOf(JOINED); at >= 0; at = name.indexOf(JOINED, at + 1))
+      suites.add(name.slice(0, at));
   }
   return cases.filter(({ name }) => !suites.has(name));
 }
@@ -72,7 +73,9 @@ function leaves(cases) {
  * @returns {Record<string, string | undefined>}
  */
 function attributesOf(text) {
-  return Object.fromEntries([...text.matchAll(ATTRIBUTE)].map(([, name, value]) => [name, decoded(value ?? '')]));
+  return Object.fromEntries(
+    [...text.matchAll(ATTRIBUTE)].map(([, name, value]) => [name, decoded(value ?? '')]),
+  );
 }
 
 /** Node 18 and 20 escape twice what is in a name of a suite. @param {string} text */

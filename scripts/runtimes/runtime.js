@@ -103,7 +103,8 @@ class Runtime {
     const code = `process.versions.${this.name} + ' ' + process.versions.napi`;
     const { stdout, stderr } = spawnSync(this.program, [...this.kind.print, code], { encoding: 'utf8' });
     const [version, napi] = stdout.trim().split(' ');
-    if (version === undefined || napi === undefined) throw new Error(`${this.program} does not run: ${stderr}`);
+    if (version === undefined || napi === undefined)
+      throw new Error(`${this.program} does not run: ${stderr}`);
     return { version, napi };
   }
 
@@ -156,7 +157,9 @@ class Runtime {
       child.on('exit', (status, signal) => {
         clearTimeout(timer);
         kill();
-        const how = isLate ? `it did not end in ${FILE_MILLISECONDS / 1000} s` : (signal ?? `status ${status}`);
+        const how = isLate
+          ? `it did not end in ${FILE_MILLISECONDS / 1000} s`
+          : (signal ?? `status ${status}`);
         child.on('close', () => resolve({ output, end: status === 0 ? '' : how }));
       });
     });

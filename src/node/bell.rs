@@ -121,8 +121,13 @@ unsafe extern "C" fn call_javascript(
         // SAFETY: as above; the exception is there.
         unsafe {
             let mut exception = ptr::null_mut();
+            let mut kind = sys::ValueType::napi_null;
             sys::napi_get_and_clear_last_exception(env, &raw mut exception);
-            sys::napi_fatal_exception(env, exception);
+            sys::napi_typeof(env, exception, &raw mut kind);
+            // Deno has null where a fatal exception has ended the call, and would tell of it in place of that one.
+            if kind != sys::ValueType::napi_null {
+                sys::napi_fatal_exception(env, exception);
+            }
         }
     }
 }
