@@ -4,7 +4,7 @@
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { readdirSync, writeFileSync } = require('node:fs');
+const { existsSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
@@ -253,6 +253,47 @@ describe('all other code', () => {
     });
   }
 });
+
+describe('links lead somewhere', () => {
+  for (const document of [...DOCUMENTS, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...others()]) {
+    test(document, () => {
+      const lost = linksOf(document).filter((link) => !isThere(document, link));
+      assert.deepEqual(lost, []);
+    });
+  }
+});
+
+/** Documents without code of their own. */
+function others() {
+  const own = readdirSync(path.join(__dirname, '../docs')).filter((file) => file.endsWith('.md'));
+  const named = own.map((file) => `docs/${file}`).filter((file) => !DOCUMENTS.includes(file));
+  return [...named, 'bench/README.md', 'fuzz/README.md'];
+}
+
+/** Where a document leads, but for the net. */
+function linksOf(document) {
+  const text = read(document).replaceAll(/^( *)```[\s\S]*?^\1```$/gm, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link]) => link)
+    .filter((link) => !/^https?:/.test(link));
+}
+
+function isThere(document, link) {
+  const [file, heading] = link.split('#');
+  const target = file === '' ? document : path.posix.join(path.posix.dirname(document), file);
+  if (!existsSync(path.join(__dirname, '..', target))) return false;
+  return heading === undefined || headingsOf(target).includes(heading);
+}
+
+/** The names that hosts of repositories give to headings. */
+function headingsOf(document) {
+  return [...read(document).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 describe('the unit of the guide', () => {
   const skip = spawnSync('systemd-analyze', ['--version']).status !== 0 && "there is no 'systemd-analyze'";
