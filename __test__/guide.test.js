@@ -8,6 +8,7 @@ const { existsSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
+const { noBrowser, openBrowser } = require('./support/browser');
 const { filesOf, localhost } = require('./support/certificates');
 const { connect, refusal } = require('./support/client');
 const { adapt, blocksOf, read } = require('./support/documents');
@@ -60,6 +61,30 @@ const CONVERSATIONS = {
     assert.equal(await child.line(), 'a client came');
     client.socket.close(1000);
     assert.equal(await child.line(), 'a client went 1000');
+  },
+  chat: async ({ child, port, url, context }) => {
+    assert.equal(await child.line(), 'open http://localhost:9001');
+    assert.equal((await ask(port, '/')).text, files['index.html']);
+    const client = await connect(context, `${url}/chat`);
+    client.send('Ann', 'hello');
+    assert.equal(await client.text(), 'Ann is here');
+    assert.equal(await client.text(), 'Ann: hello');
+    const other = await connect(context, `${url}/chat`);
+    other.send('Bob');
+    for (const each of [client, other]) assert.equal(await each.text(), 'Bob is here');
+    other.socket.close();
+    assert.equal(await client.text(), 'Bob has left');
+    if (noBrowser !== false) return;
+    const browser = await openBrowser(context);
+    const page = await browser.newPage();
+    await page.goto(`http://localhost:${port}/`);
+    for (const text of ['Eve', '<b>hi</b>']) {
+      await page.fill('#text', text);
+      await page.click('button');
+    }
+    assert.equal(await client.text(), 'Eve is here');
+    assert.equal(await client.text(), 'Eve: <b>hi</b>');
+    await page.getByText('Eve: <b>hi</b>', { exact: true }).waitFor();
   },
   http: async ({ port }) => {
     assert.equal((await ask(port, '/hello/Ann')).text, 'Hello Ann');
@@ -188,6 +213,7 @@ describe('programs', () => {
     test(`${name} (${document}:${line})`, BOUND, async (context) => {
       const { key, cert } = localhost();
       const folder = folderOf(context, {
+        'index.html': files['index.html'],
         'program.js': withAnyPort(text),
         'privkey.pem': key,
         'fullchain.pem': cert,
