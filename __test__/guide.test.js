@@ -4,10 +4,11 @@
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { readdirSync, writeFileSync } = require('node:fs');
+const { existsSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const vm = require('node:vm');
+const { noBrowser, openBrowser } = require('./support/browser');
 const { filesOf, localhost } = require('./support/certificates');
 const { connect, refusal } = require('./support/client');
 const { adapt, blocksOf, read } = require('./support/documents');
@@ -60,6 +61,30 @@ const CONVERSATIONS = {
     assert.equal(await child.line(), 'a client came');
     client.socket.close(1000);
     assert.equal(await child.line(), 'a client went 1000');
+  },
+  chat: async ({ child, port, url, context }) => {
+    assert.equal(await child.line(), 'open http://localhost:9001');
+    assert.equal((await ask(port, '/')).text, files['index.html']);
+    const client = await connect(context, `${url}/chat`);
+    client.send('Ann', 'hello');
+    assert.equal(await client.text(), 'Ann is here');
+    assert.equal(await client.text(), 'Ann: hello');
+    const other = await connect(context, `${url}/chat`);
+    other.send('Bob');
+    for (const each of [client, other]) assert.equal(await each.text(), 'Bob is here');
+    other.socket.close();
+    assert.equal(await client.text(), 'Bob has left');
+    if (noBrowser !== false) return;
+    const browser = await openBrowser(context);
+    const page = await browser.newPage();
+    await page.goto(`http://localhost:${port}/`);
+    for (const text of ['Eve', '<b>hi</b>']) {
+      await page.fill('#text', text);
+      await page.click('button');
+    }
+    assert.equal(await client.text(), 'Eve is here');
+    assert.equal(await client.text(), 'Eve: <b>hi</b>');
+    await page.getByText('Eve: <b>hi</b>', { exact: true }).waitFor();
   },
   http: async ({ port }) => {
     assert.equal((await ask(port, '/hello/Ann')).text, 'Hello Ann');
@@ -188,6 +213,7 @@ describe('programs', () => {
     test(`${name} (${document}:${line})`, BOUND, async (context) => {
       const { key, cert } = localhost();
       const folder = folderOf(context, {
+        'index.html': files['index.html'],
         'program.js': withAnyPort(text),
         'privkey.pem': key,
         'fullchain.pem': cert,
@@ -253,6 +279,47 @@ describe('all other code', () => {
     });
   }
 });
+
+describe('links lead somewhere', () => {
+  for (const document of [...DOCUMENTS, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...others()]) {
+    test(document, () => {
+      const lost = linksOf(document).filter((link) => !isThere(document, link));
+      assert.deepEqual(lost, []);
+    });
+  }
+});
+
+/** Documents without code of their own. */
+function others() {
+  const own = readdirSync(path.join(__dirname, '../docs')).filter((file) => file.endsWith('.md'));
+  const named = own.map((file) => `docs/${file}`).filter((file) => !DOCUMENTS.includes(file));
+  return [...named, 'bench/README.md', 'fuzz/README.md'];
+}
+
+/** Where a document leads, but for the net. */
+function linksOf(document) {
+  const text = read(document).replaceAll(/^( *)```[\s\S]*?^\1```$/gm, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link]) => link)
+    .filter((link) => !/^https?:/.test(link));
+}
+
+function isThere(document, link) {
+  const [file, heading] = link.split('#');
+  const target = file === '' ? document : path.posix.join(path.posix.dirname(document), file);
+  if (!existsSync(path.join(__dirname, '..', target))) return false;
+  return heading === undefined || headingsOf(target).includes(heading);
+}
+
+/** The names that hosts of repositories give to headings. */
+function headingsOf(document) {
+  return [...read(document).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 describe('the unit of the guide', () => {
   const skip = spawnSync('systemd-analyze', ['--version']).status !== 0 && "there is no 'systemd-analyze'";

@@ -136,15 +136,11 @@ describe('the methods of a socket', () => {
     });
   }
 
-  test('in README are those of the typings', () => {
-    for (const title of ['ws', 'Topics', 'Coming from ws']) {
-      // Of the table of another package, only the column that tells of this one.
-      const text =
-        title === 'Coming from ws'
-          ? rows(section(title))
-              .map(([, , here]) => here)
-              .join('\n')
-          : section(title);
+  test('in README and in the guide are those of the typings', () => {
+    // Of the table of another package, only the column that tells of this one.
+    const [, fromWs] = read('docs/guide/migrating.md').split('\n## From ws\n');
+    const here = rows(fromWs).map(([, , cell]) => cell);
+    for (const text of [section('ws'), section('Topics'), here.join('\n')]) {
       for (const [, name] of text.matchAll(/\bws\.(\w+)\(/g)) assert.ok(declared.includes(name), name);
     }
   });
