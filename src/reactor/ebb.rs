@@ -19,8 +19,8 @@ const EBB_PART: usize = 8;
 /// when an idle JavaScript thread may have collected its garbage.
 const AT_TICKS: [u32; 5] = [0, 1, 2, 4, 15];
 
-/// Ticks, after which memory is given back although the traffic goes on: five minutes.
-const FLOOD_TICKS: u32 = 300 / TICK_SECONDS;
+/// Ticks, after which memory is given back although the traffic goes on: two minutes.
+const FLOOD_TICKS: u32 = 120 / TICK_SECONDS;
 
 /// The traffic of one reactor, by ticks.
 #[derive(Default)]
@@ -90,7 +90,7 @@ mod tests {
             ebb.flow(10 * BURST_BYTES);
             assert!(!ebb.tick());
         }
-        for _ in 0..30 {
+        for _ in 0..FLOOD_TICKS - 1 {
             ebb.flow(BURST_BYTES * 2);
             assert!(!ebb.tick(), "less, but not an eighth");
         }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn traffic_that_never_ebbs_gives_back_once_in_five_minutes() {
+    fn traffic_that_never_ebbs_gives_back_once_in_two_minutes() {
         let mut ebb = Ebb::default();
         let given: Vec<u32> = (1..=3 * FLOOD_TICKS)
             .filter(|_| {
