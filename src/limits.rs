@@ -286,7 +286,8 @@ pub const AHEAD_EVENTS: usize = 128;
 /// See [`AHEAD_EVENTS`].
 pub const AHEAD_BYTES: usize = 1024 * 1024;
 /// Connections whose peer has ended that a turn of a reactor looks at, behind those that live: together less than a
-/// millisecond of closing sockets, when thousands are reset at once.
+/// millisecond of closing sockets, when thousands are reset at once. The next follow when JavaScript has taken some
+/// events, or none for [`AHEAD_MILLISECONDS`].
 pub const EXITS: usize = 32;
 /// Events that wait when every read becomes small.
 pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
