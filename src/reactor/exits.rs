@@ -5,9 +5,10 @@
 //! [`EXITS`](limits::EXITS) ends behind them. What a connection has said before its end is read when its end is, in the
 //! order in which it came.
 //!
-//! The next ends are looked at when JavaScript has taken those before: until then the reactor sleeps. Where both threads
-//! have one processor, JavaScript would else wait for it until the kernel finds that the reactor has had its share, which
-//! is some milliseconds, and with it the messages of all others.
+//! The next ends are looked at when JavaScript has taken those before. Until then the reactor sleeps, and a moment even
+//! if the poller has more ends to tell of, which come as fast as it can look. Where both threads have one processor,
+//! JavaScript would else wait for it until the kernel finds that the reactor has had its share, which is some
+//! milliseconds, and with it the messages of all others.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -69,6 +70,11 @@ impl<N: Network> Reactor<N> {
         }
         self.exits.waiting.push_back(Exit { connection, writable: ready.writable });
         true
+    }
+
+    /// Whether ends wait for JavaScript, so that this thread should give way.
+    pub fn gives_way(&self, now: Instant) -> bool {
+        self.exits.rest(&self.shared.crossing.mailbox, now).is_some_and(|rest| !rest.is_zero())
     }
 
     /// Looks at the ends whose turn it is.
