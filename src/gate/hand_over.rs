@@ -60,7 +60,10 @@ impl Reactors {
         turn
     }
 
-    /// Keeps a connection for the reactor whose turn it is, until they are [sent](Self::send).
+    /// Keeps a connection for the reactor whose turn it is, until they are [sent](Self::send): at once, when there are
+    /// enough. Others that have something to do and no processor of their own get this one then: in a storm this
+    /// thread has always more to do, and those that are connected already would wait for it until the kernel finds that it has had its
+    /// share, which is some milliseconds.
     pub(super) fn gather(&self, adoption: Adoption) {
         let turn = self.turn();
         let mut gathered = self.gathered.borrow_mut();
@@ -68,6 +71,8 @@ impl Reactors {
         adoptions.push(adoption);
         if adoptions.len() == GATHERED {
             self.adopters[turn].adopt(&mut adoptions.drain(..));
+            drop(gathered);
+            std::thread::yield_now();
         }
     }
 

@@ -3,19 +3,32 @@
 //! A proxy that dies takes thousands of connections with it at the same time. To close each is some ten microseconds of
 //! system calls, and an event for JavaScript; so a turn looks at those that live first, and at
 //! [`EXITS`](limits::EXITS) ends behind them. What a connection has said before its end is read when its end is, in the
-//! order in which it came. The next turn follows at once while ends are left.
+//! order in which it came.
+//!
+//! The next ends are looked at when JavaScript has taken those before. Until then the reactor sleeps, and a moment even
+//! if the poller has more ends to tell of, which come as fast as it can look. Where both threads have one processor,
+//! JavaScript would else wait for it until the kernel finds that the reactor has had its share, which is some
+//! milliseconds, and with it the messages of all others.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::network::{Network, Ready};
 use super::slot::{Phase, Unread};
 use super::turn::Reactor;
-use crate::bridge::ConnectionId;
+use crate::bridge::{ConnectionId, Mailbox, Waiting};
 use crate::limits;
+
+/// How long ends wait for a JavaScript thread that takes nothing.
+const PATIENCE: Duration = Duration::from_millis(limits::AHEAD_MILLISECONDS);
 
 /// The ends that a reactor was told of, first come, first served.
 #[derive(Default)]
-pub struct Exits(VecDeque<Exit>);
+pub struct Exits {
+    waiting: VecDeque<Exit>,
+    /// When JavaScript was last told of some, and how often it had taken events by then.
+    told: Option<(Instant, u64)>,
+}
 
 /// One of them.
 struct Exit {
@@ -24,14 +37,24 @@ struct Exit {
 }
 
 impl Exits {
-    /// Whether the next turn has some to look at.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// How long the reactor may rest, if any wait: until JavaScript, which wakes it, has taken those before, or has
+    /// been waited for.
+    pub fn rest(&self, mailbox: &Mailbox, now: Instant) -> Option<Duration> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let Some((since, drains)) = self.told else { return Some(Duration::ZERO) };
+        let has_taken = |waiting: Waiting| waiting.events == 0 || waiting.drains != drains;
+        // The second look asks to be woken.
+        if has_taken(mailbox.waiting()) || has_taken(mailbox.hold()) {
+            return Some(Duration::ZERO);
+        }
+        Some(PATIENCE.saturating_sub(now.saturating_duration_since(since)))
     }
 
     /// Gives memory back.
     pub fn let_go(&mut self) {
-        self.0.shrink_to_fit();
+        self.waiting.shrink_to_fit();
     }
 }
 
@@ -45,14 +68,28 @@ impl<N: Network> Reactor<N> {
         if slot.phase != Phase::Open {
             return false;
         }
-        self.exits.0.push_back(Exit { connection, writable: ready.writable });
+        self.exits.waiting.push_back(Exit { connection, writable: ready.writable });
         true
     }
 
+    /// Whether ends wait for JavaScript, so that this thread should give way.
+    pub fn gives_way(&self, now: Instant) -> bool {
+        self.exits.rest(&self.shared.crossing.mailbox, now).is_some_and(|rest| !rest.is_zero())
+    }
+
     /// Looks at the ends whose turn it is.
-    pub(super) fn see_out(&mut self) {
+    pub(super) fn see_out(&mut self, now: Instant) {
+        let mailbox = &self.shared.crossing.mailbox;
+        if self.exits.rest(mailbox, now) != Some(Duration::ZERO) {
+            return;
+        }
+        let Waiting { events, drains, .. } = mailbox.waiting();
+        // Who has been waited for in vain is not waited for again.
+        if self.exits.told.is_none_or(|(_, before)| before != drains || events == 0) {
+            self.exits.told = Some((now, drains));
+        }
         for _ in 0..limits::EXITS {
-            let Some(Exit { connection, writable }) = self.exits.0.pop_front() else { return };
+            let Some(Exit { connection, writable }) = self.exits.waiting.pop_front() else { return };
             let Some(slot) = self.slab.find(connection) else { continue };
             // A greedy one has its turn behind the others.
             if slot.unread != Unread::Much {

@@ -205,7 +205,7 @@ impl<N: Network> Reactor<N> {
                 self.write_on(ready.index);
             }
         }
-        self.see_out();
+        self.see_out(now);
         self.read_greedy(now);
         self.sweep(now);
         self.shut_down();
@@ -258,13 +258,14 @@ impl<N: Network> Reactor<N> {
     /// How long the next wait for the network may be; `None` is for ever.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
-        let is_busy = self.sweeping.is_some() || self.is_shedding || self.is_shutting() || !self.exits.is_empty();
+        let is_busy = self.sweeping.is_some() || self.is_shedding || self.is_shutting();
         if is_busy || left_over && !self.intake.is_full() {
             return Some(Duration::ZERO);
         }
+        let exits = self.exits.rest(&self.shared.crossing.mailbox, now);
         let tick = self.keeps_time().then(|| self.clock.until_next(now));
         // While the intake is full, the drain that makes room wakes this.
         let greedy = if self.intake.is_full() { None } else { self.pace.rest(now) };
-        tick.into_iter().chain(greedy).min()
+        tick.into_iter().chain(greedy).chain(exits).min()
     }
 }

@@ -20,6 +20,8 @@ enum Phase {
     Open,
     /// Our close frame is out; the server's and its FIN are awaited.
     Closing,
+    /// The server's close frame, with this status code, is answered; its FIN is awaited.
+    Answered(Option<u16>),
 }
 
 /// How a connection ended.
@@ -33,6 +35,8 @@ pub enum End {
     Fin,
     /// The server's close frame came first, with this status code (RFC 6455 §7.4).
     CloseFrame(Option<u16>),
+    /// The same, and the server reset the connection instead of sending the FIN that was awaited.
+    CloseFrameThenReset(Option<u16>),
     /// A system call failed.
     Io(io::Error),
     /// The server sent a frame that it may not send.
@@ -74,13 +78,15 @@ pub struct Client {
     reader: FrameReader,
     control: Vec<u8>,
     pings: u32,
+    awaits_fin: bool,
     failed_write: Option<io::Error>,
 }
 
 impl Client {
     /// On a stream that begins to connect. `reader` is a new one.
     pub fn new(stream: Stream, reader: FrameReader) -> Self {
-        Self { stream, phase: Phase::Connecting, reader, control: Vec::new(), pings: 0, failed_write: None }
+        let (phase, control) = (Phase::Connecting, Vec::new());
+        Self { stream, phase, reader, control, pings: 0, awaits_fin: false, failed_write: None }
     }
 
     /// Whether messages may be written.
@@ -113,6 +119,11 @@ impl Client {
         }
     }
 
+    /// From now on the server's close frame is not the end: that is the FIN behind the answer to it.
+    pub fn await_fin(&mut self) {
+        self.awaits_fin = true;
+    }
+
     /// Ends the connection with a reset, without a close frame.
     pub fn reset(self) -> io::Result<()> {
         self.stream.reset()
@@ -139,8 +150,11 @@ impl Client {
         match self.stream.read(room) {
             Ok(Arrival::Nothing) => Ok(None),
             Ok(Arrival::Bytes { bytes, is_full }) => Ok(Some((bytes, is_full))),
-            Ok(Arrival::End) if matches!(self.phase, Phase::Closing) => Err(End::Clean),
-            Ok(Arrival::End) => Err(End::Fin),
+            Ok(Arrival::End) => Err(match self.phase {
+                Phase::Closing => End::Clean,
+                Phase::Answered(code) => End::CloseFrame(code),
+                _ => End::Fin,
+            }),
             Err(error) => Err(self.end_of(error)),
         }
     }
@@ -195,10 +209,13 @@ impl Client {
                 self.pings += 1;
                 self.write_control(frame::PONG, &payload);
             }
-            frame::CLOSE if !matches!(self.phase, Phase::Closing) => {
+            frame::CLOSE if !matches!(self.phase, Phase::Closing | Phase::Answered(_)) => {
                 self.write_control(frame::CLOSE, &payload);
                 let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-                return Err(End::CloseFrame(code));
+                if !self.awaits_fin {
+                    return Err(End::CloseFrame(code));
+                }
+                self.phase = Phase::Answered(code);
             }
             _ => {}
         }
@@ -215,6 +232,7 @@ impl Client {
         let is_reset = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
         match self.phase {
             Phase::Closing if is_reset => End::CleanThenReset,
+            Phase::Answered(code) if is_reset => End::CloseFrameThenReset(code),
             _ => End::Io(error),
         }
     }

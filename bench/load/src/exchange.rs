@@ -156,6 +156,16 @@ impl Exchange {
         self.compressed
     }
 
+    /// How many connections talk: the first ones.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Answers of one connection, while none is out of order.
+    pub fn answered(&self, id: ClientId) -> u64 {
+        self.lanes[id.0].order.expected
+    }
+
     /// What was wrong with them. Lost ones are known after [`Exchange::finish`].
     pub fn faults(&self) -> Faults {
         self.faults

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::args::Args;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::histogram::Histogram;
 use crate::idle::one_message_each;
 use crate::measure::Interval;
 use crate::payload::{Kind, Payload};
@@ -22,19 +23,26 @@ use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
 const RESETS: usize = 8;
 
 /// Options, besides the target's: `--connections` (10000 that go and come back), `--live` (50 that talk),
-/// `--interval-millis` (20 between two messages of each), `--size` (20 bytes), `--calm-seconds` (2 before).
+/// `--interval-millis` (20 between two messages of each), `--size` (20 bytes), `--calm-seconds` (2 before), `--warmup`
+/// (0 connections that come and are reset before all that, so that the server's code is there).
 pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 10_000, 1)?;
     let live = args.count("live", 50, 1)?;
     let interval = Duration::from_millis(args.count("interval-millis", 20, 1)? as u64);
     let size = args.count("size", 20, 8)?;
     let calm = args.seconds("calm-seconds", 2.0)?;
+    let warmup = args.count("warmup", 0, 0)?;
     let target = Target::from_args(&mut args, (2 * connections).div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
 
     let pace = Pace { window: 64, per_second: None };
     let mut crowd = Swarm::bounded(target.clone(), STEP)?;
     let mut swarm = Swarm::new(target)?;
+    crowd.open(warmup, pace)?;
+    for id in (0..warmup).map(ClientId) {
+        crowd.reset(id)?;
+    }
+    crowd.close()?;
     crowd.open(connections, pace)?;
     swarm.open(live, pace)?;
     let mut talk = Talk::new(Payload::new(Kind::Binary, size), live, interval);
@@ -50,10 +58,14 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
         }
     }
     let reset = began.elapsed();
+    let resetting = std::mem::take(&mut talk.latency);
     let mut arrivals = Arrivals::new(connections);
     arrivals.come(&mut crowd, connections, || talk.turn(&mut swarm))?;
     let used = used.end()?;
     talk.finish(&mut swarm, || Ok(()))?;
+    let mut herd = Histogram::new();
+    herd.merge(&resetting);
+    herd.merge(&talk.latency);
     let (opened, failed) = (arrivals.opened, arrivals.failed);
     let mut exchange = Exchange::new(Payload::new(Kind::Binary, size), connections, 1);
     if failed == 0 {
@@ -70,7 +82,9 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
         .count("back", opened as u64)
         .count("failed", failed as u64)
         .latency("calmMicros", &calm)
-        .latency("herdMicros", &talk.latency)
+        .latency("herdMicros", &herd)
+        .latency("resetMicros", &resetting)
+        .latency("backMicros", &talk.latency)
         .latency("openMicros", &arrivals.opening);
     exchange.faults().report(&mut report);
     used.report(&mut report, connections as u64);

@@ -1,7 +1,7 @@
 //! The load client of tidewire's bench: many connections on one thread.
 //!
 //! [`swarm`] holds the connections ([`client`]) and the poller; a mode ([`echo`], [`idle`], [`rtt`], [`churn`],
-//! [`fanout`], [`storm`], [`herd`], [`flood`], [`swamp`]) says what the connections do and what is measured. A mode is one
+//! [`fanout`], [`storm`], [`herd`], [`flood`], [`swamp`], [`shutdown`]) says what the connections do and what is measured. A mode is one
 //! file with `run`; `main.rs` names it. Three are folders: [`http`], whose connections are no WebSockets, [`million`], which has
 //! leaner connections, in several processes, and [`soak`], whose connections come and go in every way. The client knows nothing of the server but its port,
 //! its process id and, for TLS, its certificate.
@@ -27,6 +27,7 @@ pub mod payload;
 pub mod proc;
 pub mod report;
 pub mod rtt;
+pub mod shutdown;
 pub mod soak;
 pub mod span;
 pub mod storm;

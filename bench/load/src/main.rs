@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tidewire_load::args::Args;
 use tidewire_load::failure::Failure;
 use tidewire_load::report::Outcome;
-use tidewire_load::{churn, echo, fanout, flood, herd, http, idle, million, rtt, soak, storm, swamp};
+use tidewire_load::{churn, echo, fanout, flood, herd, http, idle, million, rtt, shutdown, soak, storm, swamp};
 
 fn main() -> ExitCode {
     match run() {
@@ -37,11 +37,12 @@ fn run() -> Result<(), Failure> {
         "herd" => herd::run(args)?,
         "flood" => flood::run(args)?,
         "swamp" => swamp::run(args)?,
+        "shutdown" => shutdown::run(args)?,
         "million" => million::run(args)?,
         "soak" => soak::run(args)?,
         other => {
             return Err(Failure::new(format!(
-                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm, herd, flood, swamp, million and soak"
+                "`{other}` is no mode; there are echo, idle, rtt, churn, fanout, http, storm, herd, flood, swamp, shutdown, million and soak"
             )));
         }
     };

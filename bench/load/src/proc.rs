@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::failure::Failure;
 
 /// A process, by the id in `/proc`.
@@ -121,9 +123,18 @@ impl ProcessId {
     /// Sends SIGUSR2, upon which the bench's servers collect their garbage. It ends a process
     /// that does not listen for it.
     pub fn ask_to_collect(self) -> Result<(), Failure> {
-        let id = i32::try_from(self.0).ok().and_then(rustix::process::Pid::from_raw);
+        self.signal(Signal::USR2)
+    }
+
+    /// Sends SIGTERM, upon which a server is to close its connections and end.
+    pub fn ask_to_end(self) -> Result<(), Failure> {
+        self.signal(Signal::TERM)
+    }
+
+    fn signal(self, signal: Signal) -> Result<(), Failure> {
+        let id = i32::try_from(self.0).ok().and_then(Pid::from_raw);
         let id = id.ok_or_else(|| Failure::new(format!("{} is not a process id", self.0)))?;
-        rustix::process::kill_process(id, rustix::process::Signal::USR2).map_err(|error| self.gone(&error.into()))
+        kill_process(id, signal).map_err(|error| self.gone(&error.into()))
     }
 
     fn read(self, file: &str) -> Result<String, Failure> {

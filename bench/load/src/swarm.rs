@@ -260,6 +260,7 @@ pub(crate) fn in_words(end: &End) -> String {
         End::Fin => "ended by the server without a close frame".to_owned(),
         End::CloseFrame(None) => "closed by the server without a status code".to_owned(),
         End::CloseFrame(Some(code)) => format!("closed by the server with status {code}"),
+        End::CloseFrameThenReset(_) => "reset by the server behind its close frame".to_owned(),
         End::Io(error) => format!("broken: {error}"),
         End::BadFrame(bad) => format!("given up, since the server sent a bad frame: {}", bad.0),
         End::Refused(failure) => format!("refused: {failure}"),

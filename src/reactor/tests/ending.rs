@@ -273,7 +273,9 @@ fn many_ends_in_one_turn() {
             _ => rig.js.command(CommandKind::Terminate, *connection, b""),
         }
     }
-    let events = rig.events();
+    rig.js.flush();
+    rig.run();
+    let events = drained(&mut rig);
     assert_eq!(events.len(), 180);
     opened.iter().for_each(|(_, connection)| rig.js.command(CommandKind::Release, *connection, b""));
     rig.obey();

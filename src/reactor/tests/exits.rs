@@ -3,7 +3,7 @@
 use super::frames::{TEXT, close, frame};
 use super::*;
 use crate::bridge::CloseCause;
-use crate::limits::EXITS;
+use crate::limits::{AHEAD_MILLISECONDS, EXITS};
 use crate::reactor::network::Network;
 
 /// Ends at once: more than some turns look at.
@@ -12,12 +12,22 @@ const HERD: usize = 10 * EXITS + 1;
 impl Rig {
     /// One turn, and what it has told.
     fn turn(&mut self) -> Vec<Event> {
+        self.turn_behind();
+        self.js.drain()
+    }
+
+    /// One turn while JavaScript is busy.
+    fn turn_behind(&mut self) {
         let mut ready = Vec::new();
         self.reactor.network.poll(&mut ready, None).unwrap();
         self.shared.crossing.answer();
         self.reactor.collect();
         self.reactor.turn(&ready, self.now);
-        self.js.drain()
+    }
+
+    /// Whether the reactor's next turn comes at once.
+    fn goes_on(&self) -> bool {
+        self.reactor.rest(self.now) == Some(Duration::ZERO)
     }
 }
 
@@ -39,7 +49,7 @@ fn a_message_is_behind_a_bounded_number_of_ends_and_all_ends_are_told() {
         assert!((1..=EXITS).contains(&ends.len()), "turn {turn}: {}", ends.len());
         ended.extend(ends.iter().map(|event| event.connection));
         let is_left = ended.len() < HERD;
-        assert_eq!(rig.reactor.rest(rig.now) == Some(Duration::ZERO), is_left, "the next turn comes at once");
+        assert_eq!(rig.goes_on(), is_left, "turn {turn}");
     }
     // Each once, first come, first served.
     assert_eq!(ended, herd.iter().map(|(_, connection)| *connection).collect::<Vec<_>>());
@@ -50,6 +60,34 @@ fn a_message_is_behind_a_bounded_number_of_ends_and_all_ends_are_told() {
     rig.obey();
     rig.assert_idle(live_connection);
     assert_eq!(rig.shared.tally().closes(CloseCause::Reset), HERD as u64);
+}
+
+#[test]
+fn ends_wait_for_javascript_and_messages_do_not() {
+    let mut rig = Rig::new();
+    let route = routed(|_| {});
+    let herd: Vec<_> = (0..HERD).map(|_| rig.open(&route)).collect();
+    let (live, live_connection) = rig.open(&route);
+    let closed = || herd.iter().filter(|(peer, _)| peer.is_closed()).count();
+    herd.iter().for_each(|(peer, _)| peer.resets());
+    rig.turn_behind();
+    assert_eq!((closed(), rig.goes_on()), (EXITS, false));
+    live.says(&frame(TEXT, b"meanwhile"));
+    rig.turn_behind();
+    assert_eq!((closed(), rig.goes_on()), (EXITS, false));
+    assert_eq!(rig.js.drain().last().map(|event| event.connection), Some(live_connection));
+    assert!(!rig.shared.crossing.sleep() && rig.goes_on(), "who takes them wakes the reactor");
+    rig.turn_behind();
+    assert_eq!((closed(), rig.goes_on()), (2 * EXITS, false));
+    // Who takes nothing is waited for once.
+    rig.now += Duration::from_millis(AHEAD_MILLISECONDS);
+    for turns in 3..=HERD.div_ceil(EXITS) {
+        assert!(rig.goes_on());
+        rig.turn_behind();
+        assert_eq!(closed(), HERD.min(turns * EXITS));
+    }
+    assert!(!rig.goes_on());
+    assert_eq!(drained(&mut rig).len(), HERD - EXITS);
 }
 
 #[test]
