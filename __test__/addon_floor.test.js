@@ -4,10 +4,14 @@
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { platform, packaged } = require('../lib/platform');
 const { faultsOf } = require('../scripts/addon_floor');
 const { platformOf, targets } = require('../scripts/targets');
+
+const ROOT = path.join(__dirname, '..');
 
 const readelf = platform.endsWith('-gnu') && spawnSync('readelf', ['--version']).status === 0;
 const HAS_READELF = { skip: !readelf && 'needs readelf, and glibc' };
@@ -43,4 +47,11 @@ test('what is no program is found out', HAS_READELF, () => {
 
 test('the targets are the platforms that lib/ looks for', () => {
   assert.deepEqual(targets.map(platformOf).sort(), packaged);
+});
+
+test('the dependencies are looked at for each target', () => {
+  const [, list = ''] =
+    /^targets = \[(.*?)^\]/ms.exec(readFileSync(path.join(ROOT, 'deny.toml'), 'utf8')) ?? [];
+  const judged = [...list.matchAll(/"([\w-]+)"/g)].map(([, target]) => target);
+  assert.deepEqual(judged.sort(), [...targets].sort());
 });

@@ -17,7 +17,7 @@ const ROOT = path.join(__dirname, '..');
 const OWN = packageOf(platform);
 
 /** Time limit of a test in milliseconds in which npm runs: it only ends what hangs. */
-const PATIENT = { timeout: 300_000 };
+const PATIENT = { timeout: 900_000 };
 
 /** What makes packages asks for this Node; those of TIDEWIRE_PACKAGES are made already. */
 const [major] = process.versions.node.split('.').map(Number);
@@ -49,21 +49,29 @@ App()
 describe('the packages', { skip }, () => {
   /** @type {Map<string, string>} */
   let tarballs;
+  /** A project in which they were installed, and what npm printed. */
+  let project;
+  let output;
   const leftovers = [];
 
   before(() => {
-    tarballs = makePackages(scratch({ after: (end) => leftovers.push(end) }));
+    const suite = { after: (end) => leftovers.push(end) };
+    tarballs = makePackages(scratch(suite));
+    project = new Consumer(suite);
+    // A package that does run something shows that this would be seen.
+    const witness = path.join(scratch(suite), 'witness');
+    mkdirSync(witness);
+    writeFileSync(
+      path.join(witness, 'package.json'),
+      JSON.stringify({ name: 'witness', version: '1.0.0', scripts: { postinstall: 'echo witness > ran' } }),
+    );
+    const [{ filename }] = JSON.parse(project.npm('pack', '--json', witness));
+    const third = path.join(project.folder, filename);
+    output = project.install(tarballs.get('tidewire'), tarballs.get(OWN), third);
   }, PATIENT);
   after(() => {
     for (const end of leftovers) end();
   });
-
-  /** A project in which tidewire was installed, with the addon of this platform. */
-  function consumer(context) {
-    const project = new Consumer(context);
-    project.install(tarballs.get('tidewire'), tarballs.get(OWN));
-    return project;
-  }
 
   /** Runs a server of the project, and holds it against a real client. */
   async function echoes(context, file) {
@@ -111,23 +119,7 @@ describe('the packages', { skip }, () => {
     }
   });
 
-  test('they install into an empty project without running anything', PATIENT, (context) => {
-    const project = new Consumer(context);
-    // A package that does run something shows that this would be seen.
-    const witness = path.join(scratch(context), 'witness');
-    mkdirSync(witness);
-    writeFileSync(
-      path.join(witness, 'package.json'),
-      JSON.stringify({ name: 'witness', version: '1.0.0', scripts: { postinstall: 'echo witness > ran' } }),
-    );
-    const [{ filename }] = JSON.parse(project.npm('pack', '--json', witness));
-
-    const output = project.install(
-      tarballs.get('tidewire'),
-      tarballs.get(OWN),
-      path.join(project.folder, filename),
-    );
-
+  test('they install into an empty project without running anything', () => {
     assert.ok(existsSync(project.installed('witness', 'ran')), output);
     assert.match(output, /witness@1\.0\.0 postinstall/);
     assert.doesNotMatch(output, /tidewire\S*@\S+ \w+/, 'npm ran a script of the package');
@@ -152,21 +144,19 @@ describe('the packages', { skip }, () => {
     assert.equal(packages['node_modules/witness'].hasInstallScript, true);
   });
 
-  test('the example runs in such a project', PATIENT, async (context) => {
-    const project = consumer(context);
+  test('the example runs in such a project', BOUND, async (context) => {
     const example = readFileSync(path.join(ROOT, 'examples/WebSocket.js'), 'utf8');
     await echoes(context, project.write('server.js', example));
   });
 
-  test('and so does an ES module', PATIENT, async (context) => {
-    const project = consumer(context);
+  test('and so does an ES module', BOUND, async (context) => {
     await echoes(context, project.write('server.mjs', MODULE));
   });
 
   test('without the package of the platform, it is told which to install', PATIENT, (context) => {
-    const project = new Consumer(context);
-    project.install('--omit=optional', tarballs.get('tidewire'));
-    const file = project.write('server.js', "require('tidewire');");
+    const other = new Consumer(context);
+    other.install('--omit=optional', tarballs.get('tidewire'));
+    const file = other.write('server.js', "require('tidewire');");
     const { status, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', ...BOUND });
     assert.notEqual(status, 0);
     for (const piece of ['TIDEWIRE_NO_BINARY', `${OWN}@`, 'npm install --include=optional']) {

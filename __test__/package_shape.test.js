@@ -13,7 +13,7 @@ const ROOT = path.join(__dirname, '..');
 const PROJECTS = path.join(__dirname, 'support/projects');
 
 /** Time limit of a test in which tools run, in milliseconds: it only ends what hangs. */
-const PATIENT = { timeout: 300_000 };
+const PATIENT = { timeout: 900_000 };
 
 const skip = Number(process.versions.node.split('.', 1)[0]) < 20 && 'the tools are for Node 20 or newer';
 
