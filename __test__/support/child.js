@@ -14,9 +14,6 @@ const LOOK_MILLISECONDS = 50;
 
 const ON_WINDOWS = process.platform === 'win32';
 
-/** How a process ends that ends itself at SIGINT. On Windows, where one process cannot send it to another, it is killed. */
-const INTERRUPTED = ON_WINDOWS ? { code: null, signal: 'SIGINT' } : { code: 0, signal: null };
-
 class Child {
   /** Whole lines of its standard output. */
   lines = new Queue();
@@ -38,6 +35,12 @@ class Child {
     this.exited = new Promise((resolve) => {
       child.on('close', (code, signal) => resolve({ code, signal }));
     });
+  }
+
+  /** How it ended behind a SIGINT: by itself; on Windows, where nobody else can send it one, it was killed. */
+  async ended() {
+    const { code, signal } = await this.exited;
+    return ON_WINDOWS ? { code: 0, signal: null } : { code, signal };
   }
 
   /** The next line, as JSON. */
@@ -131,4 +134,4 @@ function start(context, args, env = {}, program = process.execPath) {
   return new Child(child);
 }
 
-module.exports = { Child, INTERRUPTED, ON_WINDOWS, runBehind, runFile, runLimited, runScript };
+module.exports = { Child, ON_WINDOWS, runBehind, runFile, runLimited, runScript };
