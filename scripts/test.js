@@ -17,9 +17,9 @@ const ROOT = path.join(__dirname, '..');
  */
 const STEPS = [
   ['lint', 'cargo fmt', () => ['cargo', 'fmt', '--all', '--check']],
+  ['lint', 'docs', () => [...tool('typedoc'), '--emit', 'none']],
   ['lint', 'biome', () => [...tool('@biomejs/biome'), 'check', '--error-on-warnings']],
   ['lint', 'types', () => tool('typescript')],
-  ['lint', 'docs', () => [...tool('typedoc'), '--emit', 'none']],
   [
     'lint',
     'clippy',
