@@ -20,9 +20,9 @@ const CRATES = ['--workspace', ...(process.platform === 'win32' ? ['--exclude', 
  */
 const STEPS = [
   ['lint', 'cargo fmt', () => ['cargo', 'fmt', '--all', '--check']],
+  ['lint', 'docs', () => [...tool('typedoc'), '--emit', 'none']],
   ['lint', 'biome', () => [...tool('@biomejs/biome'), 'check', '--error-on-warnings']],
   ['lint', 'types', () => tool('typescript')],
-  ['lint', 'docs', () => [...tool('typedoc'), '--emit', 'none']],
   ['lint', 'clippy', () => cargo('clippy', ...CRATES, '--all-targets', '--locked', '--', '-D', 'warnings')],
   ['rust', 'cargo test', () => cargo('test', ...CRATES, '--locked')],
   ['rust', 'loom models', () => cargo('test', '--locked', '--features', 'loom', '--lib', 'model::')],
