@@ -173,7 +173,7 @@ fn last_blocks_in_the_middle_of_a_message_are_counted() {
 
 #[test]
 fn a_large_message_is_handed_over_with_its_buffer() {
-    let message = json(50).repeat(50);
+    let message = json(50).repeat(33);
     assert!(message.len() > LARGE_MESSAGE_BYTES);
     let mut connection = Connection::agreed(GENEROUS, agreement(None));
     let bytes = frame(0xc1, &deflated(&message, flate2::FlushCompress::Sync));
@@ -185,7 +185,7 @@ fn a_large_message_is_handed_over_with_its_buffer() {
 #[test]
 fn what_does_not_shrink_is_sent_plain_and_leaves_the_context() {
     let mut deflater = Deflater::default();
-    let random = random(if cfg!(miri) { 3_000 } else { 40_000 });
+    let random = random(if cfg!(miri) { 800 } else { 40_000 });
     let mut window = Window::default();
     let takeover = Outbound::Takeover { window_bits: 12 };
     for payload in [&b""[..], b"abc", &random] {
@@ -205,10 +205,10 @@ fn what_does_not_shrink_is_sent_plain_and_leaves_the_context() {
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        4 => (0..80_usize).prop_map(json),
+        4 => (0..if cfg!(miri) { 15 } else { 80_usize }).prop_map(json),
         2 => vec(any::<u8>(), 0..600),
-        1 => (0..if cfg!(miri) { 200 } else { 3000_usize }).prop_map(json),
-        1 => (0..if cfg!(miri) { 5_000 } else { 70_000_usize }).prop_map(|size| vec![b'z'; size]),
+        1 => (0..if cfg!(miri) { 40 } else { 3000_usize }).prop_map(json),
+        1 => (0..if cfg!(miri) { 1_500 } else { 70_000_usize }).prop_map(|size| vec![b'z'; size]),
     ]
 }
 

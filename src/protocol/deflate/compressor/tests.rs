@@ -10,8 +10,8 @@ use super::*;
 
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// What the sizes of long texts are divided by: Miri takes a minute for a block.
-const SCALE: usize = if cfg!(miri) { 20 } else { 1 };
+/// What sizes are divided by: Miri takes a second for a kilobyte, and so has no message of more than a block.
+const SCALE: usize = if cfg!(miri) { 50 } else { 1 };
 
 fn compressed(compressor: &mut Compressor, bytes: &[u8], dictionary: usize, window_bits: u8) -> Vec<u8> {
     let mut out = vec![0xaa; bytes.len() + bytes.len() / 4 + 100];
@@ -67,7 +67,7 @@ fn text(size: usize) -> Vec<u8> {
 
 #[test]
 fn blocks_of_each_kind() {
-    let random = random(if cfg!(miri) { BLOCK_BYTES + 2_000 } else { 200_000 });
+    let random = random(200_000 / SCALE);
     let mut compressor = Compressor::default();
     let kind = |payload: &[u8]| payload[0] & 0b111;
     let short = compressed(&mut compressor, b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0, 15);
@@ -76,7 +76,8 @@ fn blocks_of_each_kind() {
     let long = compressed(&mut compressor, words.as_bytes(), 0, 15);
     assert_eq!(kind(&long), 0b100, "codes of its own");
     // A block that does not shrink between others that do.
-    let mixed = [vec![b'a'; BLOCK_BYTES], random[..BLOCK_BYTES].to_vec(), text(100_000 / SCALE)].concat();
+    let block = BLOCK_BYTES / SCALE;
+    let mixed = [vec![b'a'; block], random[..block].to_vec(), text(100_000 / SCALE)].concat();
     let mixed_compressed = compressed(&mut compressor, &mixed, 0, 15);
     assert_eq!(inflated(&mixed_compressed, &[], 15), mixed);
     let grown = compressed(&mut compressor, &random, 0, 15);
@@ -87,7 +88,8 @@ fn blocks_of_each_kind() {
 
 #[test]
 fn a_message_is_compressed_as_if_it_were_the_first() {
-    let (first, second) = (text(5000), text(70_000 / SCALE));
+    const FIRST: u32 = if cfg!(miri) { 300 } else { 5000 };
+    let (first, second) = (text(FIRST as usize), text(70_000 / SCALE));
     let mut compressor = Compressor::default();
     let expected = compressed(&mut Compressor::default(), &first, 0, 15);
     for _ in 0..3 {
@@ -95,7 +97,7 @@ fn a_message_is_compressed_as_if_it_were_the_first() {
         assert_eq!(inflated(&compressed(&mut compressor, &second, 0, 15), &[], 15), second);
     }
     // After four gigabytes the places are counted from the beginning.
-    for left in [4999, 5000, 5001] {
+    for left in [FIRST - 1, FIRST, FIRST + 1] {
         compressor.matcher.begin((u32::MAX - compressor.matcher.end() - left) as usize);
         for _ in 0..2 {
             assert_eq!(compressed(&mut compressor, &first, 0, 15), expected, "{left}");
@@ -105,7 +107,7 @@ fn a_message_is_compressed_as_if_it_were_the_first() {
 
 #[test]
 fn a_dictionary_is_referred_to_as_far_as_the_window_goes() {
-    let message = random(3000);
+    let message = random(if cfg!(miri) { 800 } else { 3000 });
     let twice = [message.clone(), message.clone()].concat();
     let mut compressor = Compressor::default();
     let payload = compressed(&mut compressor, &twice, message.len(), 12);
@@ -118,7 +120,7 @@ fn a_dictionary_is_referred_to_as_far_as_the_window_goes() {
 
 #[test]
 fn what_has_no_room_is_no_message() {
-    let message = text(500);
+    let message = text(if cfg!(miri) { 40 } else { 500 });
     let mut compressor = Compressor::default();
     let size = compressed(&mut compressor, &message, 0, 15).len();
     for room in 0..size + 12 {
@@ -130,13 +132,13 @@ fn what_has_no_room_is_no_message() {
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        3 => (1..4000_usize, any::<prop::sample::Index>()).prop_map(|(size, from)| {
-            let all = text(60_000);
+        3 => (1..40 + 4000 / SCALE, any::<prop::sample::Index>()).prop_map(|(size, from)| {
+            let all = text(60_000 / SCALE);
             let from = from.index(all.len() - size);
             all[from..from + size].to_vec()
         }),
-        2 => vec(any::<u8>(), 1..700),
-        2 => vec(prop_oneof![Just(b'a'), Just(b'b')], 1..2000),
+        2 => vec(any::<u8>(), 1..40 + 700 / SCALE),
+        2 => vec(prop_oneof![Just(b'a'), Just(b'b')], 1..40 + 2000 / SCALE),
         1 => (1..200_000 / SCALE).prop_map(text),
         1 => (1..70_000 / SCALE, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
     ]
