@@ -4,7 +4,6 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { connect } = require('../support/client');
 const { runLimited } = require('../support/child');
-const { unfit } = require('../support/runtime');
 
 const DESCRIPTORS = 120;
 const CLIENTS = 150;
@@ -34,9 +33,7 @@ async function assertServed(clients) {
 
 test('without descriptors accepting pauses, those who are in are served, and others follow when some go', {
   timeout: 60_000,
-  skip:
-    process.platform === 'win32' ||
-    unfit({ deno: "Deno's process.cpuUsage() does not work without a descriptor" }),
+  skip: process.platform === 'win32',
 }, async (context) => {
   const child = runLimited(context, DESCRIPTORS, server);
   const url = `ws://127.0.0.1:${await child.value()}`;
