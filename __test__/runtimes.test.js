@@ -95,8 +95,9 @@ describe('a report', () => {
   }
 
   test('that is not there, or tells no failure of a process that failed, is a failure', () => {
-    const crashed = outcomeOf(FILE, '', 'SIGSEGV', 'it crashed');
-    assert.deepEqual(crashed.failed, [{ test: 'a.test.js: the file', message: 'SIGSEGV: it crashed' }]);
+    const crashed = outcomeOf(FILE, '', 'SIGSEGV', `it crashed at file://${path.resolve(ROOT)}/lib/app.js`);
+    const message = 'SIGSEGV: it crashed at file://./lib/app.js';
+    assert.deepEqual(crashed.failed, [{ test: 'a.test.js: the file', message }]);
     const empty = outcomeOf(FILE, '<testsuites></testsuites>', '', '');
     assert.deepEqual(empty.failed, [{ test: 'a.test.js: the file', message: 'no tests: ' }]);
     const good = '<testsuites><testcase name="good"/></testsuites>';

@@ -179,7 +179,7 @@ function outcomeOf(file, report, end, output) {
   const named = (/** @type {string} */ name) => `${file.replace(/^__test__\//, '')}: ${name}`;
   const failed = cases
     .filter(({ failure }) => failure !== undefined)
-    .map(({ name, failure }) => ({ test: named(name), message: failure ?? '' }));
+    .map(({ name, failure = '' }) => ({ test: named(name), message: withoutRoot(failure) }));
   const skipped = cases.filter(({ isSkipped }) => isSkipped);
   const reasons = [
     ...skipped.flatMap(({ reason }) => reason ?? []),
@@ -189,10 +189,15 @@ function outcomeOf(file, report, end, output) {
   const passed = cases.length - failed.length - skipped.length;
   // It ended badly, and no test has told why: a crash, or no tests at all.
   if (failed.length === 0 && (end !== '' || cases.length === 0)) {
-    const message = `${end || 'no tests'}: ${output.trim().slice(-TAIL_CHARACTERS)}`;
+    const message = withoutRoot(`${end || 'no tests'}: ${output.trim().slice(-TAIL_CHARACTERS)}`);
     failed.push({ test: named('the file'), message });
   }
   return { passed, skipped: skipped.map(({ name }) => named(name)), reasons: [...new Set(reasons)], failed };
+}
+
+/** What is kept names no folder of this machine. @param {string} text */
+function withoutRoot(text) {
+  return text.replaceAll(ROOT, '.');
 }
 
 module.exports = { ROOT, Runtime, outcomeOf };
