@@ -368,10 +368,8 @@ describe('app.shutdown()', () => {
 describe('app.shutdown() and requests', () => {
   test('ends connections that have none at once', BOUND, async (context) => {
     const { app, port } = serve(context, {});
-    const idle = net.connect(port, '127.0.0.1');
-    const half = net.connect(port, '127.0.0.1');
-    const kept = net.connect(port, '127.0.0.1');
-    for (const socket of [idle, half, kept]) await once(socket, 'connect');
+    const [idle, half, kept] = Array.from({ length: 3 }, () => net.connect(port, '127.0.0.1'));
+    await Promise.all([idle, half, kept].map((socket) => once(socket, 'connect')));
     half.write('GET / HTTP/1.1\r\nHost:');
     kept.write('GET /none HTTP/1.1\r\nHost: a\r\n\r\n');
     await once(kept, 'data');

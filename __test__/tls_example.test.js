@@ -79,7 +79,9 @@ test('its certificate is of its key, for this machine, and not of an authority',
   const x509 = new X509Certificate(cert);
   assert.ok(x509.checkPrivateKey(createPrivateKey(key)));
   assert.ok(x509.verify(x509.publicKey));
-  assert.equal(x509.subjectAltName, 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1');
+  // Deno writes the last one in its short form.
+  const names = x509.subjectAltName.replace(/:::1$/, ':0:0:0:0:0:0:0:1');
+  assert.equal(names, 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1');
   assert.deepEqual([x509.checkHost('localhost'), x509.checkIP('::1'), x509.ca], ['localhost', '::1', false]);
   assert.ok(Date.parse(x509.validFrom) < Date.now() && Date.parse(x509.validTo) > Date.now());
 });

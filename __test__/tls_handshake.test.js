@@ -13,8 +13,13 @@ const { connect } = require('./support/client');
 const { requestText } = require('./support/http');
 const { accept } = require('./support/pair');
 const { Queue } = require('./support/queue');
+const { unfit } = require('./support/runtime');
 const { BOUND } = require('./support/server');
-const { askTls, certified, connectTls, serveTls, statsWhen, trust } = require('./support/tls');
+const { CHOOSY, askTls, certified, connectTls, serveTls, statsWhen, trust } = require('./support/tls');
+
+/** Deno's clients are of rustls, as our server is. */
+const RESUMING = { ...BOUND, skip: unfit({ deno: "Deno's TLS client does not resume sessions" }) };
+const OLD = { ...BOUND, skip: unfit({ deno: "Deno's TLS client has no TLS 1.0 and 1.1" }) };
 
 /** What lets a client of OpenSSL have old versions; BoringSSL, which Bun has, knows no such word. */
 const WEAK = process.versions.boringssl ? {} : { ciphers: 'DEFAULT@SECLEVEL=0' };
@@ -62,7 +67,7 @@ describe('versions', () => {
   });
 
   for (const version of ['TLSv1', 'TLSv1.1']) {
-    test(`${version} is refused by an alert, and counted`, BOUND, async (context) => {
+    test(`${version} is refused by an alert, and counted`, OLD, async (context) => {
       const { app, port } = serveTls(context);
       const old = { minVersion: version, maxVersion: version, ...WEAK };
       await assert.rejects(connectTls(context, port, old), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
@@ -71,7 +76,7 @@ describe('versions', () => {
     });
   }
 
-  test('suites that nobody has in common are refused by an alert', BOUND, async (context) => {
+  test('suites that nobody has in common are refused by an alert', CHOOSY, async (context) => {
     const { app, port } = serveTls(context);
     // Of RSA, and the certificate is of ECDSA.
     const rsa = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' };
@@ -98,14 +103,14 @@ describe('ALPN', () => {
 
 describe('resumption', () => {
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
-    test(`by tickets of ${maxVersion}, and counted`, BOUND, async (context) => {
+    test(`by tickets of ${maxVersion}, and counted`, RESUMING, async (context) => {
       const { app, port } = serveTls(context);
       assert.equal(await resumed(context, port, { maxVersion }), true);
       const { handshakes, resumed: count } = app.stats().gate.tls;
       assert.deepEqual([handshakes, count], [2, 1]);
     });
 
-    test(`goes on behind setCertificate with ${maxVersion}`, BOUND, async (context) => {
+    test(`goes on behind setCertificate with ${maxVersion}`, RESUMING, async (context) => {
       const { app, port } = serveTls(context);
       const first = await connectTls(context, port, { maxVersion });
       const session = maxVersion === 'TLSv1.3' ? (await once(first, 'session'))[0] : first.getSession();
@@ -123,7 +128,7 @@ describe('resumption', () => {
     assert.equal(second.isSessionReused(), false);
   });
 
-  test('a wss client resumes', BOUND, async (context) => {
+  test('a wss client resumes', RESUMING, async (context) => {
     const { url } = serveTls(context);
     const sockets = [];
     const client = (options) => {
@@ -189,7 +194,7 @@ describe('client certificates', () => {
       assert.equal((await askTls(port, '/', { ...ann, maxVersion })).text, 'CN=Ann');
     });
 
-    test(`are told of resumed sessions, too, with ${maxVersion}`, BOUND, async (context) => {
+    test(`are told of resumed sessions, too, with ${maxVersion}`, RESUMING, async (context) => {
       const { app, port } = serveKnown(context);
       assert.equal(await resumed(context, port, { ...ann, maxVersion }), true);
       const first = await connectTls(context, port, { ...ann, maxVersion });

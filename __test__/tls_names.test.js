@@ -100,6 +100,7 @@ describe('addServerName', () => {
       'user@a.example',
       'a.example:443',
       'a b',
+      'a|b',
       '*a.example',
     ];
     for (const hostname of wrong) {
@@ -143,7 +144,8 @@ describe('missingServerName', () => {
     app.missingServerName((hostname) => app.addServerName(hostname, issued('added.example')));
     for (const servername of names) {
       const name = await nameFor(context, port, servername).catch((error) => error.code);
-      assert.match(name, /^added\.example$|_ALERT_ILLEGAL_PARAMETER$/, servername);
+      // Deno does not send what is no name: the default answers then.
+      assert.match(name, /^added\.example$|^localhost$|_ALERT_ILLEGAL_PARAMETER$/, servername);
     }
     assert.equal(await nameFor(context, port, 'xn--a'), 'added.example');
   });

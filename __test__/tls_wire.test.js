@@ -11,6 +11,7 @@ const { connect } = require('./support/client');
 const { ask, requestText } = require('./support/http');
 const { TEXT, closeFrame, exchange, frame, opening } = require('./support/raw_client');
 const { Queue } = require('./support/queue');
+const { unfit } = require('./support/runtime');
 const { BOUND } = require('./support/server');
 const { ALERT, APPLICATION_DATA, helloBytes, tapped } = require('./support/tap');
 const { connectTls, serveTls, statsWhen, trust } = require('./support/tls');
@@ -270,7 +271,13 @@ for (const maxVersion of VERSIONS) {
   });
 }
 
-test('a client of TLS 1.2 that asks for a renegotiation gets none', BOUND, async (context) => {
+test('a client of TLS 1.2 that asks for a renegotiation gets none', {
+  ...BOUND,
+  skip: unfit({
+    bun: "Bun's TLS client does not renegotiate",
+    deno: "Deno's TLS client does not renegotiate",
+  }),
+}, async (context) => {
   const { port, closes } = serveEnds(context);
   const { socket } = await opened(context, port, { maxVersion: 'TLSv1.2' });
   const refused = once(socket, 'error');

@@ -112,8 +112,8 @@ function canonical(subject, hostname) {
   const given = isWildcard ? hostname.slice(WILDCARD.length) : hostname;
   const ascii = SENDABLE.test(given) ? given.toLowerCase() : domainToASCII(given);
   const name = ascii.replace(/\.$/, '');
-  // Of an address with a path or a port, domainToASCII() takes the host.
-  if (name === '' || name.includes('*') || /[/\\?#@:]/.test(hostname)) {
+  // Of an address with a path or a port, domainToASCII() takes the host. Deno's leaves spaces and bars as they are.
+  if (name === '' || name.includes('*') || /[\s/\\?#@:|]/.test(hostname)) {
     throw errors.outOfRange(subject, "a host name such as 'example.org' or '*.example.org'", hostname);
   }
   return isWildcard ? WILDCARD + name : name;

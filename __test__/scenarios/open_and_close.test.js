@@ -5,6 +5,9 @@ const { existsSync } = require('node:fs');
 const { test } = require('node:test');
 const { runScript } = require('../support/child');
 
+/** So many may be open in the end that were not before. */
+const SPARE_DESCRIPTORS = 8;
+
 /** Opens and closes connections in every way, and prints what the process holds before and after. */
 async function cycles({ warmUp, measured }) {
   const { App, us_socket_local_port } = require('tidewire');
@@ -88,7 +91,9 @@ test('10,000 connections that open and close leave nothing behind', { timeout: 6
   const { before, after, counts, left } = await child.value();
   assert.deepEqual(counts, { opened: warmUp + measured, closed: warmUp + measured });
   assert.equal(left, 0);
-  if (existsSync('/proc/self/fd')) assert.equal(after.descriptors, before.descriptors);
+  // A leak would be of thousands; a few may be the runtime's own, as Deno's are.
+  const more = after.descriptors - before.descriptors;
+  if (existsSync('/proc/self/fd')) assert.ok(more <= SPARE_DESCRIPTORS, `${more} descriptors more`);
   const grown = after.heap - before.heap;
   // A hundred bytes kept for each connection would be a megabyte.
   assert.ok(grown < 700_000, `the heap has grown by ${grown} bytes`);

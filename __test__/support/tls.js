@@ -8,6 +8,8 @@ const tls = require('node:tls');
 const { SSLApp, us_socket_local_port } = require('tidewire');
 const { localhost } = require('./certificates');
 const { answerOf } = require('./http');
+const { unfit } = require('./runtime');
+const { BOUND } = require('./server');
 
 /**
  * Listens, with `GET /` and an echo at the same place, or what `add` adds, and closes the App when the test ends.
@@ -36,6 +38,9 @@ function addEcho(app) {
   app.get('/', (res) => res.end('over TLS'));
   app.ws('/', { message: (ws, message, isBinary) => ws.send(message, isBinary) });
 }
+
+/** Options of a test whose client offers the suites of its own choice. */
+const CHOOSY = { ...BOUND, skip: unfit({ deno: "Deno's TLS client offers whatever suites it has" }) };
 
 /** What a client of Node's is told: whom to trust. */
 const trust = () => ({ ca: localhost().ca });
@@ -97,4 +102,4 @@ async function statsWhen(app, wanted) {
   }
 }
 
-module.exports = { addEcho, askTls, certified, connectTls, serveTls, statsWhen, trust };
+module.exports = { CHOOSY, addEcho, askTls, certified, connectTls, serveTls, statsWhen, trust };

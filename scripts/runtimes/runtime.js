@@ -61,7 +61,8 @@ const KINDS = {
  * What became of a file.
  * @typedef {object} Outcome
  * @property {number} passed tests
- * @property {{ test: string, reason?: string }[]} skipped `reason` where the runtime's report has it
+ * @property {string[]} skipped
+ * @property {string[]} reasons why these are skipped
  * @property {{ test: string, message: string }[]} failed
  */
 
@@ -111,7 +112,7 @@ class Runtime {
   /**
    * Runs a file of tests, and ends it with all that it has started when it takes too long.
    * @param {string} file
-   * @returns {Promise<Outcome>}
+   * @returns {Promise<Outcome & { output: string }>}
    */
   async test(file) {
     const report = path.join(this.folder, 'report.xml');
@@ -168,25 +169,35 @@ class Runtime {
 
 /**
  * @param {string} file
- * @param {string} text the report, '' if there is none
+ * @param {string} report '' if there is none
  * @param {string} end how the process ended, '' for status 0
  * @param {string} output
  * @returns {Outcome}
  */
-function outcomeOf(file, text, end, output) {
-  const cases = testCases(text);
-  const named = (/** @type {string} */ name) => `${path.basename(file)}: ${name}`;
+function outcomeOf(file, report, end, output) {
+  const cases = testCases(report);
+  const named = (/** @type {string} */ name) => `${file.replace(/^__test__\//, '')}: ${name}`;
   const failed = cases
     .filter(({ failure }) => failure !== undefined)
-    .map(({ name, failure }) => ({ test: named(name), message: failure ?? '' }));
-  const skipped = cases
-    .filter(({ isSkipped }) => isSkipped)
-    .map(({ name, reason }) => ({ test: named(name), ...(reason !== undefined && { reason }) }));
+    .map(({ name, failure = '' }) => ({ test: named(name), message: withoutRoot(failure) }));
+  const skipped = cases.filter(({ isSkipped }) => isSkipped);
+  const reasons = [
+    ...skipped.flatMap(({ reason }) => reason ?? []),
+    // Of those runtimes whose reports have none: __test__/support/runtime.js prints it.
+    ...[...output.matchAll(/^skipped: (.*)$/gm)].flatMap(([, reason]) => reason ?? []),
+  ];
+  const passed = cases.length - failed.length - skipped.length;
   // It ended badly, and no test has told why: a crash, or no tests at all.
   if (failed.length === 0 && (end !== '' || cases.length === 0)) {
-    failed.push({ test: named('the file'), message: `${end}: ${output.trim().slice(-TAIL_CHARACTERS)}` });
+    const message = withoutRoot(`${end || 'no tests'}: ${output.trim().slice(-TAIL_CHARACTERS)}`);
+    failed.push({ test: named('the file'), message });
   }
-  return { passed: cases.length - failed.length - skipped.length, skipped, failed };
+  return { passed, skipped: skipped.map(({ name }) => named(name)), reasons: [...new Set(reasons)], failed };
 }
 
-module.exports = { ROOT, Runtime };
+/** What is kept names no folder of this machine. @param {string} text */
+function withoutRoot(text) {
+  return text.replaceAll(ROOT, '.');
+}
+
+module.exports = { ROOT, Runtime, outcomeOf };

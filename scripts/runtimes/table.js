@@ -16,8 +16,10 @@ const TITLES = { node: 'Node.js', bun: 'Bun', deno: 'Deno' };
  * @property {string} date
  * @property {string} revision of this repository
  * @property {number} passed tests
- * @property {{ test: string, reason?: string }[]} skipped
+ * @property {string[]} skipped
+ * @property {string[]} reasons why these are skipped
  * @property {{ test: string, message: string }[]} failed
+ * @property {string[]} repeated files that were run twice, since a test had failed
  *
  * @typedef {object} Result
  * @property {{ file: string, sha256: string }} addon that all of them loaded
@@ -32,12 +34,12 @@ const TITLES = { node: 'Node.js', bun: 'Bun', deno: 'Deno' };
 function section({ addon, platform, runs }) {
   const days = [...new Set(runs.map(({ date }) => date.slice(0, 10)))].sort();
   const when = days.length > 1 ? `from ${days[0]} to ${days[days.length - 1]}` : `on ${days[0]}`;
-  const rows = runs.map(({ name, version, napi, passed, skipped, failed }) => [
+  const rows = runs.map(({ name, version, napi, passed, skipped, reasons, failed }) => [
     `${TITLES[name] ?? name} ${version}`,
     napi,
     passed.toLocaleString('en'),
-    String(skipped.length),
-    String(failed.length),
+    [skipped.length, ...reasons].join('; '),
+    [failed.length, ...failed.map(({ test }) => test)].join('; '),
   ]);
   const line = (/** @type {string[]} */ row) => `| ${row.join(' | ')} |`;
   return [
