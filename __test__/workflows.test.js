@@ -54,6 +54,22 @@ test('each target is built, and no other', () => {
   assert.deepEqual(built.sort(), [...targets].sort());
 });
 
+test('packages are installed where no addon was built: the test of that loads none', () => {
+  const loads = new Set();
+  const look = (file) => {
+    if (loads.has(file) || file.includes('node_modules')) return;
+    loads.add(file);
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(
+      /^const .* = require\('((?:\.|tidewire).*)'\);$/gm,
+    )) {
+      look(require.resolve(name, { paths: [path.dirname(file)] }));
+    }
+  };
+  look(path.join(__dirname, 'install.test.js'));
+  assert.ok(loads.has(path.join(__dirname, 'support/packages.js')));
+  assert.ok(!loads.has(path.join(__dirname, '../index.js')));
+});
+
 test('provenance may be told by the job that publishes alone', () => {
   const may = workflows.flatMap(([name, text]) => [...text.matchAll(/id-token: write/g)].map(() => name));
   assert.deepEqual(may, ['release.yml']);
