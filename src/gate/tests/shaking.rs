@@ -91,9 +91,10 @@ fn a_handshake_in_single_bytes_is_good() {
 
 #[test]
 fn many_at_once_get_through() {
+    const MANY: usize = 60;
     let site = secure_site();
-    // All have said hello before the first goes on.
-    let clients: Vec<_> = (0..200)
+    // All have said hello before the first goes on; the last has its turn within the time of a handshake, on a busy machine, too.
+    let clients: Vec<_> = (0..MANY)
         .map(|turn| {
             let mut client = site.client_by(VERSIONS[turn % 2]);
             client.conn.write_tls(&mut client.sock).unwrap();
@@ -105,8 +106,9 @@ fn many_at_once_get_through() {
         assert!(answer(&mut client).starts_with("HTTP/1.1 404 "));
     }
     let counts = site.when(|counts| counts.handshakes == 0);
-    assert_eq!((counts.accepted, counts.tls.handshakes, counts.tls.failed), (200, 200, [].into()));
-    assert_eq!((counts.timed_out, counts.refused), (0, [(404, 200)].into()));
+    let many = MANY as u64;
+    assert_eq!((counts.accepted, counts.tls.handshakes, counts.tls.failed), (many, many, [].into()));
+    assert_eq!((counts.timed_out, counts.refused), (0, [(404, many)].into()));
 }
 
 #[test]
