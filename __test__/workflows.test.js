@@ -39,7 +39,9 @@ describe('a workflow', () => {
     });
 
     test(`${name} puts nothing that comes from outside into a command`, () => {
-      for (const [, command] of text.matchAll(/^ +- run: (.*)$/gm)) {
+      const commands = [...text.matchAll(/^ {6}(?:- | {2})run: (.*(?:\n {10,}.*)*)$/gm)];
+      assert.equal(commands.length, text.match(/\brun: /g)?.length ?? 0);
+      for (const [, command] of commands) {
         for (const [, expression] of command.matchAll(/\$\{\{ *(.*?) *\}\}/g)) {
           assert.match(expression, /^matrix\./);
         }
