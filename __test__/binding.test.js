@@ -77,6 +77,19 @@ test('a bundle without a manifest is told what it lacks', PACKAGED, (context) =>
   refused(folder, ['not installed', `${NAME},`, 'bundle']);
 });
 
+test('the manifest of a program around a bundle is none of tidewire', PACKAGED, (context) => {
+  const folder = stranded(context);
+  writeManifest(folder, { name: 'program', version: '7.0.0' });
+  refused(folder, ['not installed', `${NAME},`, 'bundle'], ['source']);
+});
+
+test('a program around a bundle has whatever version it likes', PACKAGED, (context) => {
+  const folder = stranded(context);
+  writeManifest(folder, { name: 'program', version: '7.0.0', optionalDependencies: { [NAME]: '1.2.3' } });
+  neighbour(folder, NAME, '1.2.3', 'no library');
+  refused(folder, ['does not load', NAME], ['same version']);
+});
+
 test('a package that was left out is told by its name and version', PACKAGED, (context) => {
   const folder = stranded(context);
   const error = refused(

@@ -11,12 +11,13 @@ const { packageOf, packaged, platform } = require('../lib/platform');
 const { runFile } = require('./support/child');
 const { connect } = require('./support/client');
 const { Consumer, makePackages, scratch } = require('./support/packages');
-const { BOUND } = require('./support/server');
 
 const ROOT = path.join(__dirname, '..');
 const OWN = packageOf(platform);
 
-/** Time limit of a test in milliseconds in which npm runs: it only ends what hangs. */
+/** Time limit of a test in milliseconds: it only ends what hangs. That of support/server.js would load an addon of this folder. */
+const BOUND = { timeout: 30_000 };
+/** The same where npm runs. */
 const PATIENT = { timeout: 900_000 };
 
 /** What makes packages asks for this Node; those of TIDEWIRE_PACKAGES are made already. */

@@ -39,7 +39,9 @@ describe('a workflow', () => {
     });
 
     test(`${name} puts nothing that comes from outside into a command`, () => {
-      for (const [, command] of text.matchAll(/^ +- run: (.*)$/gm)) {
+      const commands = [...text.matchAll(/^ {6}(?:- | {2})run: (.*(?:\n {10,}.*)*)$/gm)];
+      assert.equal(commands.length, text.match(/\brun: /g)?.length ?? 0);
+      for (const [, command] of commands) {
         for (const [, expression] of command.matchAll(/\$\{\{ *(.*?) *\}\}/g)) {
           assert.match(expression, /^matrix\./);
         }
@@ -52,6 +54,22 @@ test('each target is built, and no other', () => {
   const [, text] = workflows.find(([name]) => name === 'build.yml') ?? [];
   const built = [...text.matchAll(/\{ target: ([\w-]+),/g)].map(([, target]) => target);
   assert.deepEqual(built.sort(), [...targets].sort());
+});
+
+test('packages are installed where no addon was built: the test of that loads none', () => {
+  const loads = new Set();
+  const look = (file) => {
+    if (loads.has(file) || file.includes('node_modules')) return;
+    loads.add(file);
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(
+      /^const .* = require\('((?:\.|tidewire).*)'\);$/gm,
+    )) {
+      look(require.resolve(name, { paths: [path.dirname(file)] }));
+    }
+  };
+  look(path.join(__dirname, 'install.test.js'));
+  assert.ok(loads.has(path.join(__dirname, 'support/packages.js')));
+  assert.ok(!loads.has(path.join(__dirname, '../index.js')));
 });
 
 test('provenance may be told by the job that publishes alone', () => {

@@ -20,7 +20,9 @@ function place() {
   if (!packaged.includes(platform)) throw errors.noPackage(platform, packaged);
 
   const name = packageOf(platform);
-  const own = manifestIn(ROOT);
+  const around = manifestIn(ROOT);
+  // Around a bundle is that of the program, if any.
+  const own = around?.name === 'tidewire' ? around : undefined;
   if (own !== undefined && own.optionalDependencies === undefined) throw errors.notPacked(platform);
   try {
     require.resolve(name);
@@ -35,9 +37,9 @@ function place() {
 }
 
 /**
- * What a package says of itself, unless it is not there. A bundle has none of its own.
+ * What a package says of itself, unless it is not there.
  * @param {string} folder or a package's name
- * @returns {{ version: string, optionalDependencies?: object } | undefined}
+ * @returns {{ name: string, version: string, optionalDependencies?: object } | undefined}
  */
 function manifestIn(folder) {
   try {

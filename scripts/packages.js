@@ -150,7 +150,7 @@ for (const platform of readdirSync(npm)) {
   const { files, ...rest } = manifestIn(folder);
   writeManifest(folder, { ...rest, files: [...files, ...LEGAL], publishConfig: main.publishConfig });
 }
-// It looks at what was made, and writes the optional dependencies; scripts/publish.js publishes.
+// It looks at what was made, and writes the optional dependencies; scripts/release.js publishes.
 napi(stage, 'pre-publish', '--skip-optional-publish', '--no-gh-release');
 const { napi: _, ...final } = manifestIn(stage);
 writeManifest(stage, final);

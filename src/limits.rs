@@ -298,7 +298,8 @@ pub const AHEAD_BYTES: usize = 1024 * 1024;
 /// millisecond of closing sockets, when thousands are reset at once. The next follow when JavaScript has taken some
 /// events, or none for [`AHEAD_MILLISECONDS`].
 pub const EXITS: usize = 32;
-/// How long the reactor gives way to JavaScript while ends wait for that: as long as it takes to handle so many of them.
+/// How long the reactor gives way to JavaScript while more ends than that wait for it: as long as it takes to handle so
+/// many of them.
 /// Linux adds up to as much again (timer slack, `prctl(2)`).
 pub const EXITS_PAUSE_MICROSECONDS: u64 = 50;
 /// Events that wait when every read becomes small.

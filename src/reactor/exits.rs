@@ -5,10 +5,10 @@
 //! [`EXITS`](limits::EXITS) ends behind them. What a connection has said before its end is read when its end is, in the
 //! order in which it came.
 //!
-//! The next ends are looked at when JavaScript has taken those before. Until then the reactor sleeps, and a moment even
-//! if the poller has more ends to tell of, which come as fast as it can look. Where both threads have one processor,
-//! JavaScript would else wait for it until the kernel finds that the reactor has had its share, which is some
-//! milliseconds, and with it the messages of all others.
+//! The next ends are looked at when JavaScript has taken those before. Until then the reactor sleeps, and if more ends
+//! wait than a turn looks at, a moment even though the poller has something to tell of: that is more ends, as fast as it
+//! can look. Where both threads have one processor, JavaScript would else wait for it until the kernel finds that the
+//! reactor has had its share, which is some milliseconds, and with it the messages of all others.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -52,6 +52,12 @@ impl Exits {
         Some(PATIENCE.saturating_sub(now.saturating_duration_since(since)))
     }
 
+    /// Whether a connection's end waits.
+    #[cfg(test)]
+    pub fn holds(&self, connection: ConnectionId) -> bool {
+        self.waiting.iter().any(|exit| exit.connection == connection)
+    }
+
     /// Gives memory back.
     pub fn let_go(&mut self) {
         self.waiting.shrink_to_fit();
@@ -72,9 +78,10 @@ impl<N: Network> Reactor<N> {
         true
     }
 
-    /// Whether ends wait for JavaScript, so that this thread should give way.
+    /// Whether a herd of ends waits for JavaScript, so that this thread should give way. A few that come together are none.
     pub fn gives_way(&self, now: Instant) -> bool {
-        self.exits.rest(&self.shared.crossing.mailbox, now).is_some_and(|rest| !rest.is_zero())
+        self.exits.waiting.len() > limits::EXITS
+            && self.exits.rest(&self.shared.crossing.mailbox, now).is_some_and(|rest| !rest.is_zero())
     }
 
     /// Looks at the ends whose turn it is.

@@ -276,6 +276,7 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             let listed = |list: &[ConnectionId]| list.iter().filter(|one| one.index == index).count();
             let (in_unread, in_parked) = (listed(&reactor.unread), listed(&reactor.parked));
             let in_greedy = reactor.pace.greedy.iter().filter(|one| one.index == index).count();
+            let end_waits = reactor.slab.connection(index).is_some_and(|connection| reactor.exits.holds(connection));
             let (slot, session) = reactor.slab.slot_and_session(index);
             assert!(slot.socket.is_some() || session.is_none(), "a session is freed with its socket");
             let has_ended = session.is_some_and(|session| session.is_finished() || session.fault().is_some());
@@ -290,8 +291,8 @@ impl<const SHORT_READ_DRAINS: bool> World<SHORT_READ_DRAINS> {
             assert!(listed, "an unread connection is remembered");
             assert!(slot.phase == Phase::Open || slot.assembly.is_none());
             let has_unread = slot.socket.as_ref().is_some_and(|socket| socket.has_unread());
-            // The end of one that has ended may wait for JavaScript, and what was said before it.
-            let is_read = slot.phase != Phase::Open || slot.ended || !has_unread;
+            // An end may wait for JavaScript, and what was said before it.
+            let is_read = slot.phase != Phase::Open || end_waits || !has_unread;
             assert!(!is_calm || is_read, "what has come is read where there is room");
             open += u64::from(slot.phase == Phase::Open);
             outbox += slot.waiting_bytes();

@@ -91,6 +91,28 @@ fn ends_wait_for_javascript_and_messages_do_not() {
 }
 
 #[test]
+fn the_reactor_gives_way_to_a_herd_and_not_to_a_few() {
+    let mut rig = Rig::new();
+    let route = routed(|_| {});
+    let peers: Vec<_> = (0..EXITS + 2).map(|_| rig.open(&route).0).collect();
+    let [first, few @ .., one_more] = &peers[..] else { unreachable!() };
+    // The others wait for JavaScript to take this one's.
+    first.resets();
+    rig.turn_behind();
+    few.iter().for_each(Peer::resets);
+    rig.turn_behind();
+    assert!(first.is_closed() && !few.iter().any(Peer::is_closed));
+    assert!(!rig.goes_on() && !rig.reactor.gives_way(rig.now));
+    one_more.resets();
+    rig.turn_behind();
+    assert!(rig.reactor.gives_way(rig.now));
+    // Not to who takes nothing for long, nor to who has taken.
+    assert!(!rig.reactor.gives_way(rig.now + Duration::from_millis(AHEAD_MILLISECONDS)));
+    rig.js.drain();
+    assert!(rig.goes_on() && !rig.reactor.gives_way(rig.now));
+}
+
+#[test]
 fn what_was_said_before_an_end_comes_before_it() {
     let mut rig = Rig::new();
     let route = routed(|_| {});
