@@ -45,7 +45,8 @@ async function startProxy(context, [program = '', ...words], port, env = {}) {
     await ended;
   });
   while (!(await isReached(port))) {
-    if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}: ${said}`);
+    const end = child.exitCode ?? child.signalCode;
+    if (end !== null) throw new Error(`${program} ended with ${end}: ${said}`);
     await setTimeout(LOOK_MILLISECONDS);
   }
 }

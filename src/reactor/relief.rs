@@ -67,10 +67,11 @@ impl<N: Network> Reactor<N> {
         }
         let held_bytes = self.member.held_bytes();
         let Stop { ticks, held_bytes: before } = self.stop;
-        if ticks >= STOPPED_TICKS || ticks > 0 && held_bytes >= before {
+        let is_due = ticks >= STOPPED_TICKS || ticks > 0 && held_bytes >= before;
+        if is_due {
             self.member.relieve();
         }
-        self.stop = Stop { ticks: ticks.saturating_add(1), held_bytes };
+        self.stop = Stop { ticks: if is_due { 1 } else { ticks + 1 }, held_bytes };
     }
 
     /// Those that hold the most, in ascending order: as many as a turn closes.
