@@ -14,13 +14,13 @@ const ROOT = path.join(__dirname, '..');
 
 /** The file or package where the addon is. */
 function place() {
+  const own = ownManifest();
   const built = path.join(ROOT, developmentBuild);
   if (existsSync(built)) return built;
-  if (existsSync(path.join(ROOT, 'Cargo.toml'))) throw errors.notBuilt(platform, built);
+  if (own !== undefined && existsSync(path.join(ROOT, 'Cargo.toml'))) throw errors.notBuilt(platform, built);
   if (!packaged.includes(platform)) throw errors.noPackage(platform, packaged);
 
   const name = packageOf(platform);
-  const own = manifestIn(ROOT);
   if (own !== undefined && own.optionalDependencies === undefined) throw errors.notPacked(platform);
   try {
     require.resolve(name);
@@ -34,10 +34,16 @@ function place() {
   return name;
 }
 
+/** tidewire's manifest. A bundle has none, but may stand in a project that has one for itself. */
+function ownManifest() {
+  const manifest = manifestIn(ROOT);
+  return manifest?.name === 'tidewire' ? manifest : undefined;
+}
+
 /**
- * What a package says of itself, unless it is not there. A bundle has none of its own.
+ * What a package says of itself, unless it is not there.
  * @param {string} folder or a package's name
- * @returns {{ version: string, optionalDependencies?: object } | undefined}
+ * @returns {{ name: string, version: string, optionalDependencies?: object } | undefined}
  */
 function manifestIn(folder) {
   try {
