@@ -27,18 +27,29 @@ const UNPACKED_BYTES = 4_000_000;
 /** What npm packs unasked, and the notices, which belong to the addon. */
 const LEGAL = ['LICENSE', 'THIRD_PARTY.md'];
 
-const { values: given } = parseArgs({
-  options: {
-    all: { type: 'boolean', default: false },
-    addons: { type: 'string', default: path.join(ROOT, 'artifacts') },
-    out: { type: 'string', default: path.join(ROOT, 'dist') },
-  },
-});
+const given = options();
 
 /** @param {string} message @returns {never} */
 function fail(message) {
   console.error(message);
   process.exit(1);
+}
+
+/** What the command line says. */
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        all: { type: 'boolean', default: false },
+        addons: { type: 'string', default: path.join(ROOT, 'artifacts') },
+        out: { type: 'string', default: path.join(ROOT, 'dist') },
+      },
+    });
+    return values;
+  } catch (error) {
+    const { message } = /** @type {Error} */ (error);
+    return fail(`${message}\nUsage: npm run packages [-- [--all] [--addons DIR] [--out DIR]]`);
+  }
 }
 
 /**
@@ -150,7 +161,7 @@ for (const platform of readdirSync(npm)) {
   const { files, ...rest } = manifestIn(folder);
   writeManifest(folder, { ...rest, files: [...files, ...LEGAL], publishConfig: main.publishConfig });
 }
-// It looks at what was made, and writes the optional dependencies; scripts/publish.js publishes.
+// It looks at what was made, and writes the optional dependencies; scripts/release.js publishes.
 napi(stage, 'pre-publish', '--skip-optional-publish', '--no-gh-release');
 const { napi: _, ...final } = manifestIn(stage);
 writeManifest(stage, final);
