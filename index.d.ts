@@ -794,7 +794,7 @@ export interface HttpResponse {
    * @param maxSize bytes, 0 or more
    * @param handler called once: with all of it, which may be kept, or with `null` as soon as it is clear
    *     that there is more than `maxSize`. What is left is not read then: answer with 413. Never called
-   *     before this returns
+   *     before this returns. What it throws goes to `uncaughtException`, and the response is still open
    */
   collectBody(maxSize: number, handler: (body: ArrayBuffer | null) => void): this;
 
