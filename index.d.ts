@@ -935,6 +935,7 @@ export interface TemplatedApp<
    *
    * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
+   * @param behavior options and handlers; `null` removes the route with this pattern, if there is one
    * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; `TIDEWIRE_TOO_MANY_ROUTES` for more than
    *     65,536 in one App, replaced ones counted; see {@link WebSocketBehavior} for the options
    */
@@ -942,10 +943,7 @@ export interface TemplatedApp<
     UserData = unknown,
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
-  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
-
-  /** Removes the route with this pattern, if there is one; open connections keep their handlers. */
-  ws(pattern: string, behavior: null): this;
+  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text> | null): this;
 
   /**
    * Answers GET on a pattern. The most specific route is taken, whatever their order: segment by segment a
