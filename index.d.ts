@@ -794,7 +794,7 @@ export interface HttpResponse {
    * @param maxSize bytes, 0 or more
    * @param handler called once: with all of it, which may be kept, or with `null` as soon as it is clear
    *     that there is more than `maxSize`. What is left is not read then: answer with 413. Never called
-   *     before this returns
+   *     before this returns. What it throws goes to `uncaughtException`, and the response is still open
    */
   collectBody(maxSize: number, handler: (body: ArrayBuffer | null) => void): this;
 
@@ -935,6 +935,7 @@ export interface TemplatedApp<
    *
    * @param pattern text: a path that begins with `/`, of static segments, `:parameters`, and `*` at its end
    *     for any rest; `*` alone is every path. The most specific route is taken, whatever their order.
+   * @param behavior options and handlers; `null` removes the route with this pattern, if there is one
    * @throws `TIDEWIRE_INVALID_PATTERN` for a pattern that is none; `TIDEWIRE_TOO_MANY_ROUTES` for more than
    *     65,536 in one App, replaced ones counted; see {@link WebSocketBehavior} for the options
    */
@@ -942,10 +943,7 @@ export interface TemplatedApp<
     UserData = unknown,
     Binary extends BinaryType = AppBinary,
     Text extends TextType = AppText extends TextType ? AppText : Binary,
-  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text>): this;
-
-  /** Removes the route with this pattern, if there is one; open connections keep their handlers. */
-  ws(pattern: string, behavior: null): this;
+  >(pattern: RecognizedString, behavior: WebSocketBehavior<UserData, Binary, Text> | null): this;
 
   /**
    * Answers GET on a pattern. The most specific route is taken, whatever their order: segment by segment a

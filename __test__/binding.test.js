@@ -90,6 +90,22 @@ test('a program around a bundle has whatever version it likes', PACKAGED, (conte
   refused(folder, ['does not load', NAME], ['same version']);
 });
 
+for (const more of [{}, { optionalDependencies: { fsevents: '2.3.3' } }]) {
+  const among = JSON.stringify(more);
+  test(`a bundle does not take the project around it for itself: ${among}`, PACKAGED, (context) => {
+    const project = { name: 'chat', version: '7.0.0', ...more };
+    const without = stranded(context);
+    writeFileSync(path.join(without, 'Cargo.toml'), '');
+    writeManifest(without, project);
+    refused(without, ['not installed', `${NAME},`, 'bundle'], ['7.0.0', 'from its source', 'not built']);
+
+    const beside = stranded(context);
+    writeManifest(beside, project);
+    neighbour(beside, NAME, '1.2.3', 'no library');
+    refused(beside, ['does not load', NAME], ['7.0.0', 'from its source']);
+  });
+}
+
 test('a package that was left out is told by its name and version', PACKAGED, (context) => {
   const folder = stranded(context);
   const error = refused(

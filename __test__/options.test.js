@@ -349,6 +349,8 @@ describe('an unknown option', () => {
     process.on('warning', collect);
     route({ idleTimeOut: 8, unheard: undefined });
     route({ idleTimeOut: 8 });
+    route({ maxPayload: 8 });
+    route({ onMessage() {} });
     appOptions({ keyFile: 'key.pem' });
     process.emitWarning('the last one');
     while (warnings.at(-1)?.message !== 'the last one') await once(process, 'warning');
@@ -358,7 +360,18 @@ describe('an unknown option', () => {
     assert.deepEqual(
       ours.map(({ name, message }) => [name, message.split(';')[0]]),
       [
-        ['TidewireWarning', "App.ws('/chat') ignores the unknown option 'idleTimeOut'"],
+        [
+          'TidewireWarning',
+          "App.ws('/chat') ignores the unknown option 'idleTimeOut' (did you mean `idleTimeout`?)",
+        ],
+        [
+          'TidewireWarning',
+          "App.ws('/chat') ignores the unknown option 'maxPayload' (did you mean `maxPayloadLength`?)",
+        ],
+        [
+          'TidewireWarning',
+          "App.ws('/chat') ignores the unknown option 'onMessage' (did you mean `message`?)",
+        ],
         ['TidewireWarning', "App() ignores the unknown option 'keyFile'"],
       ],
     );

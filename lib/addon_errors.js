@@ -64,7 +64,7 @@ function packageMissing(platform, name, version, others, cause) {
       : []),
     'Install optional dependencies, on the platform where it will run: npm install --include=optional.',
     'If that brings none, the lock file was made without it: delete node_modules and package-lock.json first.',
-    'A bundler has to leave tidewire out of its bundle.',
+    'A bundler has to leave tidewire out of its bundle (of esbuild: --external:tidewire).',
   ].join(' ');
   return noBinary(message, cause);
 }

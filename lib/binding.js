@@ -14,15 +14,13 @@ const ROOT = path.join(__dirname, '..');
 
 /** The file or package where the addon is. */
 function place() {
+  const own = ownManifest();
   const built = path.join(ROOT, developmentBuild);
   if (existsSync(built)) return built;
-  if (existsSync(path.join(ROOT, 'Cargo.toml'))) throw errors.notBuilt(platform, built);
+  if (own !== undefined && existsSync(path.join(ROOT, 'Cargo.toml'))) throw errors.notBuilt(platform, built);
   if (!packaged.includes(platform)) throw errors.noPackage(platform, packaged);
 
   const name = packageOf(platform);
-  const around = manifestIn(ROOT);
-  // Around a bundle is that of the program, if any.
-  const own = around?.name === 'tidewire' ? around : undefined;
   if (own !== undefined && own.optionalDependencies === undefined) throw errors.notPacked(platform);
   try {
     require.resolve(name);
@@ -34,6 +32,12 @@ function place() {
   // The two sides of the crossing have no meaning for each other across versions.
   if (own !== undefined && found !== own.version) throw errors.packageOutdated(name, found, own.version);
   return name;
+}
+
+/** tidewire's manifest. A bundle has none, but may stand in a project that has one for itself. */
+function ownManifest() {
+  const manifest = manifestIn(ROOT);
+  return manifest?.name === 'tidewire' ? manifest : undefined;
 }
 
 /**

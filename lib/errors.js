@@ -13,6 +13,9 @@ const { inspect } = require('node:util');
 /** Longest piece of a user's value that an error repeats, in UTF-16 units. */
 const SHOWN_LENGTH = 80;
 
+/** Shortest name that another one may be told by, in UTF-16 units: in shorter ones a likeness is chance. */
+const SIMILAR_LENGTH = 4;
+
 /** @type {Set<string>} Options and variables that were warned about already. */
 const warned = new Set();
 
@@ -364,8 +367,20 @@ function listenUnixFailed(path, error) {
 function warnUnknownOption(subject, name, known) {
   if (warned.has(name)) return;
   warned.add(name);
-  const message = `${subject} ignores the unknown option ${shown(name)}; known are ${known.join(', ')}`;
+  const meant = known.find((each) => isLike(each.toLowerCase(), name.toLowerCase()));
+  const guess = meant === undefined ? '' : ` (did you mean \`${meant}\`?)`;
+  const message = `${subject} ignores the unknown option ${shown(name)}${guess}; known are ${known.join(', ')}`;
   process.emitWarning(message, { type: 'TidewireWarning', code: 'TIDEWIRE_UNKNOWN_OPTION' });
+}
+
+/**
+ * Whether one name may be meant by another, as `message` by `onMessage`, or `maxPayloadLength` by `maxPayload`.
+ * @param {string} known
+ * @param {string} given
+ */
+function isLike(known, given) {
+  const [short, long] = known.length < given.length ? [known, given] : [given, known];
+  return short.length >= SIMILAR_LENGTH && long.includes(short);
 }
 
 /**

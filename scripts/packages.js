@@ -27,18 +27,29 @@ const UNPACKED_BYTES = 5_000_000;
 /** What npm packs unasked, and the notices, which belong to the addon. */
 const LEGAL = ['LICENSE', 'THIRD_PARTY.md'];
 
-const { values: given } = parseArgs({
-  options: {
-    all: { type: 'boolean', default: false },
-    addons: { type: 'string', default: path.join(ROOT, 'artifacts') },
-    out: { type: 'string', default: path.join(ROOT, 'dist') },
-  },
-});
+const given = options();
 
 /** @param {string} message @returns {never} */
 function fail(message) {
   console.error(message);
   process.exit(1);
+}
+
+/** What the command line says. */
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        all: { type: 'boolean', default: false },
+        addons: { type: 'string', default: path.join(ROOT, 'artifacts') },
+        out: { type: 'string', default: path.join(ROOT, 'dist') },
+      },
+    });
+    return values;
+  } catch (error) {
+    const { message } = /** @type {Error} */ (error);
+    return fail(`${message}\nUsage: npm run packages [-- [--all] [--addons DIR] [--out DIR]]`);
+  }
 }
 
 /**
