@@ -173,7 +173,7 @@ describe('what is shown of a result', () => {
     assert.equal(inserted(empty, result), empty);
     assert.equal(split(empty)[1], table);
     assert.ok(empty.startsWith('a\n') && empty.endsWith('\nz\n'));
-    assert.throws(() => inserted('nothing', result), /README has no/);
+    assert.throws(() => inserted('nothing', result), /there is no '<!-- written/);
   });
 
   test('a chart with a mark for each ratio, an arrow for what is beyond, and each bar', async () => {

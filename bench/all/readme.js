@@ -4,6 +4,7 @@
 
 const fs = require('node:fs');
 
+const marked = require('../../scripts/marked');
 const { format, times } = require('../table');
 const { LABELS } = require('./suite');
 
@@ -81,8 +82,7 @@ function verdict({ bar, against, value, digits, isMet }) {
  * @returns {string} with the result in it
  */
 function inserted(readme, result) {
-  const [before, , after] = split(readme);
-  return `${before}${BEGIN}\n\n${section(result)}\n\n${END}${after}`;
+  return marked.replace(readme, BEGIN, END, section(result));
 }
 
 /**
@@ -90,13 +90,7 @@ function inserted(readme, result) {
  * @returns {[before: string, section: string, after: string]}
  */
 function split(readme) {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`README has no '${BEGIN}' with '${END}' behind it`);
-  return [
-    readme.slice(0, begin),
-    readme.slice(begin + BEGIN.length, end).trim(),
-    readme.slice(end + END.length),
-  ];
+  return marked.split(readme, BEGIN, END);
 }
 
 /**

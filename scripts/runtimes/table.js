@@ -2,6 +2,8 @@
 
 /** docs/runtimes.json as README has it: a table between two marks. */
 
+const marked = require('../marked');
+
 const BEGIN = '<!-- written by `npm run runtimes` -->';
 const END = '<!-- until here: runtimes -->';
 
@@ -56,13 +58,7 @@ function section({ addon, platform, runs }) {
  * @returns {[before: string, section: string, after: string]}
  */
 function split(readme) {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`README has no '${BEGIN}' with '${END}' behind it`);
-  return [
-    readme.slice(0, begin),
-    readme.slice(begin + BEGIN.length, end).trim(),
-    readme.slice(end + END.length),
-  ];
+  return marked.split(readme, BEGIN, END);
 }
 
 /**
@@ -71,8 +67,7 @@ function split(readme) {
  * @returns {string} with the result in it
  */
 function inserted(readme, result) {
-  const [before, , after] = split(readme);
-  return `${before}${BEGIN}\n\n${section(result)}\n\n${END}${after}`;
+  return marked.replace(readme, BEGIN, END, section(result));
 }
 
 module.exports = { TITLES, inserted, section, split };
