@@ -10,6 +10,7 @@
  */
 
 const { spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
 const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const { packageOf, packaged } = require('../lib/platform');
@@ -43,13 +44,23 @@ function authorized() {
   return { ...env, [`npm_config_${registry.replace(/^https?:/, '')}:_authToken`]: NPM_TOKEN };
 }
 
-/** @param {string} each @param {NodeJS.ProcessEnv} env */
-function isPublished(each, env) {
-  const { status, stdout, stderr } = npm(['view', `${each}@${version}`, 'version', '--json'], env);
+/**
+ * Whether a package is published already. That it is another file than this one ends the release: the two sides of
+ * the crossing have to be of one build.
+ * @param {string} each
+ * @param {string} tarball
+ * @param {NodeJS.ProcessEnv} env
+ */
+function isPublished(each, tarball, env) {
+  const { status, stdout, stderr } = npm(['view', `${each}@${version}`, 'dist.integrity', '--json'], env);
+  if (status !== 0 && !`${stdout}${stderr}`.includes('E404')) fail(`npm view ${each} failed: ${stderr}`);
   // A package without this version is answered by nothing, one that is not there by E404.
-  if (status === 0) return stdout.trim() !== '';
-  if (`${stdout}${stderr}`.includes('E404')) return false;
-  fail(`npm view ${each} failed: ${stderr}`);
+  if (status !== 0 || stdout.trim() === '') return false;
+  const digest = createHash('sha512').update(readFileSync(tarball)).digest('base64');
+  if (JSON.parse(stdout) === `sha512-${digest}`) return true;
+  fail(
+    `${each}@${version} is published, of another build than ${tarball}. Run the failed job of that release again, which has its packages, or give this one another version.`,
+  );
 }
 
 /** @param {string[]} flags */
@@ -64,13 +75,14 @@ function release(flags) {
 
   const env = authorized();
   for (const [index, each] of names.entries()) {
-    if (isPublished(each, env)) {
+    const tarball = tarballs[index] ?? '';
+    if (isPublished(each, tarball, env)) {
       console.log(`${each}@${version} is published already`);
       continue;
     }
     // Whoever asks for no version gets no preview.
     const label = version.includes('-') ? 'next' : 'latest';
-    const { status } = npm(['publish', tarballs[index] ?? '', '--tag', label, ...flags], env, 'inherit');
+    const { status } = npm(['publish', tarball, '--tag', label, ...flags], env, 'inherit');
     if (status !== 0) fail(`npm publish ${each} failed; what it said is above.`);
   }
 }
