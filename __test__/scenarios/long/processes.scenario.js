@@ -214,6 +214,7 @@ test('clients that are killed in the middle of a message leave nothing behind', 
   const stats = () => child.ask();
   const statsWhen = (wanted) => child.askUntil(wanted);
   const bystander = await connect(context, `ws://127.0.0.1:${port}`);
+  const { resident: before } = await stats();
   const residents = [];
   for (let round = 1; round <= ROUNDS; round++) {
     const killed = Array.from({ length: PROCESSES }, () =>
@@ -231,10 +232,12 @@ test('clients that are killed in the middle of a message leave nothing behind', 
     bystander.send(`round ${round}`);
     assert.equal(await bystander.text(), `round ${round}`);
   }
-  context.diagnostic(JSON.stringify({ scenario: 'kill -9', clients: PROCESSES * EACH, residents }));
-  const { messages } = await stats();
+  // What a burst took is given back some ticks behind it. The limit of time is the test's.
+  const { messages, resident: after } = await statsWhen(({ resident }) => resident < before + 20e6);
+  context.diagnostic(
+    JSON.stringify({ scenario: 'kill -9', clients: PROCESSES * EACH, before, residents, after }),
+  );
   assert.equal(messages, ROUNDS, 'a part of a message was taken for a whole one');
-  assert.ok(residents.at(-1) < residents[0] + 40e6, `resident memory: ${residents}`);
 });
 
 /** An echo that says much, and tells its port by IPC. */
