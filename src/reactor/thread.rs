@@ -124,10 +124,11 @@ fn run(mut reactor: Reactor<Poller>, shared: &Shared) {
 fn run_turns(reactor: &mut Reactor<Poller>, shared: &Shared) {
     let mut ready = Vec::new();
     loop {
-        if reactor.gives_way(Instant::now()) {
+        let now = Instant::now();
+        if reactor.gives_way(now) {
             std::thread::sleep(EXITS_PAUSE);
         }
-        let timeout = match reactor.rest(Instant::now()) {
+        let timeout = match reactor.rest(now) {
             Some(Duration::ZERO) => Some(Duration::ZERO),
             _ if !shared.crossing.sleep() => Some(Duration::ZERO),
             timeout => timeout,
