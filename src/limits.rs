@@ -294,14 +294,11 @@ pub const ACCEPT_PAUSE_MAX_MILLISECONDS: u64 = 1_000;
 pub const AHEAD_EVENTS: usize = 128;
 /// See [`AHEAD_EVENTS`].
 pub const AHEAD_BYTES: usize = 1024 * 1024;
-/// Connections whose peer has ended that a turn of a reactor looks at, behind those that live: together less than a
-/// millisecond of closing sockets, when thousands are reset at once. The next follow when JavaScript has taken some
-/// events, or none for [`AHEAD_MILLISECONDS`].
-pub const EXITS: usize = 32;
-/// How long the reactor gives way to JavaScript while more ends than that wait for it: as long as it takes to handle so
-/// many of them.
-/// Linux adds up to as much again (timer slack, `prctl(2)`).
-pub const EXITS_PAUSE_MICROSECONDS: u64 = 50;
+/// Connections whose peer has ended that a turn of a reactor looks at, behind those that live: together some 150
+/// microseconds of closing sockets, when thousands are reset at once. The next follow when JavaScript has taken some
+/// events, or none for [`AHEAD_MILLISECONDS`], and when as much time has gone by as that turn took, if there are others:
+/// half of the reactor's time is for them.
+pub const EXITS: usize = 16;
 /// Events that wait when every read becomes small.
 pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
 /// Bytes of one read: a message of 64 KiB and what comes with it, or some 3,000 of the smallest.

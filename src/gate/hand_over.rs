@@ -29,7 +29,7 @@ pub(super) struct Reactors {
 }
 
 /// Connections that are gathered for one reactor at most: it should not have to wait for the last of a storm.
-const GATHERED: usize = 32;
+const GATHERED: usize = 16;
 
 impl Reactors {
     pub(super) fn new(adopters: Vec<Arc<dyn Adopter>>) -> Self {

@@ -5,10 +5,11 @@
 //! [`EXITS`](limits::EXITS) ends behind them. What a connection has said before its end is read when its end is, in the
 //! order in which it came.
 //!
-//! The next ends are looked at when JavaScript has taken those before. Until then the reactor sleeps, and if more ends
-//! wait than a turn looks at, a moment even though the poller has something to tell of: that is more ends, as fast as it
-//! can look. Where both threads have one processor, JavaScript would else wait for it until the kernel finds that the
-//! reactor has had its share, which is some milliseconds, and with it the messages of all others.
+//! The next ends are looked at when JavaScript has taken those before, and, if others had something to do meanwhile, when
+//! as much time has gone by as the turn took that looked at them. Until then the reactor sleeps. Where both threads have one processor, JavaScript would else wait
+//! for it until the kernel finds that the reactor has had its share, which is some milliseconds, and with it the messages
+//! of all others; and the kernel, which frees sockets some time after they are closed, would free thousands of them in
+//! one go.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -28,6 +29,12 @@ pub struct Exits {
     waiting: VecDeque<Exit>,
     /// When JavaScript was last told of some, and how often it had taken events by then.
     told: Option<(Instant, u64)>,
+    /// When the turn began that looked at some last, until its end is known.
+    began: Option<Instant>,
+    /// No more are looked at before.
+    pause: Option<Instant>,
+    /// Whether others had something to do since the last look.
+    others: bool,
 }
 
 /// One of them.
@@ -37,19 +44,37 @@ struct Exit {
 }
 
 impl Exits {
-    /// How long the reactor may rest, if any wait: until JavaScript, which wakes it, has taken those before, or has
-    /// been waited for.
+    /// A connection that lives had something to do, or has just come.
+    pub fn beside(&mut self) {
+        self.others = true;
+    }
+
+    /// A turn has ended. If it looked at some, others have as much time before the next; unless there are none.
+    pub fn turned(&mut self, now: Instant) {
+        if let Some(began) = self.began.take() {
+            let took = now.saturating_duration_since(began);
+            self.pause = std::mem::take(&mut self.others).then(|| now + took);
+        }
+    }
+
+    /// How long the reactor may rest, if any wait.
     pub fn rest(&self, mailbox: &Mailbox, now: Instant) -> Option<Duration> {
         if self.waiting.is_empty() {
             return None;
         }
-        let Some((since, drains)) = self.told else { return Some(Duration::ZERO) };
+        let pause = self.pause.map_or(Duration::ZERO, |pause| pause.saturating_duration_since(now));
+        Some(self.wait(mailbox, now).max(pause))
+    }
+
+    /// How long JavaScript, which wakes the reactor when it has taken those before, is waited for.
+    fn wait(&self, mailbox: &Mailbox, now: Instant) -> Duration {
+        let Some((since, drains)) = self.told else { return Duration::ZERO };
         let has_taken = |waiting: Waiting| waiting.events == 0 || waiting.drains != drains;
         // The second look asks to be woken.
         if has_taken(mailbox.waiting()) || has_taken(mailbox.hold()) {
-            return Some(Duration::ZERO);
+            return Duration::ZERO;
         }
-        Some(PATIENCE.saturating_sub(now.saturating_duration_since(since)))
+        PATIENCE.saturating_sub(now.saturating_duration_since(since))
     }
 
     /// Whether a connection's end waits.
@@ -78,12 +103,6 @@ impl<N: Network> Reactor<N> {
         true
     }
 
-    /// Whether a herd of ends waits for JavaScript, so that this thread should give way. A few that come together are none.
-    pub fn gives_way(&self, now: Instant) -> bool {
-        self.exits.waiting.len() > limits::EXITS
-            && self.exits.rest(&self.shared.crossing.mailbox, now).is_some_and(|rest| !rest.is_zero())
-    }
-
     /// Looks at the ends whose turn it is.
     pub(super) fn see_out(&mut self, now: Instant) {
         let mailbox = &self.shared.crossing.mailbox;
@@ -95,6 +114,7 @@ impl<N: Network> Reactor<N> {
         if self.exits.told.is_none_or(|(_, before)| before != drains || events == 0) {
             self.exits.told = Some((now, drains));
         }
+        self.exits.began = Some(now);
         for _ in 0..limits::EXITS {
             let Some(Exit { connection, writable }) = self.exits.waiting.pop_front() else { return };
             let Some(slot) = self.slab.find(connection) else { continue };

@@ -15,13 +15,10 @@ use super::turn::Reactor;
 use super::{Adopter, Adoption, Failure, Pass, Visit};
 use crate::bridge::{Budget, Census, ReactorId};
 use crate::error::Panic;
-use crate::limits::{EXITS_PAUSE_MICROSECONDS, START_BYTES};
+use crate::limits::START_BYTES;
 
 /// Pause after a poller that failed, or a panic, so that a lasting fault is no busy loop.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
-
-/// See [`EXITS_PAUSE_MICROSECONDS`].
-const EXITS_PAUSE: Duration = Duration::from_micros(EXITS_PAUSE_MICROSECONDS);
 
 /// A running reactor. Dropping it without [`ReactorThread::join`] leaves the thread running.
 pub struct ReactorThread {
@@ -125,9 +122,6 @@ fn run_turns(reactor: &mut Reactor<Poller>, shared: &Shared) {
     let mut ready = Vec::new();
     loop {
         let now = Instant::now();
-        if reactor.gives_way(now) {
-            std::thread::sleep(EXITS_PAUSE);
-        }
         let timeout = match reactor.rest(now) {
             Some(Duration::ZERO) => Some(Duration::ZERO),
             _ if !shared.crossing.sleep() => Some(Duration::ZERO),

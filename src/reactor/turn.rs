@@ -167,6 +167,7 @@ impl<N: Network> Reactor<N> {
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
+        self.exits.beside();
         self.intake.tell(connection, EventKind::Open, family, [&place, b""]);
         self.shared.crossing.faults.pass(FaultPoint::Adoption);
         let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
@@ -195,6 +196,7 @@ impl<N: Network> Reactor<N> {
             if ready.readable && ready.ended && self.put_off(ready) {
                 continue;
             }
+            self.exits.beside();
             if ready.readable {
                 // A greedy one has its turn behind the others.
                 if self.slab.slot(ready.index).unread != Unread::Much {
@@ -255,8 +257,9 @@ impl<N: Network> Reactor<N> {
         self.shared.give_back_memory();
     }
 
-    /// How long the next wait for the network may be; `None` is for ever.
-    pub fn rest(&self, now: Instant) -> Option<Duration> {
+    /// How long the next wait for the network may be, now that a turn has ended; `None` is for ever.
+    pub fn rest(&mut self, now: Instant) -> Option<Duration> {
+        self.exits.turned(now);
         let left_over = !self.unread.is_empty() || !self.parked.is_empty();
         let is_busy = self.sweeping.is_some() || self.is_shedding || self.is_shutting();
         if is_busy || left_over && !self.intake.is_full() {

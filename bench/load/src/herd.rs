@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::histogram::Histogram;
 use crate::idle::one_message_each;
-use crate::measure::Interval;
+use crate::measure::{Interval, Used};
 use crate::payload::{Kind, Payload};
 use crate::report::{Outcome, Report};
 use crate::storm::{Arrivals, STEP};
@@ -22,9 +22,14 @@ use crate::target::{CONNECTIONS_PER_ADDRESS, Target};
 /// Resets between two looks at those that talk: each is a system call or two.
 const RESETS: usize = 8;
 
+/// Between a herd that is back and the calm before the next: what the last one has left behind is no calm.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// Options, besides the target's: `--connections` (10000 that go and come back), `--live` (50 that talk),
 /// `--interval-millis` (20 between two messages of each), `--size` (20 bytes), `--calm-seconds` (2 before), `--warmup`
-/// (0 connections that come and are reset before all that, so that the server's code is there).
+/// (0 connections that come and are reset before all that, so that the server's code is there), `--rounds` (1: how often
+/// it all happens; the latencies of all rounds are one set, since a herd is over in half a second, in which a single
+/// pause of the machine decides its 99th percentile). Processor time is that of the last round.
 pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let connections = args.count("connections", 10_000, 1)?;
     let live = args.count("live", 50, 1)?;
@@ -32,7 +37,8 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     let size = args.count("size", 20, 8)?;
     let calm = args.seconds("calm-seconds", 2.0)?;
     let warmup = args.count("warmup", 0, 0)?;
-    let target = Target::from_args(&mut args, (2 * connections).div_ceil(CONNECTIONS_PER_ADDRESS))?;
+    let rounds = args.count("rounds", 1, 1)?;
+    let target = Target::from_args(&mut args, ((rounds + 1) * connections).div_ceil(CONNECTIONS_PER_ADDRESS))?;
     args.finish()?;
 
     let pace = Pace { window: 64, per_second: None };
@@ -46,51 +52,96 @@ pub fn run(mut args: Args) -> Result<Outcome, Failure> {
     crowd.open(connections, pace)?;
     swarm.open(live, pace)?;
     let mut talk = Talk::new(Payload::new(Kind::Binary, size), live, interval);
-    talk.go_on(&mut swarm, calm)?;
-    let calm = std::mem::take(&mut talk.latency);
-
-    let used = Interval::begin(swarm.target().process)?;
-    let began = Instant::now();
-    for id in 0..connections {
-        crowd.reset(ClientId(id))?;
-        if id % RESETS == 0 {
-            talk.turn(&mut swarm)?;
+    let mut found = Found::default();
+    let mut used = found.round(&mut crowd, &mut swarm, &mut talk, connections, calm)?;
+    for _ in 1..rounds {
+        if found.failed > 0 {
+            break;
         }
+        talk.go_on(&mut swarm, SETTLING)?;
+        talk.finish(&mut swarm, || Ok(()))?;
+        talk.latency.clear();
+        used = found.round(&mut crowd, &mut swarm, &mut talk, connections, calm)?;
     }
-    let reset = began.elapsed();
-    let resetting = std::mem::take(&mut talk.latency);
-    let mut arrivals = Arrivals::new(connections);
-    arrivals.come(&mut crowd, connections, || talk.turn(&mut swarm))?;
-    let used = used.end()?;
-    talk.finish(&mut swarm, || Ok(()))?;
-    let mut herd = Histogram::new();
-    herd.merge(&resetting);
-    herd.merge(&talk.latency);
-    let (opened, failed) = (arrivals.opened, arrivals.failed);
     let mut exchange = Exchange::new(Payload::new(Kind::Binary, size), connections, 1);
-    if failed == 0 {
+    if found.failed == 0 {
         one_message_each(&mut crowd, &mut exchange, connections)?;
     }
 
+    let mut herd = Histogram::new();
+    herd.merge(&found.resetting);
+    herd.merge(&found.coming);
     let mut report = Report::new();
     report
         .text("mode", "herd")
         .count("connections", connections as u64)
         .count("live", live as u64)
-        .number("resetSeconds", reset.as_secs_f64())
-        .number("backSeconds", used.elapsed.as_secs_f64())
-        .count("back", opened as u64)
-        .count("failed", failed as u64)
-        .latency("calmMicros", &calm)
+        .count("rounds", found.rounds)
+        .number("resetSeconds", found.reset.as_secs_f64() / found.rounds as f64)
+        .number("backSeconds", found.back.as_secs_f64() / found.rounds as f64)
+        .count("back", found.opened as u64)
+        .count("failed", found.failed as u64)
+        .latency("calmMicros", &found.calm)
         .latency("herdMicros", &herd)
-        .latency("resetMicros", &resetting)
-        .latency("backMicros", &talk.latency)
-        .latency("openMicros", &arrivals.opening);
+        .latency("resetMicros", &found.resetting)
+        .latency("backMicros", &found.coming)
+        .latency("openMicros", &found.opening);
     exchange.faults().report(&mut report);
     used.report(&mut report, connections as u64);
-    let verdict = match failed {
+    let verdict = match found.failed {
         0 => talk.verdict().and_then(|()| exchange.faults().verdict()),
-        _ => Err(Failure::new(format!("{failed} of {connections} connections were refused when they came back"))),
+        failed => Err(Failure::new(format!("{failed} of {connections} connections were refused when they came back"))),
     };
     Ok(Outcome { report, verdict })
+}
+
+/// Of all rounds so far.
+#[derive(Default)]
+struct Found {
+    rounds: u64,
+    opened: usize,
+    failed: usize,
+    reset: Duration,
+    back: Duration,
+    calm: Histogram,
+    resetting: Histogram,
+    coming: Histogram,
+    opening: Histogram,
+}
+
+impl Found {
+    /// A calm, and a herd.
+    fn round(
+        &mut self,
+        crowd: &mut Swarm,
+        swarm: &mut Swarm,
+        talk: &mut Talk,
+        connections: usize,
+        calm: Duration,
+    ) -> Result<Used, Failure> {
+        talk.go_on(swarm, calm)?;
+        self.calm.merge(&std::mem::take(&mut talk.latency));
+
+        let used = Interval::begin(swarm.target().process)?;
+        let began = Instant::now();
+        for id in 0..connections {
+            crowd.reset(ClientId(id))?;
+            if id % RESETS == 0 {
+                talk.turn(swarm)?;
+            }
+        }
+        self.reset += began.elapsed();
+        self.resetting.merge(&std::mem::take(&mut talk.latency));
+        let mut arrivals = Arrivals::new(connections);
+        arrivals.come(crowd, connections, || talk.turn(swarm))?;
+        let used = used.end()?;
+        talk.finish(swarm, || Ok(()))?;
+        self.coming.merge(&std::mem::take(&mut talk.latency));
+        self.opening.merge(&arrivals.opening);
+        self.back += used.elapsed;
+        self.opened += arrivals.opened;
+        self.failed += arrivals.failed;
+        self.rounds += 1;
+        Ok(used)
+    }
 }

@@ -26,7 +26,7 @@ impl Rig {
     }
 
     /// Whether the reactor's next turn comes at once.
-    fn goes_on(&self) -> bool {
+    fn goes_on(&mut self) -> bool {
         self.reactor.rest(self.now) == Some(Duration::ZERO)
     }
 }
@@ -91,25 +91,35 @@ fn ends_wait_for_javascript_and_messages_do_not() {
 }
 
 #[test]
-fn the_reactor_gives_way_to_a_herd_and_not_to_a_few() {
+fn others_have_as_much_time_as_ends_and_a_herd_alone_has_all() {
+    const TURN: Duration = Duration::from_micros(200);
     let mut rig = Rig::new();
     let route = routed(|_| {});
-    let peers: Vec<_> = (0..EXITS + 2).map(|_| rig.open(&route).0).collect();
-    let [first, few @ .., one_more] = &peers[..] else { unreachable!() };
-    // The others wait for JavaScript to take this one's.
-    first.resets();
-    rig.turn_behind();
-    few.iter().for_each(Peer::resets);
-    rig.turn_behind();
-    assert!(first.is_closed() && !few.iter().any(Peer::is_closed));
-    assert!(!rig.goes_on() && !rig.reactor.gives_way(rig.now));
-    one_more.resets();
-    rig.turn_behind();
-    assert!(rig.reactor.gives_way(rig.now));
-    // Not to who takes nothing for long, nor to who has taken.
-    assert!(!rig.reactor.gives_way(rig.now + Duration::from_millis(AHEAD_MILLISECONDS)));
-    rig.js.drain();
-    assert!(rig.goes_on() && !rig.reactor.gives_way(rig.now));
+    let herd: Vec<_> = (0..HERD).map(|_| rig.open(&route)).collect();
+    let (live, live_connection) = rig.open(&route);
+    let closed = || herd.iter().filter(|(peer, _)| peer.is_closed()).count();
+    herd.iter().for_each(|(peer, _)| peer.resets());
+    live.says(&frame(TEXT, b"one"));
+    assert_eq!(rig.turn().len(), 1 + EXITS);
+    rig.now += TURN;
+    assert_eq!(rig.reactor.rest(rig.now), Some(TURN));
+    live.says(&frame(TEXT, b"two"));
+    rig.now += TURN / 2;
+    let [event] = &rig.turn()[..] else { panic!("the message alone") };
+    assert_eq!((event.kind, event.connection, closed()), (EventKind::Message, live_connection, EXITS));
+    assert_eq!(rig.reactor.rest(rig.now), Some(TURN / 2), "the pause is no longer for it");
+    rig.now += TURN / 2;
+    // What came between two looks counts for the second.
+    for looks in 2..=4 {
+        assert!(rig.goes_on());
+        assert_eq!(rig.turn().len(), EXITS);
+        assert_eq!(closed(), looks * EXITS);
+        rig.now += TURN;
+        if looks == 2 {
+            assert_eq!(rig.reactor.rest(rig.now), Some(TURN));
+            rig.now += TURN;
+        }
+    }
 }
 
 #[test]
