@@ -118,6 +118,35 @@ describe('closeCause', () => {
     });
   }
 
+  test('is known of each of two, where the handler of one closes the other', BOUND, async (context) => {
+    const open = [];
+    const seen = [];
+    const { url, events } = observe(context, {
+      open: (ws) => open.push(ws),
+      close(ws) {
+        const [other] = open.filter((one) => one !== ws);
+        seen.push(ws === open[0] ? 'first' : 'second', ws.closeCause, other.closeCause);
+        if (ws !== open[0]) return;
+        other.end();
+        seen.push('first again', ws.closeCause, other.closeCause);
+      },
+    });
+    const first = await connect(context, url);
+    await connect(context, url);
+    first.socket._socket.resetAndDestroy();
+    for (let closed = 0; closed < 2; ) closed += (await events.next())[0] === 'close';
+    await null;
+    assert.deepEqual(seen, [
+      ...['first', 'reset', undefined],
+      ...['second', 'local', 'reset'],
+      ...['first again', 'reset', 'local'],
+    ]);
+    assert.deepEqual(
+      open.map((ws) => ws.closeCause),
+      ['reset', 'local'],
+    );
+  });
+
   test('is backpressure where the limit closes', BOUND, async (context) => {
     const { port, events } = observe(context, {
       maxBackpressure: 1024,

@@ -92,19 +92,18 @@ class Connections {
     const page = this.grown(index);
     const at = index & PAGE_MASK;
     const family = (tag >>> 8) & 0xff;
-    const end = offset + 2 + events.ADDRESS_BYTES[family];
-    const address = slab.subarray(offset + 2, end);
+    const bytes = events.ADDRESS_BYTES[family];
+    const start = offset + 2;
     page.generations[at] = tag >>> 16;
     page.unconfirmed[at] = 0;
     page.families[at] = family;
     page.ports[at] = slab.readUInt16LE(offset);
-    if (address.length === 16) {
-      page.wideAddresses ??= new Uint8Array(PAGE_LENGTH * 16);
-      page.wideAddresses.set(address, at * 16);
-    } else {
-      page.addresses.set(address, at * 4);
-    }
-    return end;
+    /** @type {Uint8Array} */
+    let column = page.addresses;
+    if (bytes === 16) column = page.wideAddresses ??= new Uint8Array(PAGE_LENGTH * 16);
+    // Byte by byte: a view of them would cost the collector more than the socket does.
+    for (let byte = 0; byte < bytes; byte++) column[at * bytes + byte] = slab[start + byte];
+    return start + bytes;
   }
 
   /**

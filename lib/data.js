@@ -92,7 +92,8 @@ function viewOf(kind, slab, memory, offset, length) {
  */
 function copyOf(memory, offset, length) {
   const copy = new ArrayBuffer(length);
-  new Uint8Array(copy).set(new Uint8Array(memory, offset, length));
+  // Most reasons of closed connections are empty: those leave the collector no views.
+  if (length !== 0) new Uint8Array(copy).set(new Uint8Array(memory, offset, length));
   return copy;
 }
 

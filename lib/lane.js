@@ -34,6 +34,10 @@ class Lane extends Crossing {
   #connections = new Connections();
   #backlog;
   #requests = new Requests(this);
+  /** @type {number[]} The places of the connections whose close handlers run, one within the other. */
+  #closing = [];
+  /** @type {number[]} Why each of them closes. */
+  #causes = [];
 
   /**
    * @param {any} native the addon's `Engine`
@@ -47,8 +51,6 @@ class Lane extends Crossing {
     this.settings = routes;
     this.topics = new LaneTopics(this, topics);
     this.fragments = new Fragments(this);
-    /** @type {Map<number, number>} Why the connections close whose close handlers run. */
-    this.causes = new Map();
     /** @type {(error: ReturnType<typeof errors.engineFailed>) => void} Called behind a panic of the engine, before its connections are closed here. */
     this.failed = () => {};
     /** Messages that were dropped here, before the reactor saw them. */
@@ -201,6 +203,14 @@ class Lane extends Crossing {
   release(index) {
     this.live--;
     this.command(commands.RELEASE, index);
+  }
+
+  /**
+   * Why a connection closes whose close handler runs.
+   * @param {number} index
+   */
+  causeOf(index) {
+    return this.#causes[this.#closing.lastIndexOf(index)] ?? 0;
   }
 
   /** @param {number} index */
@@ -371,7 +381,8 @@ class Lane extends Crossing {
     page.sockets[index & PAGE_MASK] = null;
     this.#backlog.forget(index);
     if (this.fragments.open !== 0) this.fragments.forget(index);
-    this.causes.set(index, cause);
+    this.#closing.push(index);
+    this.#causes.push(cause);
     this.topics.leave(socket, index);
     const close = routeOf(socket).close;
     if (close !== null) {
@@ -381,7 +392,8 @@ class Lane extends Crossing {
         this.native.report(error);
       }
     }
-    this.causes.delete(index);
+    this.#closing.pop();
+    this.#causes.pop();
     retire(socket, cause);
     this.release(index);
   }

@@ -59,7 +59,7 @@ class WebSocket {
     const index = this.#index;
     if (index < 0) return CAUSES[CLOSED - index];
     const { lane } = this.#route;
-    return lane.isOpen(this, index) ? undefined : CAUSES[lane.causes.get(index) ?? 0];
+    return lane.isOpen(this, index) ? undefined : CAUSES[lane.causeOf(index)];
   }
 
   /**

@@ -296,9 +296,13 @@ pub const AHEAD_EVENTS: usize = 128;
 pub const AHEAD_BYTES: usize = 1024 * 1024;
 /// Connections whose peer has ended that a turn of a reactor looks at, behind those that live: together some 150
 /// microseconds of closing sockets, when thousands are reset at once. The next follow when JavaScript has taken some
-/// events, or none for [`AHEAD_MILLISECONDS`], and when as much time has gone by as that turn took, if there are others:
-/// half of the reactor's time is for them.
+/// events, or none for [`AHEAD_MILLISECONDS`], and, if there are others, when as much time has gone by as that turn
+/// took.
 pub const EXITS: usize = 16;
+/// That time at most. A look that comes later than that behind the one before takes as many more ends as it comes later.
+pub const EXITS_PAUSE_MICROSECONDS: u64 = 1_000;
+/// So many times [`EXITS`] at most.
+pub const EXITS_TIMES: usize = 8;
 /// Events that wait when every read becomes small.
 pub const FLOOD_EVENTS: usize = 8 * DRAIN_EVENTS;
 /// Bytes of one read: a message of 64 KiB and what comes with it, or some 3,000 of the smallest.

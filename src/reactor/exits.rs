@@ -5,11 +5,12 @@
 //! [`EXITS`](limits::EXITS) ends behind them. What a connection has said before its end is read when its end is, in the
 //! order in which it came.
 //!
-//! The next ends are looked at when JavaScript has taken those before, and, if others had something to do meanwhile, when
-//! as much time has gone by as the turn took that looked at them. Until then the reactor sleeps. Where both threads have one processor, JavaScript would else wait
-//! for it until the kernel finds that the reactor has had its share, which is some milliseconds, and with it the messages
-//! of all others; and the kernel, which frees sockets some time after they are closed, would free thousands of them in
-//! one go.
+//! The next ends are looked at when JavaScript has taken those before, and, if connections that live had something to do
+//! since the look before, when as much time has gone by as the turn took that looked at them. Until then the reactor
+//! serves those, notes further ends, or sleeps. Where both threads have one processor, JavaScript would else wait for it
+//! until the kernel finds that the reactor has had its share, which is some milliseconds, and with it the messages of
+//! all others; and the kernel, which frees sockets some time after they are closed, would free thousands of them in one
+//! go. What is only sent counts for nothing here: it waits for no JavaScript.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,17 +24,22 @@ use crate::limits;
 /// How long ends wait for a JavaScript thread that takes nothing.
 const PATIENCE: Duration = Duration::from_millis(limits::AHEAD_MILLISECONDS);
 
+/// See [`EXITS_PAUSE_MICROSECONDS`](limits::EXITS_PAUSE_MICROSECONDS).
+const PAUSE: Duration = Duration::from_micros(limits::EXITS_PAUSE_MICROSECONDS);
+
 /// The ends that a reactor was told of, first come, first served.
 #[derive(Default)]
 pub struct Exits {
     waiting: VecDeque<Exit>,
     /// When JavaScript was last told of some, and how often it had taken events by then.
     told: Option<(Instant, u64)>,
-    /// When the turn began that looked at some last, until its end is known.
-    began: Option<Instant>,
+    /// When the turn of the last look began, if that left some.
+    looked: Option<Instant>,
+    /// The same, whatever it left, until that turn has ended.
+    looking: Option<Instant>,
     /// No more are looked at before.
     pause: Option<Instant>,
-    /// Whether others had something to do since the last look.
+    /// Whether connections that live had something to do since the last look.
     others: bool,
 }
 
@@ -44,17 +50,25 @@ struct Exit {
 }
 
 impl Exits {
-    /// A connection that lives had something to do, or has just come.
+    /// A connection that lives had something to do.
     pub fn beside(&mut self) {
         self.others = true;
     }
 
     /// A turn has ended. If it looked at some, others have as much time before the next; unless there are none.
     pub fn turned(&mut self, now: Instant) {
-        if let Some(began) = self.began.take() {
+        if let Some(began) = self.looking.take() {
             let took = now.saturating_duration_since(began);
-            self.pause = std::mem::take(&mut self.others).then(|| now + took);
+            self.pause = std::mem::take(&mut self.others).then(|| now + took.min(PAUSE));
         }
+    }
+
+    /// How many the next look takes: as many more as it comes later, where turns are long, or a pause is more than was
+    /// asked for (pollers wait for no less than a millisecond, those of Windows for many).
+    fn due(&self, now: Instant) -> usize {
+        let since = self.looked.map_or(Duration::ZERO, |looked| now.saturating_duration_since(looked));
+        let times = usize::try_from(since.as_micros() / PAUSE.as_micros()).unwrap_or(usize::MAX);
+        limits::EXITS * times.saturating_add(1).min(limits::EXITS_TIMES)
     }
 
     /// How long the reactor may rest, if any wait.
@@ -114,10 +128,12 @@ impl<N: Network> Reactor<N> {
         if self.exits.told.is_none_or(|(_, before)| before != drains || events == 0) {
             self.exits.told = Some((now, drains));
         }
-        self.exits.began = Some(now);
-        for _ in 0..limits::EXITS {
-            let Some(Exit { connection, writable }) = self.exits.waiting.pop_front() else { return };
+        let mut due = self.exits.due(now);
+        while due > 0
+            && let Some(Exit { connection, writable }) = self.exits.waiting.pop_front()
+        {
             let Some(slot) = self.slab.find(connection) else { continue };
+            due -= 1;
             // A greedy one has its turn behind the others.
             if slot.unread != Unread::Much {
                 self.read(connection.index, limits::READ_BYTES);
@@ -126,5 +142,7 @@ impl<N: Network> Reactor<N> {
                 self.write_on(connection.index);
             }
         }
+        self.exits.looking = Some(now);
+        self.exits.looked = Some(now).filter(|_| !self.exits.waiting.is_empty());
     }
 }

@@ -26,7 +26,7 @@ use super::served::ServedRoutes;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
 use super::slab::Slab;
-use super::slot::Unread;
+use super::slot::{Phase, Unread};
 use super::tally::Memory;
 use super::{Route, address};
 use crate::bridge::{ConnectionId, EventKind, Member, Orders, Share, Ticket};
@@ -167,7 +167,6 @@ impl<N: Network> Reactor<N> {
         self.intake.tally.opened += 1;
         self.intake.tally.bytes_in += early.len() as u64;
         let (family, place) = address::encode(route.id, peer);
-        self.exits.beside();
         self.intake.tell(connection, EventKind::Open, family, [&place, b""]);
         self.shared.crossing.faults.pass(FaultPoint::Adoption);
         let Some(socket) = self.slab.slot(index).socket.as_mut() else { return };
@@ -196,7 +195,9 @@ impl<N: Network> Reactor<N> {
             if ready.readable && ready.ended && self.put_off(ready) {
                 continue;
             }
-            self.exits.beside();
+            if self.slab.slot(ready.index).phase == Phase::Open {
+                self.exits.beside();
+            }
             if ready.readable {
                 // A greedy one has its turn behind the others.
                 if self.slab.slot(ready.index).unread != Unread::Much {

@@ -204,7 +204,7 @@ test('10,000 connections are reset at once and come back; others are served mean
   const { load: program, raw } = build();
   const options = ['herd', '--connections', String(CLIENTS), '--live', '50', '--warmup', String(WARMUP)];
   options.push('--rounds', String(HERDS), '--calm-seconds', '1');
-  // It verifies each answer of those that talk, and that each that is back gets one.
+  // It verifies each answer of those that talk, and that each that is back at last gets one.
   const found = await load(program, options, { port, pid }, { core: pinned ? 1 : undefined, seconds: 120 });
   assert.equal(found.back, HERDS * CLIENTS);
   assert.deepEqual(found.faults, { lost: 0, duplicated: 0, disordered: 0, corrupt: 0 });

@@ -3,7 +3,7 @@
 use super::frames::{TEXT, close, frame};
 use super::*;
 use crate::bridge::CloseCause;
-use crate::limits::{AHEAD_MILLISECONDS, EXITS};
+use crate::limits::{AHEAD_MILLISECONDS, EXITS, EXITS_PAUSE_MICROSECONDS, EXITS_TIMES};
 use crate::reactor::network::Network;
 
 /// Ends at once: more than some turns look at.
@@ -81,24 +81,27 @@ fn ends_wait_for_javascript_and_messages_do_not() {
     assert_eq!((closed(), rig.goes_on()), (2 * EXITS, false));
     // Who takes nothing is waited for once.
     rig.now += Duration::from_millis(AHEAD_MILLISECONDS);
-    for turns in 3..=HERD.div_ceil(EXITS) {
+    for expected in [(2 + EXITS_TIMES) * EXITS, HERD] {
         assert!(rig.goes_on());
         rig.turn_behind();
-        assert_eq!(closed(), HERD.min(turns * EXITS));
+        assert_eq!(closed(), expected);
     }
     assert!(!rig.goes_on());
     assert_eq!(drained(&mut rig).len(), HERD - EXITS);
 }
 
+/// What a turn takes, where the clock goes on in it.
+const TURN: Duration = Duration::from_micros(200);
+
 #[test]
 fn others_have_as_much_time_as_ends_and_a_herd_alone_has_all() {
-    const TURN: Duration = Duration::from_micros(200);
     let mut rig = Rig::new();
     let route = routed(|_| {});
     let herd: Vec<_> = (0..HERD).map(|_| rig.open(&route)).collect();
     let (live, live_connection) = rig.open(&route);
     let closed = || herd.iter().filter(|(peer, _)| peer.is_closed()).count();
-    herd.iter().for_each(|(peer, _)| peer.resets());
+    let (first, later) = herd.split_at(4 * EXITS);
+    first.iter().for_each(|(peer, _)| peer.resets());
     live.says(&frame(TEXT, b"one"));
     assert_eq!(rig.turn().len(), 1 + EXITS);
     rig.now += TURN;
@@ -110,16 +113,54 @@ fn others_have_as_much_time_as_ends_and_a_herd_alone_has_all() {
     assert_eq!(rig.reactor.rest(rig.now), Some(TURN / 2), "the pause is no longer for it");
     rig.now += TURN / 2;
     // What came between two looks counts for the second.
-    for looks in 2..=4 {
-        assert!(rig.goes_on());
-        assert_eq!(rig.turn().len(), EXITS);
-        assert_eq!(closed(), looks * EXITS);
+    assert!(rig.goes_on());
+    assert_eq!((rig.turn().len(), closed()), (EXITS, 2 * EXITS));
+    rig.now += TURN;
+    assert_eq!(rig.reactor.rest(rig.now), Some(TURN));
+    rig.now += TURN;
+    assert!(rig.goes_on());
+    // Further ends are nobody who has to be waited for.
+    later.iter().for_each(|(peer, _)| peer.resets());
+    for looks in 3..=5 {
+        assert_eq!((rig.turn().len(), closed()), (EXITS, looks * EXITS));
         rig.now += TURN;
-        if looks == 2 {
-            assert_eq!(rig.reactor.rest(rig.now), Some(TURN));
-            rig.now += TURN;
-        }
+        assert!(rig.goes_on(), "look {looks}");
     }
+}
+
+#[test]
+fn a_long_turn_makes_no_long_pause_and_a_late_look_takes_more() {
+    const PAUSE: Duration = Duration::from_micros(EXITS_PAUSE_MICROSECONDS);
+    let mut rig = Rig::new();
+    let route = routed(|_| {});
+    let herd: Vec<_> = (0..HERD).map(|_| rig.open(&route)).collect();
+    let (live, _) = rig.open(&route);
+    herd.iter().for_each(|(peer, _)| peer.resets());
+    live.says(&frame(TEXT, b"meanwhile"));
+    assert_eq!(rig.turn().len(), 1 + EXITS);
+    rig.now += 2 * PAUSE;
+    assert_eq!(rig.reactor.rest(rig.now), Some(PAUSE));
+    rig.now += PAUSE;
+    assert_eq!(rig.turn().len(), 4 * EXITS);
+    rig.now += Duration::from_secs(60);
+    assert_eq!(rig.turn().len(), HERD - 5 * EXITS, "5 times, and one more");
+}
+
+#[test]
+fn ends_of_those_that_have_gone_meanwhile_take_no_place() {
+    let mut rig = Rig::new();
+    let route = routed(|_| {});
+    let herd: Vec<_> = (0..HERD).map(|_| rig.open(&route)).collect();
+    herd.iter().for_each(|(peer, _)| peer.resets());
+    assert_eq!(rig.turn().len(), EXITS);
+    for (_, connection) in &herd[EXITS..HERD - EXITS] {
+        rig.js.command(CommandKind::Terminate, *connection, b"");
+        rig.js.command(CommandKind::Release, *connection, b"");
+    }
+    rig.js.flush();
+    let told: Vec<_> = rig.turn().iter().map(|event| event.connection).collect();
+    let left: Vec<_> = herd[HERD - EXITS..].iter().map(|(_, connection)| *connection).collect();
+    assert_eq!(told, left);
 }
 
 #[test]
