@@ -17,9 +17,9 @@ const LONG = { timeout: 300_000, skip: lacking('linux') };
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** How long the server may take to close all: the bar, and room for what else runs on the machine. */
+/** How long the server may take to close all. What else runs on the machine may spoil some of the tries. */
 const CLOSED_SECONDS = 2;
-const BUSY_MACHINE = 5;
+const TRIES = 3;
 
 /** An echo that ends by SIGTERM, and tells then what it took of each client that talks. */
 function orderly() {
@@ -29,6 +29,7 @@ function orderly() {
   const taken = [];
   const wrong = [];
   let open = 0;
+  let messagesIn = 0;
   app.ws('/*', {
     maxBackpressure: 0,
     // No pings: clients know each message that they are to get.
@@ -42,20 +43,30 @@ function orderly() {
       if (number !== taken[client]++) wrong.push(`${number} of client ${client}, not ${taken[client] - 1}`);
       ws.send(message, isBinary);
     },
-    close: () => open--,
+    close: () => {
+      // An App that has ended has no engine to ask.
+      if (--open === 0) messagesIn = app.stats().messagesIn;
+    },
   });
   process.once('SIGTERM', async () => {
     const began = performance.now();
     const { closed, forced, aborted } = await app.shutdown({ timeout: 60 });
-    tell({ closed, forced, aborted, open, milliseconds: performance.now() - began, wrong, taken });
+    tell({
+      closed,
+      forced,
+      aborted,
+      open,
+      milliseconds: performance.now() - began,
+      wrong,
+      taken,
+      messagesIn,
+    });
   });
   app.listen('0.0.0.0', 0, (token) => tell(us_socket_local_port(token)));
 }
 
-test('SIGTERM under load: each of 10,000 is closed with 1001, and every message that was taken is answered', {
-  ...LONG,
-  skip: lacking('linux', 'cargo'),
-}, async (context) => {
+/** SIGTERM under load, once: in how many seconds all were closed. */
+async function ended(context) {
   const [CLIENTS, TALKING, IN_FLIGHT] = [10_000, 500, 20];
   const { load: program } = build();
   const child = runScript(context, orderly);
@@ -65,7 +76,7 @@ test('SIGTERM under load: each of 10,000 is closed with 1001, and every message 
   // It sends SIGTERM while they talk, verifies each answer, answers each close frame, and fails if one has another
   // status than 1001, or none.
   const found = await load(program, ['shutdown', ...words], server, { seconds: 60 });
-  const { taken, wrong, milliseconds, ...counts } = await child.value();
+  const { taken, wrong, milliseconds, messagesIn, ...counts } = await child.value();
   context.diagnostic(
     JSON.stringify({
       scenario: 'SIGTERM',
@@ -76,17 +87,32 @@ test('SIGTERM under load: each of 10,000 is closed with 1001, and every message 
       closedP50Micros: found.closedMicros.p50,
       answersBefore: found.answersBefore,
       answers: found.answers,
-      taken: taken.reduce((sum, count) => sum + count, 0),
+      messagesIn,
     }),
   );
   assert.deepEqual(wrong, []);
   assert.deepEqual(found.faults, { lost: 0, duplicated: 0, disordered: 0, corrupt: 0 });
   assert.ok(found.answersBefore > 0, 'nobody talked');
   assert.deepEqual(found.answered.split(' ').map(Number), taken);
+  // What the engine has read JavaScript got, too.
+  assert.equal(
+    taken.reduce((sum, count) => sum + count, 0),
+    messagesIn,
+  );
   assert.deepEqual([found.closed, found.reset], [CLIENTS, 0]);
   assert.deepEqual(counts, { closed: CLIENTS, forced: 0, aborted: 0, open: 0 });
   assert.deepEqual(await child.exited, { code: 0, signal: null });
-  assert.ok(found.closedSeconds < CLOSED_SECONDS * BUSY_MACHINE, `${found.closedSeconds} s`);
+  return found.closedSeconds;
+}
+
+test('SIGTERM under load: each of 10,000 is closed with 1001, and every message that was taken is answered', {
+  ...LONG,
+  skip: lacking('linux', 'cargo'),
+}, async (context) => {
+  const seconds = [];
+  do seconds.push(await ended(context));
+  while (seconds.at(-1) >= CLOSED_SECONDS && seconds.length < TRIES);
+  assert.ok(seconds.at(-1) < CLOSED_SECONDS, `it took ${seconds.join(', ')} s`);
 });
 
 /** Has a listener of each kind and connections, and starts programs; tells what those inherit. */

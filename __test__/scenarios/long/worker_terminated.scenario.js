@@ -89,16 +89,16 @@ test(`${ROUNDS} worker threads are terminated under load, at any moment`, {
   const ends = [];
   for (let round = 0; round < WARM_UP + ROUNDS; round++) ends.push(await child.value());
   const times = ends.map(({ milliseconds }) => milliseconds).sort((one, other) => one - other);
-  const [median, slowest] = [times[times.length >> 1], times.at(-1)];
+  const [median, most, slowest] = [0.5, 0.95, 1].map((share) => times[Math.ceil(share * times.length) - 1]);
   const heard = ends.reduce((sum, end) => sum + end.heard, 0);
-  context.diagnostic(JSON.stringify({ median, slowest, heard }));
+  context.diagnostic(JSON.stringify({ median, most, slowest, heard }));
   // Joined, not only told to end: they are gone once `terminate` has resolved.
   for (const [round, { left }] of ends.entries()) assert.deepEqual({ round, left }, { round, left: 0 });
   // A thread has its name when it has begun to run.
   assert.equal(Math.max(...ends.map(({ ran }) => ran)), 3);
   assert.ok(heard > ROUNDS, 'there was load');
   // Of the slowest a busy machine decides.
-  assert.ok(median < 1_000, `half of the ends took more than ${median} ms`);
+  assert.ok(most < 1_000, `one end in twenty took ${most} ms or more`);
   const descriptors = ends.map((end) => end.descriptors);
   assert.equal(descriptors.at(-1), descriptors[WARM_UP - 1]);
   assert.deepEqual(await child.exited, { code: 0, signal: null });
