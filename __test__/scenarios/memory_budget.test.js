@@ -69,6 +69,7 @@ test(
       Array.from({ length: 8 }, () => connectRaw(context, port, { reads: false })),
     );
     await until(() => sockets.length === 9);
+    assert.equal(app.stats().budget.acceptingStops, 0);
     // The one of the healthy client gets nothing but what it asked for.
     const [, ...others] = sockets;
     const chunk = Buffer.alloc(256 * 1024);
@@ -92,7 +93,8 @@ test(
     const stats = app.stats();
     assertSums(stats);
     assert.equal(stats.closes.memory, closed.length);
-    assert.ok(stats.budget.closings > 0 && stats.budget.readingStops > 0);
+    const { readingStops, acceptingStops, closings } = stats.budget;
+    assert.ok(closings > 0 && readingStops > 0 && acceptingStops > 0);
     // Those that are left get what waits for them.
     for (const client of slow) client.read();
     await until(() => app.stats().budget.used < BUDGET / 100);

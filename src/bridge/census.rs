@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::addresses::Guest;
 use super::sync::{Mutex, MutexGuard};
+use crate::limits;
 
 /// The shared count. One for each App.
 pub struct Census {
@@ -34,6 +35,15 @@ impl Census {
     /// The same for so many connections at most.
     pub fn bounded(most_connections: usize, on_vacant: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { counts: Mutex::default(), most_connections, on_vacant: Box::new(on_vacant) })
+    }
+
+    /// The bound of connections of a process that may have so many descriptors, where nobody gives one: some of them are
+    /// left for what is needed otherwise. `None`: the system does not tell how many it may have.
+    pub fn default_bound(descriptors: Option<usize>) -> usize {
+        descriptors.map_or(limits::CONNECTIONS, |most| {
+            let spare = limits::SPARE_DESCRIPTORS.min(most / 2);
+            (most - spare).clamp(1, limits::CONNECTIONS_MAX)
+        })
     }
 
     /// Counts one more in, until the ticket is dropped.
@@ -190,6 +200,14 @@ mod tests {
         census.disconnect();
         census.leave();
         census.leave();
+    }
+
+    #[test]
+    fn by_default_256_descriptors_are_spare_but_no_more_than_half() {
+        let bounds = [1, 2, 120, 511, 512, 513, 1_024, 20_000].map(|most| Census::default_bound(Some(most)));
+        assert_eq!(bounds, [1, 1, 60, 256, 256, 257, 768, 19_744]);
+        assert_eq!(Census::default_bound(Some(usize::MAX)), limits::CONNECTIONS_MAX);
+        assert_eq!(Census::default_bound(None), limits::CONNECTIONS);
     }
 
     #[test]

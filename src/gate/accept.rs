@@ -198,6 +198,56 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::bridge::Census;
+    #[cfg(target_os = "linux")]
+    use socket2::Socket;
+    #[cfg(target_os = "linux")]
+    use std::{future::poll_fn, io::Write, net::Shutdown};
+    #[cfg(target_os = "linux")]
+    use tokio::{runtime::Builder, time::Instant};
+
+    /// The pauses that follow from so many failures, in ms.
+    #[cfg(target_os = "linux")]
+    async fn pauses(acceptor: &mut Acceptor, failures: usize) -> Vec<u128> {
+        let mut pauses = Vec::new();
+        while pauses.len() < failures {
+            let known = acceptor.tally.counts().accept_pauses;
+            poll_fn(|cx| {
+                assert!(acceptor.poll_accept(cx).is_pending());
+                if acceptor.tally.counts().accept_pauses == known { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            let over = acceptor.pause.as_ref().unwrap().over.deadline();
+            pauses.push((over - Instant::now()).as_millis());
+        }
+        pauses
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn pauses_double_up_to_a_second_until_a_connection_comes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let socket = Socket::from(listener.try_clone().unwrap());
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let source = Source::watch(Listener::Tcp(listener)).unwrap();
+            let mut acceptor = Acceptor::new(ListenerId(0), source, Arc::default(), Census::new(|| {}).enter());
+            // It does not listen any more, so accepting fails, and not because of one connection.
+            socket.shutdown(Shutdown::Both).unwrap();
+            let doubling = [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000];
+            assert_eq!(pauses(&mut acceptor, doubling.len()).await, doubling);
+            socket.listen(1).unwrap();
+            // The port is another one.
+            let address = socket.local_addr().unwrap().as_socket().unwrap();
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(b"?").unwrap();
+            poll_fn(|cx| acceptor.poll_accept(cx)).await;
+            socket.shutdown(Shutdown::Both).unwrap();
+            assert_eq!(pauses(&mut acceptor, 3).await, [10, 20, 40]);
+        });
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -1,13 +1,10 @@
 //! How many connections the process has descriptors for.
 
-use crate::limits;
+use crate::bridge::Census;
 
 /// The default of `maxConnections`: the process's limit of descriptors, less some that are needed otherwise.
 pub fn connections() -> usize {
-    most().map_or(limits::CONNECTIONS, |most| {
-        let spare = limits::SPARE_DESCRIPTORS.min(most / 2);
-        (most - spare).clamp(1, limits::CONNECTIONS_MAX)
-    })
+    Census::default_bound(most())
 }
 
 /// The soft limit, as it is now.
@@ -25,16 +22,4 @@ fn most() -> Option<usize> {
 #[cfg(not(unix))]
 fn most() -> Option<usize> {
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(unix)]
-    fn there_are_fewer_than_descriptors() {
-        let most = most().unwrap();
-        assert!(connections() < most && connections() >= (most / 2).min(limits::CONNECTIONS_MAX));
-    }
 }
