@@ -195,7 +195,7 @@ test('a window of two kilobytes, and a client that takes a byte at a time', LONG
 
 test('peers that acknowledge one byte at a time, beside others', LONG, async (context) => {
   const SLOW = 5;
-  // Of 15 bytes, 18, and so on, behind a header of 2. The kernel sends a byte each 300 ms, by its timer of probes.
+  // Of 15 bytes, 18, and so on, behind a header of 2. The kernel sends a byte each 200 ms, by its timer of probes.
   const answers = { messages: 60, bytes: 1_978 };
   const EARLY_BYTES = 17;
   const place = await begin(context, { behavior: { idleTimeout: 0 } });

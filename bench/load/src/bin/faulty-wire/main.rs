@@ -54,15 +54,15 @@ impl Faults {
                 faults.loss = 1.0;
                 continue;
             }
-            let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
-            let value: f64 = value.parse()?;
+            let (name, text) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
+            let value: f64 = text.parse()?;
             let milliseconds = || Duration::try_from_secs_f64(value / 1000.0);
             match name {
                 "loss" => faults.loss = value,
                 "doubled" => faults.doubled = value,
                 "delay" => faults.delay = milliseconds()?,
                 "jitter" => faults.jitter = milliseconds()?,
-                "window" => faults.window = value as u16,
+                "window" => faults.window = text.parse()?,
                 _ => {
                     return Err(
                         format!("`{name}` is no fault: there are loss, doubled, delay, jitter and window").into()

@@ -118,3 +118,140 @@ impl<'a> Segment<'a> {
 fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the TCP header begins.
+    const AT: usize = DEVICE_BYTES + LINK_BYTES + LEAST_IP_BYTES;
+
+    /// A segment with these flags, options and content, and a checksum that is right; its link's padding behind it.
+    fn frame(flags: u8, options: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0; DEVICE_BYTES];
+        frame.extend([[1; 6], [2; 6]].as_flattened());
+        frame.extend(IPV4);
+        let whole = (LEAST_IP_BYTES + LEAST_TCP_BYTES + options.len() + content.len()) as u16;
+        frame.extend([
+            0x45,
+            0,
+            (whole >> 8) as u8,
+            whole as u8,
+            0,
+            1,
+            0x40,
+            0,
+            64,
+            TCP,
+            0,
+            0,
+            192,
+            0,
+            2,
+            2,
+            192,
+            0,
+            2,
+            1,
+        ]);
+        let header_words = ((LEAST_TCP_BYTES + options.len()) / 4) as u8;
+        frame.extend([
+            0x80,
+            1,
+            0x1f,
+            0x90,
+            1,
+            2,
+            3,
+            4,
+            0xff,
+            6,
+            7,
+            8,
+            header_words << 4,
+            flags,
+            0x01,
+            0xf6,
+            0,
+            0,
+            0,
+            0,
+        ]);
+        frame.extend(options);
+        frame.extend(content);
+        let end = frame.len();
+        let sum = sum(&frame[..end]);
+        frame[AT + CHECKSUM..AT + CHECKSUM + 2].copy_from_slice(&(!sum).to_be_bytes());
+        frame.extend([0xee; 6]);
+        frame
+    }
+
+    /// Of the segment and its pseudo header: all ones when its checksum is right.
+    fn sum(frame: &[u8]) -> u16 {
+        let pseudo = [&frame[AT - 8..AT], &[0, TCP], &((frame.len() - AT) as u16).to_be_bytes()].concat();
+        let bytes = [&pseudo, &frame[AT..]].concat();
+        let sum: u32 =
+            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| low.into())).sum();
+        let once = (sum & 0xffff) + (sum >> 16);
+        ((once & 0xffff) + (once >> 16)) as u16
+    }
+
+    #[test]
+    fn what_is_changed_keeps_a_right_checksum() {
+        for (options, shift) in [
+            (&[2, 4, 5, 0xb4, 1, 3, 3, 7][..], 7),
+            (&[4, 2, 3, 3, 10, 0, 0, 0], 10),
+            (&[3, 3, 14, 0], 14),
+            (&[2, 4, 5, 0xb4], 0),
+            (&[0, 3, 3, 9], 0),
+            (&[], 0),
+        ] {
+            for content in [&b""[..], b"odd"] {
+                let mut frame = frame(0x02, options, content);
+                let end = frame.len() - 6;
+                assert_eq!(sum(&frame[..end]), 0xffff);
+                let mut segment = Segment::of(&mut frame).expect("a segment");
+                assert!(segment.begins());
+                assert_eq!(segment.payload_bytes(), content.len());
+                assert_eq!(segment.unscale(), shift);
+                assert_eq!(segment.unscale(), 0);
+                segment.narrow(shift, 1);
+                assert_eq!(frame[AT + WINDOW..][..2], [0, 1]);
+                assert_eq!(sum(&frame[..end]), 0xffff, "{options:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_what_was_meant_or_less() {
+        for (shift, most, window) in [(0, u16::MAX, 0x1f6), (3, u16::MAX, 0xfb0), (14, u16::MAX, u16::MAX), (7, 1, 1)] {
+            let mut frame = frame(0x10, &[], b"");
+            let mut segment = Segment::of(&mut frame).expect("a segment");
+            assert_eq!((segment.ports(), segment.acknowledged()), ((0x8001, 0x1f90), Some(0xff06_0708)));
+            segment.narrow(shift, most);
+            assert_eq!(word(&frame, AT + WINDOW), window);
+        }
+    }
+
+    #[test]
+    fn a_partial_checksum_is_left_to_the_next() {
+        let mut frame = frame(0x10, &[], b"content");
+        frame[0] = PARTIAL_CHECKSUM;
+        let before = word(&frame, AT + CHECKSUM);
+        Segment::of(&mut frame).expect("a segment").narrow(0, 1);
+        assert_eq!(word(&frame, AT + CHECKSUM), before);
+    }
+
+    #[test]
+    fn what_is_no_whole_segment_is_none() {
+        let good = frame(0x02, &[3, 3, 7, 0], b"");
+        for end in 0..good.len() - 6 {
+            assert!(Segment::of(&mut good[..end].to_vec()).is_none(), "{end} bytes");
+        }
+        for (at, byte) in [(DEVICE_BYTES + 12, 0x86), (AT - 11, 17), (AT - 13, 1), (AT + 12, 0x40), (AT + 12, 0xf0)] {
+            let mut bad = good.clone();
+            bad[at] = byte;
+            assert!(Segment::of(&mut bad).is_none(), "{byte} at {at}");
+        }
+    }
+}
