@@ -56,7 +56,8 @@ class Network {
   /**
    * How the cable is from now on, as `faulty-wire` reads it; returns what it did until now.
    * @param {string} faults
-   * @returns {Promise<{ passed: number, lost: number, doubled: number, overtaken: number }>}
+   * @returns {Promise<{ passed: number, lost: number, doubled: number, overtaken: number,
+   *   narrow: { segments: number, largestSegment: number, largestAcknowledged: number } }>}
    */
   async faults(faults) {
     this.#wire.stdin.write(`${faults}\n`);

@@ -140,29 +140,33 @@ test('packets of 140 bytes: large messages arrive in thousands of segments', LON
   await done();
 });
 
-/** A client that takes a byte at a time from its kernel, and verifies the messages that greet it. */
-function nibbler({ host, port, messages }) {
+/**
+ * A client that takes a byte at a time from its kernel, and verifies the messages that greet it, or that answer its own.
+ * It tells when it has the server's handshake, when `early` bytes of messages are there, and when all are.
+ */
+function nibbler({ host, port, messages, bytes, early, asks = false }) {
   const net = require('node:net');
-  const { opening } = require('./__test__/support/raw_client');
+  const { BINARY, frame, opening } = require('./__test__/support/raw_client');
   const { numbered } = require('./__test__/support/numbered');
   const tell = (value) => console.log(JSON.stringify(value));
-  const frames = Array.from({ length: messages }, (_, number) => {
-    const payload = numbered(number, 2_000);
-    const head = payload.length < 126 ? Buffer.alloc(2) : Buffer.alloc(4);
-    head[0] = 0x82;
-    head[1] = payload.length < 126 ? payload.length : 126;
-    if (head.length === 4) head.writeUInt16BE(payload.length, 2);
-    return Buffer.concat([head, payload]);
-  });
-  const expected = Buffer.concat(frames);
+  const contents = Array.from({ length: messages }, (_, number) => numbered(number, bytes));
+  const expected = Buffer.concat(contents.map((content) => frame(BINARY, content, { masked: false })));
   let head = '';
   let heard = 0;
   let wrong = 0;
-  const take = (count, bytes) => {
+  const begin = () => {
+    tell({ headBytes: head.length });
+    if (asks) for (const content of contents) socket.write(frame(BINARY, content));
+  };
+  const take = (count, [byte]) => {
     if (count !== 1) throw new Error('more than a byte at once');
-    if (!head.endsWith('\r\n\r\n')) head += String.fromCharCode(bytes[0]);
-    else if (bytes[0] !== expected[heard++]) wrong++;
-    if (heard === expected.length) tell({ heard, wrong });
+    if (!head.endsWith('\r\n\r\n')) {
+      head += String.fromCharCode(byte);
+      if (head.endsWith('\r\n\r\n')) begin();
+      return true;
+    }
+    if (byte !== expected[heard++]) wrong++;
+    if (heard === early || heard === expected.length) tell({ heard, wrong });
     return true;
   };
   const socket = net.connect({ host, port, onread: { buffer: Buffer.alloc(1), callback: take } });
@@ -176,9 +180,10 @@ test('a window of two kilobytes, and a client that takes a byte at a time', LONG
   network.sysctl('client', 'net.ipv4.tcp_rmem', '2304 2304 2304');
   const { port } = new URL(url);
   const slow = Array.from({ length: 5 }, () =>
-    network.run('client', nibbler, { host: network.host, port, messages: MESSAGES }),
+    network.run('client', nibbler, { host: network.host, port, messages: MESSAGES, bytes: 2_000 }),
   );
   for (const child of slow) {
+    await child.value();
     const { heard, wrong } = await child.value();
     assert.ok(heard > 20_000);
     assert.equal(wrong, 0);
@@ -186,6 +191,54 @@ test('a window of two kilobytes, and a client that takes a byte at a time', LONG
   assert.equal((await place.stats()).waiting.outboxBytes, 0);
   for (const child of slow) child.process.kill('SIGKILL');
   await place.statsWhen(({ connections }) => connections === 0);
+});
+
+test('peers that acknowledge one byte at a time, beside others', LONG, async (context) => {
+  const SLOW = 5;
+  // Of 15 bytes, 18, and so on, behind a header of 2. The kernel sends a byte each 200 ms, by its timer of probes.
+  const answers = { messages: 60, bytes: 1_978 };
+  const EARLY_BYTES = 17;
+  const place = await begin(context, { behavior: { idleTimeout: 0 } });
+  const { network, url, stats, statsWhen } = place;
+  const [host, { port }] = [network.host, new URL(url)];
+  // Little is in the kernel: most of it waits in the server.
+  network.sysctl('server', 'net.ipv4.tcp_wmem', '4608 4608 4608');
+  await network.faults('window=1');
+  const began = performance.now();
+  const slow = Array.from({ length: SLOW }, () =>
+    network.run('client', nibbler, { host, port, ...answers, early: EARLY_BYTES, asks: true }),
+  );
+  let bytes = 0;
+  for (const child of slow) bytes += (await child.value()).headBytes + EARLY_BYTES;
+  await statsWhen(({ messages }) => messages === SLOW * answers.messages);
+  // For those who come from now on, the cable is a good one.
+  await network.faults('');
+  const { done } = await talk(place, { count: 20, messages: 100, bytes: 2_000, inFlight: 2, left: SLOW });
+  await done();
+  for (const child of slow) assert.deepEqual(await child.value(), { heard: EARLY_BYTES, wrong: 0 });
+  const seconds = (performance.now() - began) / 1_000;
+  const { outboxBytes } = (await stats()).waiting;
+  const { narrow } = await network.faults('window=65535');
+  context.diagnostic(
+    JSON.stringify({ scenario: 'window of a byte', bytes, seconds, outboxBytes, ...narrow }),
+  );
+  assert.equal(narrow.largestSegment, 1);
+  assert.equal(narrow.largestAcknowledged, 1);
+  assert.ok(narrow.segments >= bytes, `${narrow.segments} segments for ${bytes} bytes`);
+  assert.ok(outboxBytes > SLOW * 3_000, `${outboxBytes} bytes wait`);
+  for (const child of slow) {
+    const { heard, wrong } = await child.value();
+    assert.ok(heard > 5_000);
+    assert.equal(wrong, 0);
+  }
+  const { connections, waiting, faults, causes } = await stats();
+  assert.deepEqual(
+    { connections, faults, outboxBytes: waiting.outboxBytes },
+    { connections: SLOW, faults: [], outboxBytes: 0 },
+  );
+  assert.equal(causes.timeout, undefined);
+  for (const child of slow) child.process.kill('SIGKILL');
+  await statsWhen(({ connections }) => connections === 0);
 });
 
 test(

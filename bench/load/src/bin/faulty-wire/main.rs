@@ -5,6 +5,14 @@
 //! Each line of standard input says how it is from then on, both ways, such as `loss=0.01 delay=20 jitter=10
 //! doubled=0.001`: a probability, milliseconds, milliseconds more at random (which reorders), a probability. What a line does
 //! not name is 0; `cut` loses everything. Each line is answered by one with what was done until then. It ends with its input.
+//!
+//! `window=1` is of TCP connections over IPv4 that begin while it holds: the side that began one grants the other no more than
+//! so many bytes of window, whatever it says itself, until the connection ends or a line names another number. That is done
+//! in its packets, from which the window's scale is taken as well. The answer says how many segments with data went to such
+//! sides, how many bytes the largest had, and how many one packet acknowledged at most.
+
+mod segment;
+mod windows;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,6 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::windows::Windows;
 
 /// More than a frame with the device's header: 64 KiB where the kernel leaves segments together.
 const FRAME_BYTES: usize = 128 * 1024;
@@ -32,6 +42,8 @@ struct Faults {
     doubled: f64,
     delay: Duration,
     jitter: Duration,
+    /// Bytes; 0 leaves it.
+    window: u16,
 }
 
 impl Faults {
@@ -42,15 +54,20 @@ impl Faults {
                 faults.loss = 1.0;
                 continue;
             }
-            let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
-            let value: f64 = value.parse()?;
+            let (name, text) = word.split_once('=').ok_or_else(|| format!("`{word}` is no `name=value`"))?;
+            let value: f64 = text.parse()?;
             let milliseconds = || Duration::try_from_secs_f64(value / 1000.0);
             match name {
                 "loss" => faults.loss = value,
                 "doubled" => faults.doubled = value,
                 "delay" => faults.delay = milliseconds()?,
                 "jitter" => faults.jitter = milliseconds()?,
-                _ => return Err(format!("`{name}` is no fault: there are loss, doubled, delay and jitter").into()),
+                "window" => faults.window = text.parse()?,
+                _ => {
+                    return Err(
+                        format!("`{name}` is no fault: there are loss, doubled, delay, jitter and window").into()
+                    );
+                }
             }
         }
         Ok(faults)
@@ -64,6 +81,21 @@ struct Counts {
     lost: AtomicU64,
     doubled: AtomicU64,
     overtaken: AtomicU64,
+    windows: Windows,
+}
+
+impl Counts {
+    fn json(&self) -> String {
+        let Self { passed, lost, doubled, overtaken, windows } = self;
+        let Windows { segments, largest_segment, largest_step, .. } = windows;
+        let [passed, lost, doubled, overtaken, segments, largest_segment, largest_step] =
+            [passed, lost, doubled, overtaken, segments, largest_segment, largest_step]
+                .map(|count| count.load(Ordering::Relaxed));
+        let narrow = format!(
+            r#"{{"segments":{segments},"largestSegment":{largest_segment},"largestAcknowledged":{largest_step}}}"#
+        );
+        format!(r#"{{"passed":{passed},"lost":{lost},"doubled":{doubled},"overtaken":{overtaken},"narrow":{narrow}}}"#)
+    }
 }
 
 /// When a frame is due, its number, and its bytes: ordered by the first.
@@ -94,10 +126,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         thread::spawn(move || give_out(&to, &cable));
     }
     for line in io::stdin().lock().lines() {
-        *faults.lock().unwrap_or_else(PoisonError::into_inner) = Faults::parse(&line?)?;
-        let [passed, lost, doubled, overtaken] = [&counts.passed, &counts.lost, &counts.doubled, &counts.overtaken]
-            .map(|count| count.load(Ordering::Relaxed));
-        writeln!(io::stdout(), r#"{{"passed":{passed},"lost":{lost},"doubled":{doubled},"overtaken":{overtaken}}}"#)?;
+        let wanted = Faults::parse(&line?)?;
+        let answer = counts.json();
+        if wanted.window > 0 {
+            counts.windows.limit(wanted.window);
+        }
+        *faults.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+        writeln!(io::stdout(), "{answer}")?;
     }
     Ok(())
 }
@@ -114,11 +149,12 @@ fn take_in(from: &File, cable: &Cable, faults: &Mutex<Faults>, counts: &Counts, 
             thread::sleep(Duration::from_millis(10));
             continue;
         };
-        let Faults { loss, doubled, delay, jitter } = *faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let Faults { loss, doubled, delay, jitter, window } = *faults.lock().unwrap_or_else(PoisonError::into_inner);
         if chance(&mut random) < loss {
             counts.lost.fetch_add(1, Ordering::Relaxed);
             continue;
         }
+        counts.windows.pass(&mut room[..read], window > 0);
         let copies = if chance(&mut random) < doubled { 2 } else { 1 };
         for copy in 0..copies {
             let due = Instant::now() + delay + jitter.mul_f64(chance(&mut random));
